@@ -1,0 +1,78 @@
+"""npc_lab: make characters that live in a language model, talk with them, let them talk, and measure it.
+
+Reading order of the core, one noun a file:
+
+    errors.py       everything that can go wrong
+    scratchpad.py   private thoughts, and how they are parted from speech
+    memory.py       what of the past goes into the next prompt
+    character.py    the character sheet
+    endpoint.py     what an endpoint sends, and what it means when it does not
+    reply.py        one reply, as a stream of pieces and as a transaction
+    npc.py          a character on a model, with a memory of each user
+    factory.py      makes NPCs, knows users
+    transcript.py   the record of a talk between two
+    stops.py        when a talk ends early
+    arena.py        two characters talk
+
+Where replies come from stands beside it: providers.py, connect.py, fake.py, weights.py, embedded.py.
+Nothing here imports a widget, a notebook, a model engine, or `openai` before one is used.
+"""
+
+from npc_lab.arena import ChatArena, Conversation
+from npc_lab.character import NPCConfig
+from npc_lab.connect import Connection, connect
+from npc_lab.errors import (
+    CardError,
+    CharacterError,
+    ChatArenaError,
+    ConnectError,
+    ConversationNotFoundError,
+    MissingKeyError,
+    NPCFactoryError,
+    NPCLabError,
+    NPCNotFoundError,
+    NPCNotFoundInArenaError,
+    ReplyError,
+    UserNotFoundError,
+)
+from npc_lab.factory import NPCFactory
+from npc_lab.fake import FakeClient, FakeReply, fake_error
+from npc_lab.memory import History
+from npc_lab.npc import SimpleChatNPC
+from npc_lab.reply import Reply, ReplyStream
+from npc_lab.stops import StopCondition, StopOnRepetition, StopOnText, StopWhen
+from npc_lab.transcript import Message, Transcript
+
+__all__ = [
+    "CardError",
+    "CharacterError",
+    "ChatArena",
+    "ChatArenaError",
+    "ConnectError",
+    "Connection",
+    "Conversation",
+    "ConversationNotFoundError",
+    "FakeClient",
+    "FakeReply",
+    "History",
+    "Message",
+    "MissingKeyError",
+    "NPCConfig",
+    "NPCFactory",
+    "NPCFactoryError",
+    "NPCLabError",
+    "NPCNotFoundError",
+    "NPCNotFoundInArenaError",
+    "Reply",
+    "ReplyError",
+    "ReplyStream",
+    "SimpleChatNPC",
+    "StopCondition",
+    "StopOnRepetition",
+    "StopOnText",
+    "StopWhen",
+    "Transcript",
+    "UserNotFoundError",
+    "connect",
+    "fake_error",
+]

@@ -1,0 +1,265 @@
+"""The chat arena: two characters talk with each other, turn by turn.
+
+Each NPC sees the other as an ordinary user. A turn hands the partner's last line to the NPC whose
+turn it is, under a user id that stands for the partner in this one conversation, and records what
+comes back. So an NPC that talks in two conversations, or with itself, has a memory for each.
+
+Of its factory the arena needs only `register_user`, `chat_with_npc`, `get_npc_chat_history` and
+`npcs`: any factory that has these four will do.
+"""
+
+import threading
+import time
+import uuid
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from datetime import datetime
+from typing import Any, TypedDict
+
+from npc_lab.character import NPCConfig
+from npc_lab.errors import ChatArenaError, ConversationNotFoundError, NPCNotFoundInArenaError, ReplyError
+from npc_lab.stops import StopCondition, StopWhen
+from npc_lab.transcript import DIRECTOR, SYSTEM, Message, Transcript
+
+DEFAULT_OPENING = "Hello! Who are you?"
+
+
+class Conversation(TypedDict):
+    """One talk. `npc1_user_id` is the user as whom NPC 1 speaks to NPC 2, and the other way round.
+
+    `current_turn` is the id of the NPC that speaks next, `metrics` what was measured last,
+    `stop_reason` why the last run ended.
+    """
+
+    npc1_id: str
+    npc2_id: str
+    npc1_user_id: str
+    npc2_user_id: str
+    messages: list[Message]
+    current_turn: str
+    metrics: dict[str, float]
+    stop_reason: str
+
+
+class ChatArena:
+    """Holds conversations between NPCs of one factory. `conversations` maps an id to a conversation."""
+
+    def __init__(self, npc_factory: Any):
+        self.npc_factory = npc_factory
+        self.conversations: dict[str, Conversation] = {}
+        self._user_ids: dict[str, str] = {}  # NPC id -> its user id
+        self._registering = threading.Lock()
+        self._speaking: dict[str, threading.Lock] = {}  # one turn at a time in each conversation
+
+    def register_npc_in_arena(self, npc_id: str) -> str:
+        """Make the NPC a user of its own factory, so that it can be talked with; once for each NPC.
+
+        Raises `NPCNotFoundInArenaError` if the factory has no such NPC.
+        """
+        if not isinstance(npc_id, str) or npc_id not in self.npc_factory.npcs:
+            raise NPCNotFoundInArenaError(npc_id, self.npc_factory.npcs)
+        with self._registering:
+            if npc_id not in self._user_ids:
+                self._user_ids[npc_id] = self.npc_factory.register_user(f"user_{npc_id}")
+        return self._user_ids[npc_id]
+
+    def start_conversation(self, npc1_id: str, npc2_id: str, initial_prompt: str = DEFAULT_OPENING) -> str:
+        """Seat two NPCs and give the conversation's id. NPC 1 will speak first, answering the opening.
+
+        An empty opening is not recorded; NPC 1 is then greeted with the default.
+        """
+        if not isinstance(initial_prompt, str):
+            raise ChatArenaError(f"The opening line must be text, not {initial_prompt!r:.60}.")
+        user1_id, user2_id = self.register_npc_in_arena(npc1_id), self.register_npc_in_arena(npc2_id)
+        conversation_id = f"talk-{uuid.uuid4().hex[:12]}"
+        opening = [Message(SYSTEM, initial_prompt, _now())] if initial_prompt.strip() else []
+        self._speaking[conversation_id] = threading.Lock()
+        self.conversations[conversation_id] = Conversation(
+            npc1_id=npc1_id,
+            npc2_id=npc2_id,
+            npc1_user_id=self.npc_factory.register_user(f"{user1_id} in {conversation_id}, seat 1"),
+            npc2_user_id=self.npc_factory.register_user(f"{user2_id} in {conversation_id}, seat 2"),
+            messages=opening,
+            current_turn=npc1_id,
+            metrics={},
+            stop_reason="",
+        )
+        return conversation_id
+
+    def run_turn(self, conversation_id: str) -> tuple[bool, str]:
+        """Let the next NPC speak: (True, its line), or (False, the reason) if it gave no reply.
+
+        After a failure nothing is recorded and the same NPC is next, so a later call may succeed.
+        """
+        conversation = self._conversation(conversation_id)
+        with self._speaking[conversation_id]:
+            seat = _next_seat(conversation)
+            npc_id, partner = conversation["npc1_id"], conversation["npc2_user_id"]
+            if seat == 2:
+                npc_id, partner = conversation["npc2_id"], conversation["npc1_user_id"]
+            started = time.perf_counter()
+            try:
+                line = self.npc_factory.chat_with_npc(npc_id, partner, _cue(conversation["messages"]))
+            except ReplyError as error:
+                return False, str(error)
+            seconds = time.perf_counter() - started
+            conversation["messages"].append(Message(npc_id, line, _now(), seat, seconds))
+            conversation["current_turn"] = conversation["npc1_id" if seat == 2 else "npc2_id"]
+            return True, line
+
+    def direct(self, conversation_id: str, line: str) -> None:
+        """Drop in a line as the director. The next speaker hears it after the partner's line."""
+        conversation = self._conversation(conversation_id)
+        if not line.strip():
+            raise ChatArenaError("The director's line is empty. Write at least one word.")
+        with self._speaking[conversation_id]:
+            conversation["messages"].append(Message(DIRECTOR, line, _now()))
+
+    def run_conversation(
+        self,
+        conversation_id: str,
+        max_turns: int = 10,
+        verbose: bool = False,
+        *,
+        stop: StopCondition | None = None,
+        on_turn: Callable[[Message], object] | None = None,
+    ) -> Transcript:
+        """Let the NPCs speak `max_turns` more lines, and give the whole talk so far.
+
+        It ends early if a turn fails or `stop` says so; the conversation's `stop_reason` says why.
+        `on_turn` is called with each new line. `verbose` prints each, with its turn and speaker.
+        """
+        conversation = self._conversation(conversation_id)
+        _check_turns(max_turns)
+        if verbose and not _spoken(conversation):
+            print(self.get_conversation_history(conversation_id), end="\n\n")
+        reason = f"the {max_turns} turns are done"
+        for _ in range(max_turns):
+            succeeded, line = self.run_turn(conversation_id)
+            if not succeeded:
+                reason = line
+                break
+            if verbose:
+                self._print_last_line(conversation_id)
+            if on_turn:
+                on_turn(conversation["messages"][-1])
+            if stop and (stop_reason := stop(conversation["messages"])):
+                reason = stop_reason
+                break
+        conversation["stop_reason"] = reason
+        if verbose:
+            print(f"(Stopped: {reason.rstrip('.')}.)")
+        return self.get_conversation_history(conversation_id)
+
+    def run_conversations(
+        self,
+        conversation_ids: Iterable[str],
+        max_turns: int = 10,
+        max_workers: int = 8,
+        *,
+        stop: StopCondition | None = None,
+    ) -> dict[str, Transcript]:
+        """Run many conversations side by side, in at most `max_workers` threads, with a progress bar.
+
+        A conversation that fails ends there, with its `stop_reason`; the others go on.
+        """
+        from tqdm import tqdm
+
+        wanted = list(dict.fromkeys(conversation_ids))
+        for conversation_id in wanted:
+            self._conversation(conversation_id)
+        _check_turns(max_turns)
+        interrupted = threading.Event()
+        stop_all = StopWhen(lambda _: interrupted.is_set(), "interrupted")
+        stop_each = stop_all | stop if stop else stop_all
+        pool = ThreadPoolExecutor(max_workers)
+        with tqdm(total=len(wanted) * max_turns, unit="turn", desc="talks") as bar:
+            running = {
+                pool.submit(self._run_one, each, max_turns, stop_each, lambda _: bar.update()): each
+                for each in wanted
+            }
+            try:
+                for talk in as_completed(running):
+                    talk.result()
+            finally:  # also on Ctrl-C: each talk ends after the turn it is in
+                interrupted.set()
+                pool.shutdown(wait=False, cancel_futures=True)
+        return {each: self.get_conversation_history(each) for each in wanted}
+
+    def get_conversation_history(self, conversation_id: str) -> Transcript:
+        """All lines of the talk, as a copy. Private thoughts are not among them."""
+        conversation = self._conversation(conversation_id)
+        names = {seat: self._name(conversation, seat) for seat in (1, 2)}
+        if names[1] == names[2]:
+            names = {seat: f"{name} (seat {seat})" for seat, name in names.items()}
+        return Transcript(conversation["messages"], names)
+
+    def evaluate_conversation(self, conversation_id: str) -> dict[str, float]:
+        """Measure the talk and keep the result with it.
+
+        turn_count: lines spoken by the NPCs. avg_response_length: characters. avg_response_time:
+        seconds per reply. Opening and director's lines count nowhere; an empty talk gives zeros.
+        """
+        conversation = self._conversation(conversation_id)
+        spoken = _spoken(conversation)
+        turns = max(len(spoken), 1)
+        conversation["metrics"] = {
+            "turn_count": len(spoken),
+            "avg_response_length": sum(len(message.content) for message in spoken) / turns,
+            "avg_response_time": sum(message.seconds or 0.0 for message in spoken) / turns,
+        }
+        return dict(conversation["metrics"])
+
+    def _conversation(self, conversation_id: str) -> Conversation:
+        if not isinstance(conversation_id, str) or conversation_id not in self.conversations:
+            raise ConversationNotFoundError(conversation_id, self.conversations)
+        return self.conversations[conversation_id]
+
+    def _name(self, conversation: Conversation, seat: int) -> str:
+        """What the character in this seat is called; a factory's NPCs need not have a name."""
+        npc = self.npc_factory.npcs.get(conversation["npc1_id" if seat == 1 else "npc2_id"])
+        config = getattr(npc, "config", None)
+        return (config.called() if isinstance(config, NPCConfig) else "") or f"NPC {seat}"
+
+    def _print_last_line(self, conversation_id: str) -> None:
+        transcript = self.get_conversation_history(conversation_id)
+        turn_number = len(_spoken(self.conversations[conversation_id]))
+        print(transcript.line(transcript[-1], turn_number), end="\n\n")
+
+    def _run_one(
+        self, conversation_id: str, max_turns: int, stop: StopCondition, on_turn: Callable[[Message], object]
+    ) -> None:
+        """One of many talks: whatever goes wrong in it becomes its stop reason."""
+        try:
+            self.run_conversation(conversation_id, max_turns, stop=stop, on_turn=on_turn)
+        except Exception as error:
+            self.conversations[conversation_id]["stop_reason"] = str(error) or type(error).__name__
+
+
+def _now() -> datetime:
+    return datetime.now().astimezone()
+
+
+def _spoken(conversation: Conversation) -> list[Message]:
+    return [message for message in conversation["messages"] if message.seat is not None]
+
+
+def _next_seat(conversation: Conversation) -> int:
+    """1 or 2: whoever did not speak last, and at the beginning 1."""
+    spoken = _spoken(conversation)
+    return 2 if spoken and spoken[-1].seat == 1 else 1
+
+
+def _cue(messages: list[Message]) -> str:
+    """What the next speaker hears: the partner's last line, then what the director said since."""
+    directed: list[str] = []
+    for message in reversed(messages):
+        if message.sender != DIRECTOR:
+            return "\n\n".join([message.content, *directed])
+        directed.insert(0, message.content)
+    return "\n\n".join([DEFAULT_OPENING, *directed])
+
+
+def _check_turns(max_turns: int) -> None:
+    if not isinstance(max_turns, int) or max_turns < 0:
+        raise ChatArenaError(f"max_turns must be a whole number, 0 or more, not {max_turns!r:.60}.")

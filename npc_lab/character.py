@@ -1,0 +1,114 @@
+"""A character: who it is, what it wants, and how it remembers. No model and no memory yet."""
+
+import re
+from dataclasses import dataclass, field, fields
+from typing import Any
+
+from npc_lab.errors import CharacterError
+from npc_lab.memory import MEMORIES
+from npc_lab.scratchpad import SCRATCHPAD_INSTRUCTION
+
+SEND_THOUGHTS = ("all", "last", "none")
+
+
+@dataclass
+class NPCConfig:
+    """The character sheet. A field that cannot hold its new value raises `CharacterError` at once.
+
+    world_description: the world it lives in.
+    character_description: who it is, written to it: "You are ...". Both are sent whole, at every turn.
+    history_size: how many earlier messages it remembers at most. Below 2, nothing.
+    has_scratchpad: whether it thinks in private before it answers.
+    name: what others call it.
+    goal: what it wants to reach.
+    secrets: what it knows and must not tell.
+    taboo: what it never speaks of, for instance what its world cannot know.
+    temperature: 0 for the likeliest words, higher for more surprising ones; None leaves it to the endpoint.
+    max_reply_tokens: where a reply is cut, in tokens; None leaves it to the endpoint.
+    memory: how it forgets: "blocks", "sliding" or "all" (see npc_lab/memory.py).
+    send_thoughts: which of its own private thoughts it is reminded of: "all", "last" or "none".
+    """
+
+    world_description: str
+    character_description: str
+    history_size: int = 10
+    has_scratchpad: bool = False
+    name: str = ""
+    goal: str = ""
+    secrets: list[str] = field(default_factory=list)
+    taboo: list[str] = field(default_factory=list)
+    temperature: float | None = 0.6
+    max_reply_tokens: int | None = None
+    memory: str = "blocks"
+    send_thoughts: str = "all"
+
+    def __setattr__(self, field_name: str, value: Any) -> None:
+        if field_name in ("secrets", "taboo") and isinstance(value, str):
+            value = [value] if value else []
+        if problem := _problem(field_name, value):
+            raise CharacterError(f"{field_name} {problem}, not {value!r:.60}.")
+        super().__setattr__(field_name, value)
+
+    def called(self) -> str:
+        """The character's name, or the one that its description begins with, or ""."""
+        return self.name or name_in(self.character_description)
+
+    def system_message(self) -> str:
+        """What the model is told before each talk: the world, the character, and how to think."""
+        parts = [f"WORLD SETTING: {self.world_description}\n###\n{self.character_description}"]
+        if self.name:
+            parts.append(f"Your name is {self.name}.")
+        if self.goal:
+            parts.append(f"Your goal: {self.goal}")
+        if self.secrets:
+            parts.append("What you know and never tell:\n" + _bullets(self.secrets))
+        if self.taboo:
+            parts.append("What you never speak of:\n" + _bullets(self.taboo))
+        if self.has_scratchpad:
+            parts.append(SCRATCHPAD_INSTRUCTION)
+        return "\n\n".join(parts)
+
+
+FIELDS = tuple(each.name for each in fields(NPCConfig))
+
+_CAPITALISED = r"[A-Z][\w'’-]*"
+_NAME = re.compile(
+    rf"Your name is ([^\n]+?)\.(?:\n|$)|\bYou are ({_CAPITALISED}(?: (?:(?:of|the|von|de|van|du) )?{_CAPITALISED})*)"
+)
+
+
+def name_in(description: str) -> str:
+    """The name in "Your name is Ada." or "You are Sir Guy of Kent, a knight", or ""."""
+    found = _NAME.search(description)
+    return next(filter(None, found.groups())) if found else ""
+
+
+def _bullets(lines: list[str]) -> str:
+    return "\n".join(f"- {line}" for line in lines)
+
+
+def _problem(field_name: str, value: Any) -> str | None:
+    """What is wrong with this value for this field, in the words that follow the field's name."""
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    is_whole = is_number and isinstance(value, int)
+    match field_name:
+        case "world_description" | "character_description" | "name" | "goal":
+            right, needed = isinstance(value, str), "must be text"
+        case "history_size":
+            right, needed = is_whole and value >= 0, "must be a whole number of messages, 0 or more"
+        case "has_scratchpad":
+            right, needed = isinstance(value, bool), "must be True or False"
+        case "secrets" | "taboo":
+            right = isinstance(value, list | tuple) and all(isinstance(line, str) for line in value)
+            needed = "must be a list of texts"
+        case "temperature":
+            right, needed = value is None or (is_number and 0 <= value <= 2), "must be a number from 0 to 2"
+        case "max_reply_tokens":
+            right, needed = value is None or (is_whole and value > 0), "must be a whole number of tokens above 0"
+        case "memory":
+            right, needed = value in MEMORIES, f"must be one of {', '.join(map(repr, MEMORIES))}"
+        case "send_thoughts":
+            right, needed = value in SEND_THOUGHTS, f"must be one of {', '.join(map(repr, SEND_THOUGHTS))}"
+        case _:
+            return None
+    return None if right else needed

@@ -1,0 +1,169 @@
+"""Choosing where replies come from: one call, and it says what it chose.
+
+    client, model = connect()             the first provider whose key is found, else the embedded model
+    client, model = connect("nebius")     this provider
+    client, model = connect("local")      the embedded model: no key, no account
+    client, model = connect("fake")       a stand-in that makes small talk
+"""
+
+import os
+import sys
+from typing import Any, NamedTuple
+
+from npc_lab.errors import ConnectError, MissingKeyError, nearest
+from npc_lab.fake import FakeClient, small_talk
+from npc_lab.providers import PROVIDERS, Provider
+
+# The openai package waits 10 minutes and tries three times; a learner looks at a still screen meanwhile.
+TIMEOUT_SECONDS = 60.0
+LOCAL, FAKE = "local", "fake"
+PROVIDER_NAMES = (*PROVIDERS, LOCAL, FAKE)
+
+
+class Connection(NamedTuple):
+    """A client and a model's name: `client, model = connect()`."""
+
+    client: Any
+    model: str
+
+
+def connect(
+    provider: str | None = None,
+    *,
+    model: str | None = None,
+    api_key: str | None = None,
+    base_url: str | None = None,
+) -> Connection:
+    """Give a client of the `openai` package (or the fake) and a model name, and print what was chosen.
+
+    provider: a name from npc_lab/providers.py, "local" or "fake". Left out, it is the environment's
+    NPC_LAB_PROVIDER, or else the first provider whose key is found in the environment or in Colab's
+    secrets, or else the embedded model if it is installed. model: another model than the provider's
+    default; with "local", the path of a GGUF file. base_url: any other OpenAI-compatible address.
+
+    Raises `MissingKeyError` where a key is needed and none is found, `ConnectError` where the
+    provider is unknown, the key cannot be a key, or the embedded model cannot start.
+    """
+    secrets = _Secrets()
+    provider = provider or os.environ.get("NPC_LAB_PROVIDER", "").strip() or None
+    if provider is None and base_url:
+        return _open(Provider("your endpoint", base_url, "", "", ""), model, _clean_key(api_key), base_url)
+    if provider is None:
+        provider = "nebius" if api_key else _first_possible(secrets)
+    provider = provider.strip().lower()
+    if provider == FAKE:
+        return _say(Connection(FakeClient(small_talk), model or FAKE), "the fake: it makes small talk, no model is asked")
+    if provider == LOCAL:
+        return _open_local(model)
+    if provider not in PROVIDERS:
+        near = nearest(provider, PROVIDER_NAMES)
+        advice = f"Did you mean {near!r}?" if near else f"There are {', '.join(PROVIDER_NAMES)}."
+        raise ConnectError(f"There is no provider {provider!r}. {advice}")
+    chosen = PROVIDERS[provider]
+    key = _clean_key(api_key) or secrets.find(chosen.key_name)
+    if chosen.key_name and not key:
+        raise MissingKeyError(_ways_to_a_key(chosen, secrets))
+    return _open(chosen, model, key, base_url or chosen.base_url)
+
+
+def _first_possible(secrets: "_Secrets") -> str:
+    """The first provider whose key is found, else the embedded model if it is installed."""
+    from npc_lab.embedded import is_installed
+
+    for provider in PROVIDERS.values():
+        if provider.key_name and secrets.in_environment(provider.key_name):
+            return provider.name
+    for provider in PROVIDERS.values():
+        if provider.key_name and secrets.find(provider.key_name):
+            return provider.name
+    if is_installed():
+        return LOCAL
+    names = ", ".join(provider.key_name for provider in PROVIDERS.values() if provider.key_name)
+    raise MissingKeyError(
+        "No key was found and the embedded model is not installed. Any one of these helps:\n"
+        f"- put a key into the environment, or into Colab's secrets (the key symbol on the left): {names};\n"
+        "- pass it: connect('nebius', api_key=...), typed with getpass, never written into a cell;\n"
+        '- install the embedded model, which needs no key: pip install "npc-lab[local]", then connect("local");\n'
+        '- look around without any model: connect("fake").' + secrets.note
+    )
+
+
+def _ways_to_a_key(provider: Provider, secrets: "_Secrets") -> str:
+    return (
+        f"No key for {provider.name} was found. Put it into the environment variable {provider.key_name}, or into "
+        f"Colab's secrets under the same name, or pass it: connect({provider.name!r}, api_key=...). "
+        f"You get one at {provider.keys_page}. Without a key: connect('local') or connect('fake').{secrets.note}"
+    )
+
+
+def _open(provider: Provider, model: str | None, key: str, base_url: str) -> Connection:
+    from openai import OpenAI
+
+    model = model or provider.model
+    if not model:
+        raise ConnectError(f"Which model? Name one that {base_url} has: connect(base_url=..., model=...).")
+    if not base_url.startswith(("http://", "https://")):
+        raise ConnectError(f"{base_url!r} is not an address. It begins with https:// and usually ends with /v1/.")
+    # Endpoints without keys still want the header; the openai package refuses an empty one.
+    client = OpenAI(api_key=key or "no-key-needed", base_url=base_url, timeout=TIMEOUT_SECONDS)
+    return _say(Connection(client, model), provider.name)
+
+
+def _open_local(gguf: str | None) -> Connection:
+    from openai import OpenAI
+
+    from npc_lab.embedded import serve
+
+    server = serve(gguf)
+    client = OpenAI(api_key="no-key-needed", base_url=server.base_url, timeout=TIMEOUT_SECONDS)
+    return _say(Connection(client, server.model), "the embedded model on this machine, no key needed")
+
+
+def _say(connection: Connection, what: str) -> Connection:
+    print(f"Replies come from {what} (model {connection.model}).")
+    return connection
+
+
+def _clean_key(key: str | None) -> str:
+    """The key without blanks and line ends around it, which a copied key often has."""
+    key = (key or "").strip()
+    if not key.isascii() or not key.isprintable() or " " in key:
+        raise ConnectError("This key has letters that a key cannot have. Copy it again, alone and in one piece.")
+    return key
+
+
+class _Secrets:
+    """Where keys are looked for: the environment, then Colab's secrets. No key is kept here."""
+
+    # Without Colab's page each question waits ten seconds in vain: after the first, ask no more.
+    _silent_userdata: Any = None
+
+    def __init__(self) -> None:
+        self.note = ""  # what the learner can do about a secret that is there, but closed
+
+    def find(self, name: str) -> str:
+        return self.in_environment(name) or self._in_colab(name)
+
+    def in_environment(self, name: str) -> str:
+        return _clean_key(os.environ.get(name))
+
+    def _in_colab(self, name: str) -> str:
+        if not name or "google.colab" not in sys.modules:
+            return ""
+        try:
+            from google.colab import userdata  # type: ignore[import-not-found,unused-ignore]
+        except ImportError:
+            return ""
+        if userdata is _Secrets._silent_userdata:
+            return ""
+        try:
+            return _clean_key(userdata.get(name))
+        except ConnectError:
+            raise
+        except Exception as error:  # Colab's three have no common root
+            if type(error).__name__ == "TimeoutException":
+                _Secrets._silent_userdata = userdata
+                self.note = " Colab's secrets did not answer; use getpass or the environment."
+            elif type(error).__name__ == "NotebookAccessError":
+                self.note = f" The Colab secret {name} exists: switch on its 'Notebook access'."
+            return ""

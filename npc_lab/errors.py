@@ -1,0 +1,190 @@
+"""Everything that can go wrong, in one tree.
+
+    NPCLabError
+    ├── CharacterError             a character sheet holds something it cannot hold
+    │   └── CardError              a character file cannot be read
+    ├── NPCFactoryError
+    │   ├── NPCNotFoundError       no NPC has this id
+    │   └── UserNotFoundError      no user has this id
+    ├── ChatArenaError
+    │   ├── ConversationNotFoundError
+    │   └── NPCNotFoundInArenaError
+    ├── ReplyError                 the model gave no usable reply; `.kind` says why
+    └── ConnectError               no model can be reached with what was asked for
+        └── MissingKeyError        a key is needed and none was found
+
+Each message says what happened and what to do next, and none ever holds a key.
+"""
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+
+class NPCLabError(Exception):
+    """The root: `except NPCLabError` catches everything this package raises on purpose."""
+
+
+class CharacterError(NPCLabError, ValueError):
+    """A character sheet holds something it cannot hold, for instance a number as its world."""
+
+
+class CardError(CharacterError):
+    """A character file cannot be read."""
+
+
+class NPCFactoryError(NPCLabError):
+    """The root of what an `NPCFactory` raises."""
+
+
+class ChatArenaError(NPCLabError):
+    """The root of what a `ChatArena` raises."""
+
+
+class NPCNotFoundError(NPCFactoryError):
+    """No NPC of the factory has this id."""
+
+    def __init__(self, npc_id: str, known: Iterable[str] = ()):
+        self.npc_id = npc_id
+        super().__init__(not_found("NPC", npc_id, known, "register_npc() gives you one"))
+
+
+class UserNotFoundError(NPCFactoryError):
+    """No registered user has this id."""
+
+    def __init__(self, user_id: str, known: Iterable[str] = ()):
+        self.user_id = user_id
+        super().__init__(not_found("user", user_id, known, "register_user() gives you one"))
+
+
+class ConversationNotFoundError(ChatArenaError):
+    """No conversation of the arena has this id."""
+
+    def __init__(self, conversation_id: str, known: Iterable[str] = ()):
+        self.conversation_id = conversation_id
+        super().__init__(
+            not_found("conversation", conversation_id, known, "start_conversation() gives you one")
+        )
+
+
+class NPCNotFoundInArenaError(ChatArenaError):
+    """The arena's factory has no NPC with this id."""
+
+    def __init__(self, npc_id: str, known: Iterable[str] = ()):
+        self.npc_id = npc_id
+        super().__init__(
+            not_found("NPC", npc_id, known, "register it with the arena's factory first")
+        )
+
+
+class ConnectError(NPCLabError):
+    """No model can be reached with what was asked for: an unknown provider, no weights, ..."""
+
+
+class MissingKeyError(ConnectError):
+    """A key is needed and none was found."""
+
+
+# kind -> what happened, and what to do next. Each is one sentence that a tired student can act on.
+REPLY_FAULTS: dict[str, tuple[str, str]] = {
+    "auth": (
+        "The endpoint did not accept the key.",
+        "Check that the key is complete, still valid and belongs to this provider.",
+    ),
+    "permission": (
+        "The key is valid, but it may not use this model.",
+        "Ask the owner of the account for access, or choose another model.",
+    ),
+    "model_not_found": (
+        "The endpoint has no model of this name.",
+        "Check the spelling, or choose another model of this provider.",
+    ),
+    "bad_address": (
+        "Something answers at this address, but it is not a chat API.",
+        "Check the base URL; it usually ends with /v1/.",
+    ),
+    "bad_request": (
+        "The endpoint refused the request.",
+        "Read the reason it gives and change the message or the character's settings.",
+    ),
+    "context_length": (
+        "The conversation is longer than the model can read at once.",
+        "Send a shorter message or give the character a smaller history_size.",
+    ),
+    "rate_limit": (
+        "The endpoint asks us to slow down.",
+        "Wait a minute and try again.",
+    ),
+    "quota": (
+        "No credit or budget is left.",
+        "Add credit with the provider, or go on without a key: connect('local').",
+    ),
+    "timeout": (
+        "The endpoint took too long to answer.",
+        "Try again; if it happens often, choose a smaller model.",
+    ),
+    "connection": (
+        "Nothing answers at the endpoint's address.",
+        "Check the network and the base URL, or go on without a network: connect('local').",
+    ),
+    "server": (
+        "The endpoint has a problem of its own.",
+        "Wait a minute and try again.",
+    ),
+    "malformed": (
+        "The endpoint sent something that is not a chat reply.",
+        "Check the base URL and that no sign-in page of your network stands in between.",
+    ),
+    "interrupted_stream": (
+        "The reply broke off before its end.",
+        "Try again; nothing of it was remembered.",
+    ),
+    "empty": (
+        "The model answered with nothing.",
+        "Try again, or say it in other words.",
+    ),
+    "no_answer": (
+        "The model wrote private thoughts and no answer.",
+        "Try again, or give the character a larger max_reply_tokens.",
+    ),
+    "cut_off": (
+        "The model reached its token limit before it said anything.",
+        "Give the character a larger max_reply_tokens.",
+    ),
+    "refused": (
+        "The model refused to answer.",
+        "Say it in other words, or soften the character's description.",
+    ),
+    "filtered": (
+        "The provider's content filter held the reply back.",
+        "Say it in other words.",
+    ),
+}
+
+
+class ReplyError(NPCLabError):
+    """The model gave no usable reply. Nothing was remembered; the next call may succeed.
+
+    `kind` is a key of `REPLY_FAULTS`. `hint` is one sentence that says what to do next.
+    `detail` is what the endpoint itself had to say, if that helps. The provider's own
+    exception, where there is one, is the `__cause__`.
+    """
+
+    def __init__(self, kind: str, hint: str | None = None, detail: str = ""):
+        what_happened, usual_hint = REPLY_FAULTS[kind]
+        self.kind = kind
+        self.hint = hint or usual_hint
+        self.detail = detail
+        super().__init__(" ".join(part for part in (what_happened, detail, self.hint) if part))
+
+
+def not_found(noun: str, wanted: str, known: Iterable[str], way_out: str) -> str:
+    """The message for an unknown id: quotes it, and names the nearest known one if one is close."""
+    message = f"There is no {noun} with the id {wanted!r}."
+    near = nearest(wanted, known)
+    return f"{message} Did you mean {near!r}?" if near else f"{message} {way_out[0].upper()}{way_out[1:]}."
+
+
+def nearest(wanted: str, known: Iterable[str]) -> str | None:
+    """The known name that looks most like the wanted one, or None."""
+    close = get_close_matches(str(wanted), [str(name) for name in known], n=1)
+    return close[0] if close else None

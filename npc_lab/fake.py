@@ -1,0 +1,237 @@
+"""A fake: stands in for an `openai.OpenAI` client where no model is to be asked.
+
+It answers `chat.completions.create` with the real types of the `openai` package, whole or streamed,
+and notes every call. What it answers is up to you:
+
+    FakeClient(["Good day.", "Farewell."])                  one after the other
+    FakeClient(lambda messages: messages[-1]["content"])    computed from what was sent
+    FakeClient(["Good day.", fake_error("rate_limit")])     a planned failure
+    FakeClient([FakeReply("It was a dark", "length")])      an odd ending
+"""
+
+import re
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from copy import deepcopy
+from dataclasses import dataclass
+from types import SimpleNamespace
+from typing import Any
+from zlib import crc32
+
+from npc_lab.character import name_in
+from npc_lab.errors import ReplyError
+from npc_lab.memory import ChatMessage
+
+
+@dataclass
+class FakeReply:
+    """A reply that is more than a text.
+
+    finish_reason: how it ends; None makes a stream that breaks off. reasoning: private thought in a
+    field of its own. refusal: why the model refuses. pieces: how a stream cuts the text; by default
+    after every word.
+    """
+
+    text: str = ""
+    finish_reason: str | None = "stop"
+    reasoning: str = ""
+    refusal: str = ""
+    pieces: Sequence[str] | None = None
+
+    def stream_pieces(self) -> Sequence[str]:
+        return self.pieces if self.pieces is not None else re.findall(r"\s*\S+\s*?(?=\s|$)|\s+", self.text)
+
+
+Planned = str | FakeReply | Exception
+Replies = Sequence[Planned] | Callable[[list[ChatMessage]], Planned]
+
+
+class FakeClient:
+    """A client whose replies you write yourself.
+
+    replies: a list, used up in order, or a function of the messages. Each reply is a text, a
+    `FakeReply`, or an exception to raise. budget: how many calls it answers before it fails with
+    "quota", so that an endless loop ends; None for any number. seconds_per_piece: how long a stream
+    waits before each piece. `calls` holds the arguments of every call.
+    """
+
+    base_url = "fake://npc_lab"
+
+    def __init__(self, replies: Replies, budget: int | None = None, seconds_per_piece: float = 0.0):
+        self.replies = replies
+        self.budget = budget
+        self.seconds_per_piece = seconds_per_piece
+        self.calls: list[dict[str, Any]] = []
+        self.chat = SimpleNamespace(completions=SimpleNamespace(create=self._create))
+        self._failures: list[Exception] = []
+        self._answered = 0
+        self._lock = threading.Lock()
+
+    def __repr__(self) -> str:
+        return f"FakeClient({len(self.calls)} calls so far)"
+
+    def fail_next(self, *kinds: str) -> None:
+        """Let the next calls fail, one for each `ReplyError` kind named, before the replies go on."""
+        with self._lock:
+            self._failures += [fake_error(kind) for kind in kinds]
+
+    def _create(self, *, model: str, messages: list[ChatMessage], stream: bool = False, **options: Any) -> Any:
+        planned = self._next({"model": model, "messages": deepcopy(messages), "stream": stream, **options})
+        if isinstance(planned, Exception):
+            raise planned
+        reply = FakeReply(planned) if isinstance(planned, str) else planned
+        usage = _count(messages, reply)
+        if stream:
+            return FakeStream(self._chunks(model, reply, usage))
+        return _completion(model, reply, usage)
+
+    def _next(self, call: dict[str, Any]) -> Planned:
+        with self._lock:
+            self.calls.append(call)
+            if self.budget is not None and len(self.calls) > self.budget:
+                return ReplyError("quota", "Look for a loop that never ends.", f"This fake answers {self.budget} calls, no more.")
+            if self._failures:
+                return self._failures.pop(0)
+            if callable(self.replies):
+                answer, place = self.replies, None
+            elif self._answered >= len(self.replies):
+                return ReplyError("quota", "Give the fake more replies.", f"The fake had {self._answered} replies and gave them all.")
+            else:
+                answer, place = None, self._answered
+            self._answered += 1
+        return answer(deepcopy(call["messages"])) if answer else self.replies[place]  # type: ignore[index]
+
+    def _chunks(self, model: str, reply: FakeReply, usage: dict[str, int]) -> Iterator[Any]:
+        from openai.types.chat import ChatCompletionChunk
+
+        def chunk(delta: dict[str, str], finish_reason: str | None = None) -> Any:
+            choice = {"index": 0, "delta": delta, "finish_reason": finish_reason}
+            return ChatCompletionChunk.construct(**_envelope(model, "chat.completion.chunk", [choice]))
+
+        yield chunk({"role": "assistant", "content": ""})
+        if reply.reasoning:
+            yield chunk({"reasoning_content": reply.reasoning})
+        if reply.refusal:
+            yield chunk({"refusal": reply.refusal})
+        for piece in reply.stream_pieces():
+            if self.seconds_per_piece:
+                time.sleep(self.seconds_per_piece)
+            yield chunk({"content": piece})
+        if reply.finish_reason:
+            yield chunk({}, reply.finish_reason)
+            yield ChatCompletionChunk.construct(**_envelope(model, "chat.completion.chunk", [], usage))
+
+
+class FakeStream:
+    """Iterates like the `openai` package's stream, and can be closed like it."""
+
+    def __init__(self, chunks: Iterator[Any]):
+        self._chunks = chunks
+        self._closed = False
+
+    def __iter__(self) -> Iterator[Any]:
+        for chunk in self._chunks:
+            if self._closed:
+                return
+            yield chunk
+
+    def close(self) -> None:
+        """Give no further chunks."""
+        self._closed = True
+
+
+def _completion(model: str, reply: FakeReply, usage: dict[str, int]) -> Any:
+    from openai.types.chat import ChatCompletion
+
+    message = {"role": "assistant", "content": None if reply.refusal else reply.text, "refusal": reply.refusal or None}
+    if reply.reasoning:
+        message["reasoning_content"] = reply.reasoning
+    choice = {"index": 0, "message": message, "finish_reason": reply.finish_reason, "logprobs": None}
+    return ChatCompletion.construct(**_envelope(model, "chat.completion", [choice], usage))
+
+
+def _envelope(model: str, kind: str, choices: list[Any], usage: dict[str, int] | None = None) -> dict[str, Any]:
+    return {
+        "id": "fake",
+        "object": kind,
+        "created": int(time.time()),
+        "model": model,
+        "choices": choices,
+        "usage": usage,
+    }
+
+
+def _count(messages: list[ChatMessage], reply: FakeReply) -> dict[str, int]:
+    """Tokens as a rough count of words: a fake reads nothing."""
+    prompt = sum(len(str(message.get("content", "")).split()) for message in messages)
+    completion = len(f"{reply.reasoning} {reply.text}".split())
+    return {"prompt_tokens": prompt, "completion_tokens": completion, "total_tokens": prompt + completion}
+
+
+# kind -> (HTTP status, code): how a real endpoint says it.
+_FAILURES = {
+    "auth": (401, "invalid_api_key"),
+    "permission": (403, "permission_denied"),
+    "model_not_found": (404, "model_not_found"),
+    "bad_address": (404, None),
+    "bad_request": (400, "invalid_request"),
+    "context_length": (400, "context_length_exceeded"),
+    "rate_limit": (429, "rate_limit_exceeded"),
+    "quota": (429, "insufficient_quota"),
+    "server": (500, "server_error"),
+}
+
+
+def fake_error(kind: str) -> Exception:
+    """The exception that a real client raises for a `ReplyError` of this kind."""
+    import openai
+
+    request: Any = SimpleNamespace(url=FakeClient.base_url, method="POST", headers={})
+    if kind == "timeout":
+        return openai.APITimeoutError(request=request)
+    if kind == "connection":
+        return openai.APIConnectionError(request=request)
+    if kind not in _FAILURES:
+        return ReplyError(kind)
+    status, code = _FAILURES[kind]
+    response: Any = SimpleNamespace(status_code=status, request=request, headers={})
+    body = {"message": f"planned failure: {kind}", "code": code, "type": code} if code else None
+    classes = {
+        400: openai.BadRequestError,
+        401: openai.AuthenticationError,
+        403: openai.PermissionDeniedError,
+        404: openai.NotFoundError,
+        429: openai.RateLimitError,
+        500: openai.InternalServerError,
+    }
+    return classes[status](f"planned failure: {kind}", response=response, body=body)
+
+
+# What `connect("fake")` says: small talk in the character's name, so that every lesson runs without a model.
+_LINES = (
+    "Well met. {name} is listening.",
+    "{name} thinks on that for a while. Tell me more.",
+    "That is a fine question for {name}. What do you believe yourself?",
+    "Many a traveller has asked {name} the same. Few liked the answer.",
+    "By my honour, {name} has heard stranger things before breakfast.",
+    "Let {name} tell you a story about that another day.",
+    "You speak plainly. {name} likes that.",
+    "Hm. {name} would rather talk about the weather and the price of bread.",
+    "What would you give {name} for an honest answer?",
+    "{name} has no quarrel with that. Where did you learn it?",
+    "My grandmother warned {name} about people who say such things.",
+    "So it goes in this world. {name} has seen it with these eyes.",
+)
+
+
+def small_talk(messages: list[ChatMessage]) -> str:
+    """An answer in the character's name, another at each turn, with both marks where they are asked for."""
+    system = messages[0]["content"] if messages and messages[0]["role"] == "system" else ""
+    name = name_in(system) or "Your friend"
+    said = [message["content"] for message in messages if message["role"] != "system"]
+    line = _LINES[(len(said) // 2 + crc32(f"{name}{said[-1] if said else ''}".encode())) % len(_LINES)].format(name=name)
+    if "#SCRATCHPAD" not in system:
+        return line
+    return f"#SCRATCHPAD\nI am {name}. I will not say all I think.\n#ANSWER\n{line}"
+

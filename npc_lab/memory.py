@@ -1,0 +1,94 @@
+"""Memory: what an NPC remembers of one user, and what of it goes into the next prompt.
+
+A model remembers nothing. Everything it is to know must be sent again at every turn, and what is
+sent grows with the talk. So an NPC forgets: always whole exchanges (a user's line and its answer),
+oldest first, so that what is left begins with a `user` message.
+
+    "blocks"    when more than `history_size` messages are remembered, forget the oldest until at
+                most half of it stays. Between two such moments each prompt only adds to the one
+                before, so the endpoint's prompt cache has most of it ready.
+    "sliding"   forget the oldest exchange at every turn. Remembers a little more, and reads
+                almost the whole prompt anew at every turn.
+    "all"       forget nothing; `history_size` does not count.
+"""
+
+from collections.abc import Callable
+
+ChatMessage = dict[str, str]  # {"role": "system" | "user" | "assistant", "content": ...}
+Recall = Callable[[list[ChatMessage], int], list[ChatMessage]]
+
+
+def exchanges(messages: list[ChatMessage]) -> list[list[ChatMessage]]:
+    """The messages in groups that each begin with a user's line. What stands before the first is left out."""
+    groups: list[list[ChatMessage]] = []
+    for message in messages:
+        if message["role"] == "user":
+            groups.append([message])
+        elif groups:
+            groups[-1].append(message)
+    return groups
+
+
+def newest(messages: list[ChatMessage], limit: int) -> list[ChatMessage]:
+    """The newest whole exchanges, together at most `limit` messages."""
+    kept: list[ChatMessage] = []
+    for exchange in reversed(exchanges(messages)):
+        if len(kept) + len(exchange) > limit:
+            break
+        kept = exchange + kept
+    return kept
+
+
+def recall_in_blocks(messages: list[ChatMessage], history_size: int) -> list[ChatMessage]:
+    """All that fits, or the newest half of it once it no longer fits, but at least one exchange."""
+    fitting = newest(messages, history_size)
+    if len(fitting) == len(messages):
+        return fitting
+    return newest(messages, history_size // 2) or fitting
+
+
+def recall_all(messages: list[ChatMessage], history_size: int) -> list[ChatMessage]:
+    """Everything, whatever `history_size` is."""
+    return newest(messages, len(messages))
+
+
+MEMORIES: dict[str, Recall] = {"blocks": recall_in_blocks, "sliding": newest, "all": recall_all}
+
+
+class History(list[ChatMessage]):
+    """What an NPC remembers of one user: messages as they are sent, oldest first.
+
+    `forgotten` holds what it remembers no longer. It is never sent, only shown to the curious.
+    """
+
+    def __init__(self, messages: list[ChatMessage] | None = None):
+        super().__init__(messages or [])
+        self.forgotten: list[ChatMessage] = []
+        self._forgotten_at_turn: list[int] = []  # for each exchange: how many messages it pushed out
+
+    def add(self, exchange: list[ChatMessage], recall: Callable[[list[ChatMessage]], list[ChatMessage]]) -> None:
+        """Remember an exchange, and forget what no longer fits."""
+        everything = [*self, *exchange]
+        remembered = recall(everything)
+        pushed_out = len(everything) - len(remembered)
+        self.forgotten += everything[:pushed_out]
+        self._forgotten_at_turn.append(pushed_out)
+        self[:] = remembered
+
+    def clear(self) -> None:
+        """Forget everything for good: nothing can be taken back after that."""
+        super().clear()
+        self.forgotten.clear()
+        self._forgotten_at_turn.clear()
+
+    def take_back(self) -> list[ChatMessage]:
+        """Remove the last exchange, and remember again what it had pushed out. Empty if there is none."""
+        pushed_out = self._forgotten_at_turn.pop() if self._forgotten_at_turn else 0
+        if pushed_out:
+            self[:0] = self.forgotten[-pushed_out:]
+            del self.forgotten[-pushed_out:]
+        last = exchanges(self)[-1:]
+        if not last:
+            return []
+        del self[-len(last[0]) :]
+        return last[0]

@@ -1,0 +1,140 @@
+"""A character that can be talked with: its sheet, a model, and a memory of each user.
+
+A turn of talk is three steps: put the prompt together, ask the model, remember both lines. The
+middle step may fail, so the last one comes only after it (see npc_lab/reply.py).
+"""
+
+from typing import Any
+
+from npc_lab.character import NPCConfig
+from npc_lab.errors import NPCLabError, ReplyError
+from npc_lab.memory import MEMORIES, ChatMessage, History
+from npc_lab.reply import Reply, ReplyStream, Turns
+from npc_lab.scratchpad import split_thoughts
+from npc_lab.text import well_formed
+
+
+class SimpleChatNPC:
+    """One character on one model, with a history for each user it talks with.
+
+    client: an `openai.OpenAI` client, or one that works like it. model: the model's name there.
+    `client`, `model` and `config` may be changed between turns. `chat_histories[user_id]` is what
+    it remembers of that user; any text serves as a user id.
+    """
+
+    def __init__(self, client: Any, model: str, config: NPCConfig):
+        self.client = client
+        self.model = model
+        self.config = config
+        self.chat_histories: dict[str, History] = {}
+        self._turns = Turns()
+
+    def __repr__(self) -> str:
+        return f"SimpleChatNPC({self.config.name or 'no name'!r}, model={self.model!r})"
+
+    def get_system_message(self) -> ChatMessage:
+        """The message that makes the model this character."""
+        return {"role": "system", "content": well_formed(self.config.system_message())}
+
+    def preview(self, user_message: str, user_id: str) -> list[ChatMessage]:
+        """Exactly the messages that would be sent now, without sending them."""
+        if not isinstance(user_message, str) or not user_message.strip():
+            raise ReplyError("bad_request", "Write at least one word.", "The message is not text, or is empty.")
+        history = self._recall(self.chat_histories.get(user_id, []))
+        new_message = {"role": "user", "content": well_formed(user_message)}
+        return [self.get_system_message(), *self._as_sent(history), new_message]
+
+    def chat(self, user_message: str, user_id: str) -> str:
+        """Say something and wait for the answer, without its private thoughts.
+
+        Raises `ReplyError` if there is none; then nothing of this turn is remembered.
+        """
+        return "".join(self._answer(user_message, user_id, whole=True))
+
+    def stream(self, user_message: str, user_id: str) -> ReplyStream:
+        """Say something and get the visible pieces of the answer as they arrive.
+
+        Errors are raised while iterating. A stream that is not read to its end leaves no trace.
+        """
+        return self._answer(user_message, user_id, whole=False)
+
+    def take_back(self, user_id: str) -> list[ChatMessage]:
+        """Remove the last exchange, and give it: the user's message and the answer.
+
+        To ask again, take back and stream; if that fails, `give_back` what was taken.
+        """
+        turn = self._turns.take(user_id)
+        try:
+            exchange = self._history(user_id).take_back()
+        finally:
+            turn.release()
+        if not exchange:
+            raise NPCLabError(f"There is no exchange with {user_id!r} to take back. Say something first.")
+        return exchange
+
+    def give_back(self, user_id: str, exchange: list[ChatMessage]) -> None:
+        """Remember again what `take_back` removed."""
+        turn = self._turns.take(user_id)
+        try:
+            self._add(user_id, exchange)
+        finally:
+            turn.release()
+
+    def _answer(self, user_message: str, user_id: str, whole: bool) -> ReplyStream:
+        def request() -> dict[str, Any]:
+            return self._request(self.preview(user_message, user_id), whole)
+
+        def remember(reply: Reply) -> None:
+            answer = {"role": "assistant", "content": reply.raw}
+            if reply.reasoning:
+                answer["reasoning_content"] = reply.reasoning
+            self._add(user_id, [{"role": "user", "content": well_formed(user_message)}, answer])
+
+        return ReplyStream(
+            client=self.client,
+            request=request,
+            remember=remember,
+            take_turn=lambda stream: self._turns.take(user_id, stream),
+            has_scratchpad=self.config.has_scratchpad,
+            whole=whole,
+        )
+
+    def _request(self, messages: list[ChatMessage], whole: bool) -> dict[str, Any]:
+        """The call's arguments. What the sheet leaves to the endpoint is not named."""
+        request: dict[str, Any] = {"model": self.model, "messages": messages}
+        if self.config.temperature is not None:
+            request["temperature"] = self.config.temperature
+        if self.config.max_reply_tokens is not None:
+            request["max_tokens"] = self.config.max_reply_tokens
+        if not whole:
+            request |= {"stream": True, "stream_options": {"include_usage": True}}
+        return request
+
+    def _recall(self, messages: list[ChatMessage]) -> list[ChatMessage]:
+        """What of these messages the character still remembers."""
+        return MEMORIES[self.config.memory](messages, self.config.history_size)
+
+    def _history(self, user_id: str) -> History:
+        """The user's history; an empty one, stored nowhere, if they never talked."""
+        history = self.chat_histories.get(user_id, [])
+        return history if isinstance(history, History) else History(history)
+
+    def _add(self, user_id: str, exchange: list[ChatMessage]) -> None:
+        history = self._history(user_id)
+        history.add(exchange, self._recall)
+        self.chat_histories[user_id] = history
+
+    def _as_sent(self, history: list[ChatMessage]) -> list[ChatMessage]:
+        """The history in the form in which the model sees it: role and content only."""
+        answers = [place for place, message in enumerate(history) if message["role"] == "assistant"]
+        with_thoughts = {"all": answers, "last": answers[-1:], "none": []}[self.config.send_thoughts]
+        return [
+            {"role": message["role"], "content": self._content_as_sent(message, place in with_thoughts)}
+            for place, message in enumerate(history)
+        ]
+
+    def _content_as_sent(self, message: ChatMessage, with_thoughts: bool) -> str:
+        if with_thoughts or message["role"] != "assistant":
+            return message["content"]
+        visible, _ = split_thoughts(message["content"], self.config.has_scratchpad)
+        return visible or message["content"]

@@ -1,0 +1,264 @@
+"""A reply, and the stream of pieces in which it arrives.
+
+`ReplyStream` is the one path from a user's line to an answer in the history:
+
+    take the turn -> ask -> part thoughts from speech, piece by piece -> remember -> give the turn on
+
+`chat` runs it to its end, `stream` hands it out. It is a transaction: the history changes only in
+the last step, and a failure or a stop before that leaves no trace.
+"""
+
+from __future__ import annotations
+
+import html
+import threading
+import time
+import weakref
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from queue import SimpleQueue
+from typing import Any
+
+from npc_lab.endpoint import Delta, ask, read_pieces, read_whole, reply_error, without_key
+from npc_lab.errors import ReplyError
+from npc_lab.scratchpad import ThoughtParser
+from npc_lab.text import shorten
+
+# A stream that nobody reads for so many seconds loses its turn as soon as somebody else wants it.
+ABANDONED_AFTER = 1.0
+_LOOK_AGAIN = 0.05  # seconds between two looks at whether the one who speaks has gone
+
+_END = object()
+
+
+@dataclass
+class Reply:
+    """A model's reply.
+
+    text: what it says. thought: what it thought in private, if it did. raw: its words as it wrote
+    them, marks included. reasoning: the part of `thought` that came in a field of its own.
+    refusal: what it said where it refused. seconds: from the question to the end of the reply.
+    finish_reason: "stop", or "length" where it ran into its token limit; None where it did not end.
+    model: the endpoint's name for it. usage: the endpoint's own count (`.prompt_tokens`,
+    `.completion_tokens`), or None where it sent none.
+    """
+
+    text: str = ""
+    thought: str = ""
+    raw: str = ""
+    reasoning: str = ""
+    refusal: str = ""
+    seconds: float = 0.0
+    finish_reason: str | None = None
+    model: str = ""
+    usage: Any = None
+
+    def _repr_html_(self) -> str:
+        thought = f"<details><summary>Private thoughts</summary><pre>{html.escape(self.thought)}</pre></details>"
+        return f"<p style='white-space: pre-wrap'>{html.escape(self.text)}</p>{thought if self.thought else ''}"
+
+
+class Turns:
+    """Who is being answered: one reply at a time for each user of an NPC."""
+
+    def __init__(self) -> None:
+        self._locks: dict[str, threading.Lock] = {}
+        self._streams: dict[str, weakref.ref[ReplyStream]] = {}
+
+    def take(self, user_id: str, stream: ReplyStream | None = None) -> threading.Lock:
+        """Wait for the turn and take it; `release()` of what it gives ends it.
+
+        A stream that was left half-read, and will not be read on, is closed rather than waited for.
+        """
+        lock = self._locks.setdefault(user_id, threading.Lock())
+        while not lock.acquire(blocking=False):
+            speaking = self._streams.get(user_id, lambda: None)()
+            if speaking is not None and speaking.is_abandoned():
+                speaking.close()
+            elif lock.acquire(timeout=_LOOK_AGAIN):
+                break
+        if stream is not None:
+            self._streams[user_id] = weakref.ref(stream)
+        return lock
+
+
+class ReplyStream:
+    """The visible pieces of one reply, as they arrive. Nothing is sent before the first is asked for.
+
+    Iterating raises `ReplyError` where the reply fails. `close()` stops it, from any thread and at
+    once: the iteration ends and nothing is remembered. `reply` is what there is of the reply so far.
+
+    request: makes what is to be sent, once the turn is taken. send: sends it. remember: puts the
+    finished reply into the history. take_turn: waits until no other reply to this user is under way.
+    whole: the reply comes in one piece.
+    """
+
+    def __init__(
+        self,
+        client: Any,
+        request: Callable[[], dict[str, Any]],
+        remember: Callable[[Reply], None],
+        take_turn: Callable[[ReplyStream], threading.Lock],
+        has_scratchpad: bool,
+        whole: bool,
+    ):
+        self._client = client
+        self._request = request
+        self._remember = remember
+        self._take_turn = take_turn
+        self._whole = whole
+        self._reply = Reply()
+        self._parser = ThoughtParser(has_scratchpad)
+        self._arrivals: Iterator[Delta | Exception] | None = None
+        self._inbox: SimpleQueue[Any] = SimpleQueue()
+        self._started = 0.0
+        self._began = False  # the endpoint has begun to answer
+        self._all_arrived = False
+        self._turn: threading.Lock | None = None
+        self._closed = threading.Event()
+        self._closing = threading.Lock()
+        self._reader = threading.current_thread()
+        self._is_reading = False
+        self._last_read = time.monotonic()
+
+    def __iter__(self) -> ReplyStream:
+        return self
+
+    def __next__(self) -> str:
+        self._reader, self._is_reading = threading.current_thread(), True
+        try:
+            return self._next_piece()
+        except BaseException:  # the end and Ctrl-C included: however it ends, the turn is given on
+            self.close()
+            raise
+        finally:
+            self._is_reading, self._last_read = False, time.monotonic()
+
+    def __del__(self) -> None:
+        self.close()
+
+    @property
+    def reply(self) -> Reply:
+        """What there is of the reply so far: all of it once the iteration has ended."""
+        self._reply.text = self._parser.visible
+        self._reply.thought = "\n".join(filter(None, (self._reply.reasoning, self._parser.thought)))
+        return self._reply
+
+    def close(self) -> None:
+        """Stop here. What was shown stays shown, nothing is remembered, the next call need not wait."""
+        with self._closing:
+            if self._closed.is_set():
+                return
+            self._closed.set()
+        self._inbox.put(_END)
+        if self._turn is not None:
+            self._turn.release()
+
+    def is_abandoned(self) -> bool:
+        """Whether nobody reads on. Asked by a thread that wants the turn, so that one does not read."""
+        if self._reader is threading.current_thread() or not self._reader.is_alive():
+            return True
+        return not self._is_reading and time.monotonic() - self._last_read > ABANDONED_AFTER
+
+    def _next_piece(self) -> str:
+        if self._arrivals is None:
+            self._arrivals = self._begin()
+        for arrival in self._arrivals:
+            if self._closed.is_set():
+                break
+            if piece := self._take(arrival):
+                return piece
+        if not self._all_arrived and not self._closed.is_set():
+            self._all_arrived = True
+            if rest := self._end():
+                return rest
+        self._store()
+        raise StopIteration
+
+    def _begin(self) -> Iterator[Delta | Exception]:
+        """Take the turn and ask. Pieces are read in a thread of their own, so that a stop never waits."""
+        turn = self._take_turn(self)
+        with self._closing:
+            if self._closed.is_set():
+                turn.release()
+                return iter(())
+            self._turn = turn
+        self._started = time.perf_counter()
+        request = self._request()
+        if self._whole:
+            return _arrivals(self._client, request)
+        reading = (self._client, request, self._inbox, self._closed)
+        threading.Thread(target=_fill, args=reading, name="npc_lab reply", daemon=True).start()
+        return iter(self._inbox.get, _END)
+
+    def _take(self, arrival: Delta | Exception) -> str:
+        """Note what arrived, and give what may be shown of it."""
+        if isinstance(arrival, Exception):
+            self._reply.seconds = time.perf_counter() - self._started
+            spoke = bool(self._reply.raw or self._reply.reasoning)
+            raise reply_error(arrival, self._client, self._began, spoke) from _cause(arrival)
+        self._began = True
+        reply = self._reply
+        reply.raw += arrival.content
+        reply.reasoning += arrival.reasoning
+        reply.refusal += arrival.refusal
+        reply.finish_reason = arrival.finish_reason or reply.finish_reason
+        reply.model = arrival.model or reply.model
+        reply.usage = arrival.usage or reply.usage
+        return self._parser.feed(arrival.content) if arrival.content else ""
+
+    def _end(self) -> str:
+        """All has arrived: give the rest, or say why this is no reply."""
+        reply = self._reply
+        reply.seconds = time.perf_counter() - self._started
+        if reply.finish_reason is None and not self._whole:
+            raise ReplyError("interrupted_stream")
+        cut = reply.finish_reason == "length"
+        rest = self._parser.finish(complete=not cut)
+        if reply.finish_reason == "content_filter":
+            raise ReplyError("filtered")
+        if reply.refusal:
+            raise ReplyError("refused", detail=f"It says: “{shorten(without_key(reply.refusal, self._client))}”")
+        if not self._parser.visible:
+            if reply.raw.strip() or reply.reasoning.strip():
+                raise ReplyError("no_answer")
+            raise ReplyError("cut_off" if cut else "empty")
+        return rest
+
+    def _store(self) -> None:
+        with self._closing:
+            if not self._closed.is_set():
+                self._remember(self.reply)
+
+
+def _arrivals(client: Any, request: dict[str, Any]) -> Iterator[Delta | Exception]:
+    """Send the request; give what arrives, and at its end the exception that ended it, if one did."""
+    response = None
+    try:
+        response = ask(client, request)
+        if request.get("stream"):
+            yield Delta()  # it has begun to answer
+            yield from read_pieces(response)
+        else:
+            yield read_whole(response)
+    except Exception as error:
+        yield error
+    finally:
+        if request.get("stream") and hasattr(response, "close"):
+            response.close()
+
+
+def _fill(client: Any, request: dict[str, Any], inbox: SimpleQueue[Any], closed: threading.Event) -> None:
+    """Put what arrives into the inbox, until there is no more or nobody wants it."""
+    arrivals = _arrivals(client, request)
+    for arrival in arrivals:
+        if closed.is_set():
+            break
+        inbox.put(arrival)
+    inbox.put(_END)
+    arrivals.close()
+
+
+def _cause(error: Exception) -> BaseException | None:
+    """Our own errors explain themselves; the provider's stand behind ours."""
+    return error.__cause__ if isinstance(error, ReplyError) else error

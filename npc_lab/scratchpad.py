@@ -1,0 +1,248 @@
+"""Private thoughts: what a model writes before its answer and nobody may see.
+
+A character with a scratchpad writes
+
+    #SCRATCHPAD
+    He is lying. I will not tell him where the gold is.
+    #ANSWER
+    What gold, good sir?
+
+and reasoning models write `<think>...</think>`. `ThoughtParser` parts the two while the text is
+still arriving, or at once when it is all there. Models get the marks wrong in every way one can
+think of, so it *fails closed*: when in doubt, text is private. What was shown is never taken back.
+
+The rules:
+
+1. What stands between `<think>` and `</think>` is private, also where the end is missing.
+2. A start mark hides what follows it, wherever it stands.
+3. An end mark at the start of a line shows what follows it.
+4. With a scratchpad, nothing is shown before an end mark.
+5. Only once the text is complete do other end marks count: in the middle of a line, in bold
+   without `#`, or the bare word ANSWER at the start of a line. The last one decides.
+6. Neither mark: the whole text is the answer.
+
+It does not judge thoughts: what a character says after its end mark, it has said aloud.
+"""
+
+import re
+
+SCRATCHPAD_INSTRUCTION = """\
+Before you answer, think in private. Begin with a line #SCRATCHPAD and write your thoughts below it: \
+what the other one wants, what you want, what you will keep to yourself. Nobody else can read them. \
+Then write a line #ANSWER, and below it only what you say aloud."""
+
+# Decoration around a mark is limited in length, so that no text makes the search slow.
+_BLANKS = r"[^\S\n]{0,40}"
+_LINE_START = rf"^[\ufeff\u200b]?{_BLANKS}"
+_HASH = r"[#＃][#＃ \t]{0,16}"
+_PAD = r"scratch[ _-]?pad"
+# #ANSWER, but not the hashtags #ANSWERED and #ANSWER_ME.
+_WORD_ANSWER = r"answer(?!_{0,8}[^\W_])(?!['’]\w)"
+
+_OPEN = r"(?P<open><think(?:ing)?>)"
+_CLOSE = r"(?P<close></think(?:ing)?>)"
+_HASH_START = rf"{_HASH}[*_]{{0,3}}{_PAD}[ \t]{{0,8}}[:*_]{{0,8}}"
+# A character with a scratchpad may forget the #: **Scratchpad**, [SCRATCHPAD], Scratchpad:
+_LOOSE_START = (
+    rf"{_LINE_START}(?:[*_\[<(]{{1,4}}[#＃ \t]{{0,16}}{_PAD}|{_PAD}[ \t]{{0,8}}(?=[:\n*_]|\Z))"
+    r"[ \t]{0,8}[:*_\]>)]{0,8}"
+)
+# `bold` and `inner` remember that ** was opened: only then is a closing ** part of the mark.
+_END = (
+    rf"(?P<end>{_LINE_START}(?P<bold>[*_]{{1,3}})?{_HASH}(?P<inner>[*_]{{1,3}})?{_WORD_ANSWER}"
+    rf"[ \t]{{0,8}}(?(bold)[*_:]{{0,8}}|(?(inner)[*_:]{{0,8}}|:?)))"
+)
+_FLAGS = re.IGNORECASE | re.MULTILINE
+_CLOSE_MARK = re.compile(_CLOSE, _FLAGS)
+_PLAIN_MARKS = re.compile(rf"{_OPEN}|{_CLOSE}|{_END}|(?P<start>{_HASH_START})", _FLAGS)
+_SCRATCHPAD_MARKS = re.compile(rf"{_OPEN}|{_CLOSE}|{_END}|(?P<start>{_HASH_START}|{_LOOSE_START})", _FLAGS)
+
+# Rule 5. A mark in quotes is talked about, not used.
+_LATE_END = re.compile(
+    rf"(?<![`\"'“‘])(?:[*_]{{1,3}})?{_HASH}[*_]{{0,3}}{_WORD_ANSWER}[ \t]{{0,8}}[*_:]{{0,8}}"
+    rf"|{_LINE_START}[*_]{{2,3}}{_WORD_ANSWER}[ \t]{{0,8}}[*_:]{{0,8}}"
+    rf"|{_LINE_START}(?-i:ANSWER)[ \t]{{0,8}}(?::|(?=\n)|\Z)",
+    _FLAGS,
+)
+
+
+def _any_beginning_of(word: str) -> str:
+    """A pattern that matches every beginning of the word, the empty one included."""
+    pattern = ""
+    for letter in reversed(word):
+        pattern = f"(?:{letter}{pattern})?"
+    return pattern
+
+
+# The end of a text that the next piece may turn into a mark. Holding back too much costs a moment,
+# holding back too little would show a mark or what it hides.
+_WORD_BEGUN = (
+    rf"(?:scratch[ _-]?{_any_beginning_of('pad')}"
+    rf"|{_any_beginning_of('scratch')}|answer|{_any_beginning_of('answer')})"
+)
+_DECORATION = r"(?:[^\w\n]|_){0,80}+"
+_UNFINISHED = re.compile(
+    rf"(?:<[/a-z]{{0,9}}|(?:^|[#＃]){_DECORATION}{_WORD_BEGUN}{_DECORATION})\Z",
+    _FLAGS,
+)
+_LONGEST_UNFINISHED = 200  # characters: two decorations and a word
+
+
+class ThoughtParser:
+    """Parts what may be shown from private thought, piece by piece.
+
+    `feed` takes a piece of the reply and gives what may now be shown; `finish` gives the rest.
+    `visible` is all that was given out, `thought` all that is known to be private so far.
+    """
+
+    def __init__(self, has_scratchpad: bool):
+        self.visible = ""
+        self._has_scratchpad = has_scratchpad
+        self._marks = _SCRATCHPAD_MARKS if has_scratchpad else _PLAIN_MARKS
+        self._state = "waiting" if has_scratchpad else "shown"  # or "hidden", behind a start mark
+        self._in_think = False
+        self._raw = ""  # since the last mark: right behind a mark counts as the start of a line
+        self._done = 0  # so many characters of it are dealt with
+        self._kept = ""  # waiting or hidden text: a late end mark may stand in it
+        self._thoughts: list[str] = []
+        self._ready = ""  # visible, but not yet given out
+        self._space = ""  # white space that is given out only when a word follows
+        self._at_opening = True
+
+    @property
+    def thought(self) -> str:
+        """The private text so far. While it waits for a mark, text is not known to be private."""
+        kept = [self._kept] if self._state == "hidden" else []
+        return "\n".join(part.strip() for part in self._thoughts + kept if part.strip())
+
+    def feed(self, piece: str) -> str:
+        """Take the next piece of the reply, give the text that may now be shown."""
+        self._raw += piece
+        self._advance(finished=False)
+        return self._give_out()
+
+    def finish(self, complete: bool = True) -> str:
+        """The reply has ended: give the rest. `complete` is False where the token limit cut it."""
+        self._advance(finished=True)
+        if self._state != "shown" and not self.visible and not self._ready:
+            self._look_for_late_answer(complete)
+        return self._give_out()
+
+    def _advance(self, finished: bool) -> None:
+        """Deal with all text about which the next piece can change nothing."""
+        while mark := self._next_mark(finished):
+            self._take(self._raw[self._done : mark.start()])
+            self._pass(mark)
+            self._raw = self._raw[mark.end() :]
+            self._done = 0
+        safe = len(self._raw) if finished else self._first_unsafe()
+        self._take(self._raw[self._done : safe])
+        self._done = max(self._done, safe)
+
+    def _next_mark(self, finished: bool) -> re.Match[str] | None:
+        marks = _CLOSE_MARK if self._in_think else self._marks
+        mark = marks.search(self._raw, self._done)
+        if mark and (finished or mark.end() <= self._first_unsafe()):
+            return mark
+        return None
+
+    def _first_unsafe(self) -> int:
+        """From this position on, the next piece may make a mark of the text."""
+        start = max(self._done, len(self._raw) - _LONGEST_UNFINISHED)
+        unfinished = _UNFINISHED.search(self._raw, start)
+        return unfinished.start() if unfinished else len(self._raw)
+
+    def _take(self, text: str) -> None:
+        """Put text between two marks where it belongs."""
+        if self._in_think:
+            self._thoughts[-1] += text
+        elif self._state == "shown":
+            self._show(text)
+        else:
+            self._kept += text
+
+    def _pass(self, mark: re.Match[str]) -> None:
+        kind = mark.lastgroup
+        if kind == "open":
+            self._in_think = True
+            self._thoughts.append("")
+        elif kind == "close":
+            self._close_think()
+        elif kind == "start":
+            self._hide(mark.group())
+        elif self._state != "shown":
+            self._open()
+        elif not self._has_scratchpad:
+            self._show(mark.group())  # nobody asked for marks: it is just text
+
+    def _close_think(self) -> None:
+        if not self._in_think and (self._state == "waiting" or not self._has_scratchpad):
+            # An end without a beginning: some endpoints swallow the <think>. What was not yet
+            # given out can still stay private.
+            self._thoughts.append(self._kept + self._ready)
+            self._kept = self._ready = ""
+            self._begin_anew()
+        self._in_think = False
+
+    def _hide(self, mark: str) -> None:
+        if self._kept:
+            self._kept += mark  # a late end mark before it must not show what follows it
+        if self._state != "hidden":
+            self._state = "hidden"
+            self._begin_anew()
+
+    def _open(self) -> None:
+        self._thoughts.append(self._kept)
+        self._kept = ""
+        self._state = "shown"
+
+    def _begin_anew(self) -> None:
+        """The next visible text stands on a line of its own."""
+        self._space = "\n" if self.visible or self._ready else ""
+        self._at_opening = True
+
+    def _show(self, text: str) -> None:
+        if self._at_opening:
+            text = text.lstrip()
+            self._at_opening = not text
+        with_space = self._space + text if text else self._space
+        words = with_space.rstrip()
+        if words:
+            self._ready += words
+        self._space = with_space[len(words) :]
+
+    def _give_out(self) -> str:
+        given, self._ready = self._ready, ""
+        self.visible += given
+        return given
+
+    def _look_for_late_answer(self, complete: bool) -> None:
+        """Rules 5 and 6, for a reply of which nothing could be shown."""
+        ends = list(_LATE_END.finditer(self._kept))
+        if self._state == "waiting" and not ends:
+            self._show(self._kept)
+            self._kept = ""
+            return
+        if self._state == "hidden":
+            ends = [end for end in ends if _is_used(self._kept, end)]
+        self._state = "hidden"
+        if ends and complete:
+            answer = self._kept[ends[-1].end() :]
+            hidden_again = self._marks.search(answer)
+            self._thoughts.append(self._kept[: ends[-1].start()])
+            self._kept = answer[hidden_again.start() :] if hidden_again else ""
+            self._show(answer[: hidden_again.start()] if hidden_again else answer)
+
+
+def _is_used(text: str, end: re.Match[str]) -> bool:
+    """Whether a mark in the middle of thoughts ends them, or is only mentioned: "put #ANSWER first"."""
+    before, after = text[: end.start()].rstrip(), text[end.end() :].lstrip()
+    return not after[:1].islower() or before[-1:] in ".!?…。！？"
+
+
+def split_thoughts(text: str, has_scratchpad: bool, complete: bool = True) -> tuple[str, str]:
+    """Part a finished reply into what may be shown and what is private."""
+    parser = ThoughtParser(has_scratchpad)
+    parser.feed(text)
+    parser.finish(complete)
+    return parser.visible, parser.thought

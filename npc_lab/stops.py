@@ -1,0 +1,94 @@
+"""When a talk ends before its turns are used up.
+
+A stop condition looks at the talk after each turn and gives a reason to stop, or None. Conditions
+combine with `|`, and the reason says which of them held:
+
+    arena.run_conversation(talk, 30, stop=StopOnText("farewell") | StopOnRepetition())
+"""
+
+import re
+from collections.abc import Callable, Sequence
+
+from npc_lab.transcript import Message
+
+_WORD = re.compile(r"[\w'’]+")
+
+
+class StopCondition:
+    """The root of the conditions below. Call it with a talk's messages."""
+
+    def __call__(self, messages: Sequence[Message]) -> str | None:
+        """The reason to stop, in words, or None."""
+        raise NotImplementedError
+
+    def __or__(self, other: "StopCondition") -> "StopCondition":
+        return _Either(self, other)
+
+
+class StopOnText(StopCondition):
+    """Stops once a line of a speaker holds this text, in upper or lower case."""
+
+    def __init__(self, text: str):
+        self.text = text
+
+    def __call__(self, messages: Sequence[Message]) -> str | None:
+        lines = _spoken(messages)
+        if lines and self.text.casefold() in lines[-1].casefold():
+            return f"somebody said {self.text!r}"
+        return None
+
+
+class StopOnRepetition(StopCondition):
+    """Stops once the talk goes round in circles, like two polite people who cannot leave.
+
+    A line is stale if less than `new_words` of its longer words (4 letters or more, each counted
+    once) are new against the `memory` lines before it; after `turns` stale lines in a row it stops.
+    The two numbers follow measure D5 in CAMEL (2303.17760, section 4.1: endless thanks and good-byes)
+    and Sotopia's limit of two stale turns (2310.11667).
+    """
+
+    def __init__(self, turns: int = 3, new_words: float = 0.3, memory: int = 6):
+        self.turns = turns
+        self.new_words = new_words
+        self.memory = memory
+
+    def __call__(self, messages: Sequence[Message]) -> str | None:
+        lines = _spoken(messages)
+        places = range(len(lines) - self.turns, len(lines))
+        if places.start > 0 and all(self._is_stale(lines, place) for place in places):
+            return f"the last {self.turns} lines said almost nothing new"
+        return None
+
+    def _is_stale(self, lines: list[str], place: int) -> bool:
+        words = _long_words(lines[place])
+        before = set[str]().union(*map(_long_words, lines[max(0, place - self.memory) : place]))
+        return len(words - before) < self.new_words * len(words) or not words
+
+
+class StopWhen(StopCondition):
+    """Stops once your own function of the messages gives True."""
+
+    def __init__(self, predicate: Callable[[Sequence[Message]], bool], reason: str = "your condition held"):
+        self.predicate = predicate
+        self.reason = reason
+
+    def __call__(self, messages: Sequence[Message]) -> str | None:
+        return self.reason if self.predicate(messages) else None
+
+
+class _Either(StopCondition):
+    def __init__(self, first: StopCondition, second: StopCondition):
+        self.first = first
+        self.second = second
+
+    def __call__(self, messages: Sequence[Message]) -> str | None:
+        return self.first(messages) or self.second(messages)
+
+
+def _spoken(messages: Sequence[Message]) -> list[str]:
+    """What the two speakers said, without opening and director's lines."""
+    return [message.content for message in messages if message.seat is not None]
+
+
+def _long_words(line: str) -> set[str]:
+    return {word for word in _WORD.findall(line.casefold()) if len(word) >= 4}

@@ -1,0 +1,72 @@
+"""The record of an arena's talk: messages, and a transcript that draws itself."""
+
+import html
+import textwrap
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from npc_lab.text import printable
+
+SYSTEM = "system"  # the sender of the opening line
+DIRECTOR = "director"  # the sender of a line dropped in from outside
+_NAMES_OF_OTHERS = {SYSTEM: "(opening)", DIRECTOR: "(director)"}
+_COLOURS = {1: "#2a78d6", 2: "#c4581c"}  # readable on white and on black
+WIDTH = 88  # characters in a printed line
+
+
+@dataclass(frozen=True)
+class Message:
+    """One line of a talk.
+
+    sender: an NPC's id, "system" for the opening line, "director" for a line dropped in.
+    content: what was said, without private thoughts. seat: 1 or 2 for the NPC that began or answered,
+    None for the others. seconds: how long the reply took, None where nobody replied.
+    """
+
+    sender: str
+    content: str
+    timestamp: datetime
+    seat: int | None = None
+    seconds: float | None = None
+
+
+class Transcript(list[Message]):
+    """The messages of a talk, in order. `print` shows it as text, a notebook as a page.
+
+    `names` maps seat 1 and 2 to the speakers' names.
+    """
+
+    def __init__(self, messages: Iterable[Message] = (), names: Mapping[int, str] | None = None):
+        super().__init__(messages)
+        self.names = dict(names or {})
+
+    def speaker(self, message: Message) -> str:
+        """The name to print before this line."""
+        if message.sender in _NAMES_OF_OTHERS:
+            return _NAMES_OF_OTHERS[message.sender]
+        return self.names.get(message.seat or 0) or message.sender
+
+    def line(self, message: Message, turn_number: int | None = None) -> str:
+        """The message as text: who speaks, in which turn, and the words, wrapped for reading."""
+        turn = f"[{turn_number}] " if turn_number else ""
+        paragraphs = printable(f"{turn}{self.speaker(message)}: {message.content}").splitlines()
+        return "\n".join(textwrap.fill(each, WIDTH, subsequent_indent="    ") for each in paragraphs)
+
+    def __str__(self) -> str:
+        lines, turn_number = [], 0
+        for message in self:
+            turn_number += message.seat is not None
+            lines.append(self.line(message, turn_number if message.seat else None))
+        return "\n\n".join(lines)
+
+    def _repr_html_(self) -> str:
+        return "".join(self._html_line(message) for message in self) or "<p>(nothing was said)</p>"
+
+    def _html_line(self, message: Message) -> str:
+        colour = _COLOURS.get(message.seat or 0, "gray")
+        side = "margin-left: 3em" if message.seat == 2 else "margin-right: 3em"
+        style = f"{side}; padding: .2em .8em; border-left: 4px solid {colour}; white-space: pre-wrap"
+        words = html.escape(message.content)
+        words = words if message.seat else f"<i>{words}</i>"
+        return f"<p style='{style}'><b>{html.escape(self.speaker(message))}</b>\n{words}</p>"
