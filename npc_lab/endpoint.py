@@ -99,7 +99,13 @@ def _delta(message: Any, choice: Any, response: Any) -> Delta:
 
 
 def _field(thing: Any, name: str) -> Any:
-    return thing.get(name) if isinstance(thing, dict) else getattr(thing, name, None)
+    """The named field, or None. It is asked for at every chunk of a stream, mostly in vain."""
+    if isinstance(thing, dict):
+        return thing.get(name)
+    unknown_fields = getattr(thing, "model_extra", None)
+    if isinstance(unknown_fields, dict):  # the openai package's types, where a failing getattr is slow
+        return vars(thing).get(name, unknown_fields.get(name))
+    return getattr(thing, name, None)
 
 
 def _text(thing: Any, name: str) -> str:
@@ -129,7 +135,14 @@ def _provider_words(error: Any) -> str:
 
 
 # Each kind by the words that endpoints put into an error's `code`, `type` or message.
-_CONTEXT_WORDS = ("context_length", "context length", "context size", "context window", "exceed_context", "too many tokens")
+_CONTEXT_WORDS = (
+    "context_length",
+    "context length",
+    "context size",
+    "context window",
+    "exceed_context",
+    "too many tokens",
+)
 _QUOTA_WORDS = ("insufficient_quota", "insufficient credit", "billing")
 _RATE_WORDS = ("rate_limit", "rate limit")
 
@@ -137,8 +150,8 @@ _RATE_WORDS = ("rate_limit", "rate limit")
 def reply_error(error: Exception, client: Any, began: bool, spoke: bool) -> ReplyError:
     """Say in our words what the `openai` package or the network raised.
 
-    began: whether the endpoint had begun to answer; spoke: whether words had arrived. The caller raises the result
-    `from error`; keys are cut out of both, because a traceback shows both.
+    began: whether the endpoint had begun to answer; spoke: whether words had arrived. The caller
+    raises the result `from error`; keys are cut out of both, because a traceback shows both.
     """
     if isinstance(error, ReplyError):
         return ReplyError(error.kind, error.hint, without_key(error.detail, client))
@@ -181,7 +194,14 @@ def _kind_of_status(status: int, words: str, said: str) -> str:
         return "context_length"
     if status == 404:
         return "model_not_found" if said and "model" in words else "bad_address"
-    named = {401: "auth", 403: "permission", 405: "bad_address", 408: "timeout", 409: "server", 429: "rate_limit"}
+    named = {
+        401: "auth",
+        403: "permission",
+        405: "bad_address",
+        408: "timeout",
+        409: "server",
+        429: "rate_limit",
+    }
     if status in named:
         return named[status]
     return "server" if status >= 500 else "bad_request"

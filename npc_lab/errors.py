@@ -71,9 +71,7 @@ class NPCNotFoundInArenaError(ChatArenaError):
 
     def __init__(self, npc_id: str, known: Iterable[str] = ()):
         self.npc_id = npc_id
-        super().__init__(
-            not_found("NPC", npc_id, known, "register it with the arena's factory first")
-        )
+        super().__init__(not_found("NPC", npc_id, known, "register it with the arena's factory first"))
 
 
 class ConnectError(NPCLabError):

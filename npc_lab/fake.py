@@ -40,6 +40,7 @@ class FakeReply:
     pieces: Sequence[str] | None = None
 
     def stream_pieces(self) -> Sequence[str]:
+        """The text as a stream brings it."""
         return self.pieces if self.pieces is not None else re.findall(r"\s*\S+\s*?(?=\s|$)|\s+", self.text)
 
 
@@ -76,7 +77,9 @@ class FakeClient:
         with self._lock:
             self._failures += [fake_error(kind) for kind in kinds]
 
-    def _create(self, *, model: str, messages: list[ChatMessage], stream: bool = False, **options: Any) -> Any:
+    def _create(
+        self, *, model: str, messages: list[ChatMessage], stream: bool = False, **options: Any
+    ) -> Any:
         planned = self._next({"model": model, "messages": deepcopy(messages), "stream": stream, **options})
         if isinstance(planned, Exception):
             raise planned
@@ -90,13 +93,21 @@ class FakeClient:
         with self._lock:
             self.calls.append(call)
             if self.budget is not None and len(self.calls) > self.budget:
-                return ReplyError("quota", "Look for a loop that never ends.", f"This fake answers {self.budget} calls, no more.")
+                return ReplyError(
+                    "quota",
+                    "Look for a loop that never ends.",
+                    f"This fake answers {self.budget} calls, no more.",
+                )
             if self._failures:
                 return self._failures.pop(0)
             if callable(self.replies):
                 answer, place = self.replies, None
             elif self._answered >= len(self.replies):
-                return ReplyError("quota", "Give the fake more replies.", f"The fake had {self._answered} replies and gave them all.")
+                return ReplyError(
+                    "quota",
+                    "Give the fake more replies.",
+                    f"The fake had {self._answered} replies and gave them all.",
+                )
             else:
                 answer, place = None, self._answered
             self._answered += 1
@@ -144,14 +155,20 @@ class FakeStream:
 def _completion(model: str, reply: FakeReply, usage: dict[str, int]) -> Any:
     from openai.types.chat import ChatCompletion
 
-    message = {"role": "assistant", "content": None if reply.refusal else reply.text, "refusal": reply.refusal or None}
+    message = {
+        "role": "assistant",
+        "content": None if reply.refusal else reply.text,
+        "refusal": reply.refusal or None,
+    }
     if reply.reasoning:
         message["reasoning_content"] = reply.reasoning
     choice = {"index": 0, "message": message, "finish_reason": reply.finish_reason, "logprobs": None}
     return ChatCompletion.construct(**_envelope(model, "chat.completion", [choice], usage))
 
 
-def _envelope(model: str, kind: str, choices: list[Any], usage: dict[str, int] | None = None) -> dict[str, Any]:
+def _envelope(
+    model: str, kind: str, choices: list[Any], usage: dict[str, int] | None = None
+) -> dict[str, Any]:
     return {
         "id": "fake",
         "object": kind,
@@ -226,12 +243,14 @@ _LINES = (
 
 
 def small_talk(messages: list[ChatMessage]) -> str:
-    """An answer in the character's name, another at each turn, with both marks where they are asked for."""
+    """An answer in the character's name, never the one before, with both marks where they are asked for."""
     system = messages[0]["content"] if messages and messages[0]["role"] == "system" else ""
     name = name_in(system) or "Your friend"
-    said = [message["content"] for message in messages if message["role"] != "system"]
-    line = _LINES[(len(said) // 2 + crc32(f"{name}{said[-1] if said else ''}".encode())) % len(_LINES)].format(name=name)
+    lines = [line.format(name=name) for line in _LINES]
+    my_last = next((m["content"] for m in reversed(messages) if m["role"] == "assistant"), "")
+    before = next((place for place, line in enumerate(lines) if my_last.endswith(line)), crc32(name.encode()))
+    heard = messages[-1]["content"] if messages else ""
+    line = lines[(before + 1 + crc32(heard.encode()) % 5) % len(lines)]
     if "#SCRATCHPAD" not in system:
         return line
     return f"#SCRATCHPAD\nI am {name}. I will not say all I think.\n#ANSWER\n{line}"
-

@@ -66,7 +66,9 @@ class History(list[ChatMessage]):
         self.forgotten: list[ChatMessage] = []
         self._forgotten_at_turn: list[int] = []  # for each exchange: how many messages it pushed out
 
-    def add(self, exchange: list[ChatMessage], recall: Callable[[list[ChatMessage]], list[ChatMessage]]) -> None:
+    def add(
+        self, exchange: list[ChatMessage], recall: Callable[[list[ChatMessage]], list[ChatMessage]]
+    ) -> None:
         """Remember an exchange, and forget what no longer fits."""
         everything = [*self, *exchange]
         remembered = recall(everything)

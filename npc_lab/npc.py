@@ -39,8 +39,10 @@ class SimpleChatNPC:
     def preview(self, user_message: str, user_id: str) -> list[ChatMessage]:
         """Exactly the messages that would be sent now, without sending them."""
         if not isinstance(user_message, str) or not user_message.strip():
-            raise ReplyError("bad_request", "Write at least one word.", "The message is not text, or is empty.")
-        history = self._recall(self.chat_histories.get(user_id, []))
+            raise ReplyError(
+                "bad_request", "Write at least one word.", "The message is not text, or is empty."
+            )
+        history = self._recall(self.chat_histories.get(user_id, History()))
         new_message = {"role": "user", "content": well_formed(user_message)}
         return [self.get_system_message(), *self._as_sent(history), new_message]
 
@@ -116,7 +118,7 @@ class SimpleChatNPC:
 
     def _history(self, user_id: str) -> History:
         """The user's history; an empty one, stored nowhere, if they never talked."""
-        history = self.chat_histories.get(user_id, [])
+        history = self.chat_histories.get(user_id, History())
         return history if isinstance(history, History) else History(history)
 
     def _add(self, user_id: str, exchange: list[ChatMessage]) -> None:

@@ -14,7 +14,7 @@ import html
 import threading
 import time
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
 from queue import SimpleQueue
 from typing import Any
@@ -54,8 +54,12 @@ class Reply:
     usage: Any = None
 
     def _repr_html_(self) -> str:
-        thought = f"<details><summary>Private thoughts</summary><pre>{html.escape(self.thought)}</pre></details>"
-        return f"<p style='white-space: pre-wrap'>{html.escape(self.text)}</p>{thought if self.thought else ''}"
+        thought = (
+            f"<details><summary>Private thoughts</summary><pre>{html.escape(self.thought)}</pre></details>"
+        )
+        return (
+            f"<p style='white-space: pre-wrap'>{html.escape(self.text)}</p>{thought if self.thought else ''}"
+        )
 
 
 class Turns:
@@ -218,7 +222,9 @@ class ReplyStream:
         if reply.finish_reason == "content_filter":
             raise ReplyError("filtered")
         if reply.refusal:
-            raise ReplyError("refused", detail=f"It says: “{shorten(without_key(reply.refusal, self._client))}”")
+            raise ReplyError(
+                "refused", detail=f"It says: “{shorten(without_key(reply.refusal, self._client))}”"
+            )
         if not self._parser.visible:
             if reply.raw.strip() or reply.reasoning.strip():
                 raise ReplyError("no_answer")
@@ -231,9 +237,9 @@ class ReplyStream:
                 self._remember(self.reply)
 
 
-def _arrivals(client: Any, request: dict[str, Any]) -> Iterator[Delta | Exception]:
+def _arrivals(client: Any, request: dict[str, Any]) -> Generator[Delta | Exception, None, None]:
     """Send the request; give what arrives, and at its end the exception that ended it, if one did."""
-    response = None
+    response: Any = None
     try:
         response = ask(client, request)
         if request.get("stream"):

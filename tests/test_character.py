@@ -14,7 +14,12 @@ def test_the_system_message_is_world_then_character() -> None:
 
 def test_every_field_that_is_filled_in_is_told_to_the_model() -> None:
     config = NPCConfig(
-        "London.", "You are a knight.", name="Guy", goal="Find bread.", secrets=["the oak"], taboo=["potatoes"]
+        "London.",
+        "You are a knight.",
+        name="Guy",
+        goal="Find bread.",
+        secrets=["the oak"],
+        taboo=["potatoes"],
     )
     message = config.system_message()
     assert message.startswith("WORLD SETTING: London.\n###\nYou are a knight.")

@@ -21,7 +21,9 @@ FORGETTING = st.sampled_from(["blocks", "sliding"])
 
 
 @given(FORGETTING, TURNS, SIZES)
-def test_what_is_remembered_is_the_end_of_the_talk_in_whole_exchanges(memory: str, turns: int, size: int) -> None:
+def test_what_is_remembered_is_the_end_of_the_talk_in_whole_exchanges(
+    memory: str, turns: int, size: int
+) -> None:
     messages = talk(turns)
     remembered = MEMORIES[memory](messages, size)
     assert len(remembered) <= size
@@ -56,7 +58,9 @@ def new_to_a_prompt_cache(memory: str, turns: int, length: int, history_size: in
     for turn in range(turns):
         line = {"role": "user", "content": f"u{turn}".ljust(length, ".")}
         prompt = "".join(message["content"] for message in [*history, line])
-        shared = next((i for i, (a, b) in enumerate(zip(before, prompt, strict=False)) if a != b), len(before))
+        shared = next(
+            (i for i, (a, b) in enumerate(zip(before, prompt, strict=False)) if a != b), len(before)
+        )
         new += len(prompt) - shared
         before = prompt
         answer = {"role": "assistant", "content": f"a{turn}".ljust(length, ".")}

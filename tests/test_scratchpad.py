@@ -1,5 +1,7 @@
 """Private thoughts stay private, however a model writes its marks and wherever a stream is cut."""
 
+from itertools import pairwise
+
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
@@ -36,13 +38,19 @@ ODD_REPLIES = {
     "the word Answer in thoughts": (f"#SCRATCHPAD\nAnswer: {SECRET}", ""),
     "hashtags in thoughts": (f"#SCRATCHPAD\n#answers #ANSWERED #answer_me\n{SECRET}", ""),
     "hashtag in the answer": (f"#SCRATCHPAD\n{SECRET}\n#ANSWER\nNo #answers here.", "No #answers here."),
-    "mark mentioned in thoughts": (f"#SCRATCHPAD\nThen I put #ANSWER and speak. {SECRET}\n#ANSWER\nHi.", "Hi."),
+    "mark mentioned in thoughts": (
+        f"#SCRATCHPAD\nThen I put #ANSWER and speak. {SECRET}\n#ANSWER\nHi.",
+        "Hi.",
+    ),
     "mark mentioned, no answer": (f"#SCRATCHPAD\nThen I put #ANSWER and speak. {SECRET}", ""),
     "mark quoted, no answer": (f"#SCRATCHPAD\nThe mark is `#ANSWER` and {SECRET}", ""),
     "text before": (f"Sure! #SCRATCHPAD {SECRET} #ANSWER Good day.", "Good day."),
     "text before, no end": (f"Good day. #SCRATCHPAD {SECRET}", ""),
     "two scratchpads": (f"#SCRATCHPAD\na\n#ANSWER\nHi.\n#SCRATCHPAD\n{SECRET}\n#ANSWER\nBye.", "Hi.\nBye."),
-    "second scratchpad in the line": (f"#SCRATCHPAD\na\n#ANSWER\nHi. #SCRATCHPAD {SECRET} #ANSWER Bye.", "Hi."),
+    "second scratchpad in the line": (
+        f"#SCRATCHPAD\na\n#ANSWER\nHi. #SCRATCHPAD {SECRET} #ANSWER Bye.",
+        "Hi.",
+    ),
     "one line, second scratchpad cut": (f"#SCRATCHPAD a. #ANSWER Hi. #SCRATCHPAD {SECRET}", "Hi."),
     "start mark twice": (f"#SCRATCHPAD\n#SCRATCHPAD\n{SECRET}\n#ANSWER\nGood day.", "Good day."),
     "end mark twice": (f"#SCRATCHPAD\n{SECRET}\n#ANSWER #ANSWER\n#ANSWER\nGood day.", "Good day."),
@@ -52,7 +60,10 @@ ODD_REPLIES = {
     "think, then marks": (f"<think>{SECRET}</think>\n#SCRATCHPAD\n{SECRET}\n#ANSWER\nGood day.", "Good day."),
     "marks inside think": (f"<think>#ANSWER {SECRET}</think>#SCRATCHPAD\nx\n#ANSWER\nGood day.", "Good day."),
     "think in the answer": (f"#SCRATCHPAD\nx\n#ANSWER\nGood <think>{SECRET}</think>day.", "Good day."),
-    "markdown in the answer": ("#SCRATCHPAD\nx\n#ANSWER\n**Hail!**\n- one\n# two <b>", "**Hail!**\n- one\n# two <b>"),
+    "markdown in the answer": (
+        "#SCRATCHPAD\nx\n#ANSWER\n**Hail!**\n- one\n# two <b>",
+        "**Hail!**\n- one\n# two <b>",
+    ),
 }
 PLAIN_REPLIES = {
     "plain": ("Good day.\n\nHow *are* you?", "Good day.\n\nHow *are* you?"),
@@ -69,7 +80,7 @@ def streamed(text: str, cuts: list[int], has_scratchpad: bool) -> tuple[list[str
     """What is given out when the text arrives in pieces that end at these places."""
     parser = ThoughtParser(has_scratchpad)
     places = sorted({0, len(text), *(cut % (len(text) + 1) for cut in cuts)})
-    pieces = [parser.feed(text[a:b]) for a, b in zip(places, places[1:], strict=False)]
+    pieces = [parser.feed(text[a:b]) for a, b in pairwise(places)]
     return [*pieces, parser.finish()], parser
 
 
@@ -104,7 +115,9 @@ def test_a_reply_cut_by_its_token_limit_shows_nothing_behind_a_mark_in_the_line(
     st.sampled_from([*ODD_REPLIES.values()]),
     st.lists(st.integers(min_value=0, max_value=200), max_size=40),
 )
-def test_however_a_stream_is_cut_it_gives_out_the_same(reply_and_answer: tuple[str, str], cuts: list[int]) -> None:
+def test_however_a_stream_is_cut_it_gives_out_the_same(
+    reply_and_answer: tuple[str, str], cuts: list[int]
+) -> None:
     reply, answer = reply_and_answer
     pieces, parser = streamed(reply, cuts, has_scratchpad=True)
     assert "".join(pieces) == parser.visible == answer
@@ -121,25 +134,45 @@ def test_a_plain_stream_is_cut_without_loss_too(reply_and_answer: tuple[str, str
     assert "".join(pieces) == answer
 
 
-FRAGMENTS = st.sampled_from(
-    ["#SCRATCHPAD", "#ANSWER", "#answer:", "**", "#", "##", " ", "\n", "\n\n", "<think>", "</think>", "<", ":", "_",
-     "Scratchpad:", "ANSWER", "#scratch", "pad", "word", "Word. ", "'", "`", "\ufeff", "é", "😀", "#ANSWERED"]
-)  # fmt: skip
+MARKS = ["#SCRATCHPAD", "#ANSWER", "#answer:", "#ANSWERED", "Scratchpad:", "ANSWER", "<think>", "</think>"]
+PIECES = [
+    "**",
+    "#",
+    "##",
+    " ",
+    "\n",
+    "\n\n",
+    "<",
+    ":",
+    "_",
+    "#scratch",
+    "pad",
+    "word",
+    "Word. ",
+    "'",
+    "`",
+    "\ufeff",
+]
+FRAGMENTS = st.sampled_from([*MARKS, *PIECES, "é", "😀"])
 MODEL_TEXT = st.lists(FRAGMENTS | st.text(max_size=5), max_size=25).map("".join)
 
 
 @settings(max_examples=500)
-@given(MODEL_TEXT, st.lists(st.integers(min_value=0, max_value=200), max_size=60), st.booleans(), st.booleans())
+@given(
+    MODEL_TEXT, st.lists(st.integers(min_value=0, max_value=200), max_size=60), st.booleans(), st.booleans()
+)
 @example("#SCRATCHPAD\nx\n#ANSWER_\nx", [21, 22], True, True)
 @example("**#ANSWER**x", [9, 10], True, True)
-def test_cuts_never_change_what_is_shown(text: str, cuts: list[int], has_scratchpad: bool, complete: bool) -> None:
+def test_cuts_never_change_what_is_shown(
+    text: str, cuts: list[int], has_scratchpad: bool, complete: bool
+) -> None:
     """The one exception is an end of thinking that never began: a stream has shown what stood before it."""
     first_close = text.casefold().find("</think")
     if first_close >= 0 and "<think" not in text.casefold()[:first_close]:
         text = text[:first_close]
     parser = ThoughtParser(has_scratchpad)
     places = sorted({0, len(text), *(cut % (len(text) + 1) for cut in cuts)})
-    given_out = "".join(parser.feed(text[a:b]) for a, b in zip(places, places[1:], strict=False))
+    given_out = "".join(parser.feed(text[a:b]) for a, b in pairwise(places))
     given_out += parser.finish(complete)
     if "</think" not in text.casefold():
         assert given_out == split_thoughts(text, has_scratchpad, complete)[0]

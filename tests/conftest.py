@@ -1,0 +1,57 @@
+"""What holds for every test: no network, no keys of the person who runs it; and the loopback endpoint."""
+
+import contextlib
+import os
+import socket
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from loopback import Loopback
+from pytest_socket import SocketBlockedError, socket_allow_hosts
+
+THIS_MACHINE = ["127.0.0.1", "::1", "localhost"]
+SETTINGS = ["NPC_LAB_PROVIDER", "HF_TOKEN", "OPENAI_BASE_URL", "OPENAI_ORG_ID", "OPENAI_PROJECT_ID"]
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Connections reach this machine and nothing else; Unix sockets serve asyncio and Jupyter's kernels."""
+    socket_allow_hosts(THIS_MACHINE, allow_unix_socket=True)
+
+
+@pytest.fixture(autouse=True)
+def _no_name_is_looked_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A name server is network too, and pytest-socket lets it pass where some hosts are allowed."""
+    for function in ("getaddrinfo", "gethostbyname", "gethostbyname_ex"):
+        monkeypatch.setattr(socket, function, only_this_machine(getattr(socket, function)))
+
+
+def only_this_machine(look_up: Any) -> Any:
+    def guarded(host: Any, *args: Any, **kwargs: Any) -> Any:
+        name = host.decode() if isinstance(host, bytes) else host
+        if name in (None, "", "0.0.0.0", "::", *THIS_MACHINE, socket.gethostname()):
+            return look_up(host, *args, **kwargs)
+        if str(name).endswith(".invalid"):
+            # No such name can ever exist: what a machine without a network says of every name.
+            raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+        raise SocketBlockedError(f"A test tried to look up the address of {name!r}.")
+
+    return guarded
+
+
+@pytest.fixture(autouse=True)
+def _nobodys_keys(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tests find the same environment everywhere: no provider chosen, no key that could be spent."""
+    for name in list(os.environ):
+        if name.endswith(("_API_KEY", "_API_TOKEN", "_ADMIN_KEY")) or name in SETTINGS:
+            monkeypatch.delenv(name)
+    # A proxy of the person who runs the tests must not stand between them and this machine.
+    for name in ("NO_PROXY", "no_proxy"):
+        monkeypatch.setenv(name, ",".join([*filter(None, [os.environ.get(name)]), *THIS_MACHINE]))
+
+
+@pytest.fixture
+def loopback() -> Iterator[Any]:
+    """Starts endpoints: `server = loopback(["Hail.", Status(500)])`; they are gone after the test."""
+    with contextlib.ExitStack() as servers:
+        yield lambda replies, **options: servers.enter_context(Loopback(replies, **options))

@@ -1,0 +1,206 @@
+"""Choosing where replies come from: the order, the keys, and the words for what is missing."""
+
+import sys
+import types
+from typing import Any
+
+import openai
+import pytest
+from loopback import KEY
+
+import npc_lab.embedded
+from npc_lab import ConnectError, FakeClient, MissingKeyError, NPCConfig, SimpleChatNPC, connect
+from npc_lab.providers import PROVIDERS
+
+OTHER_KEY = "sk-another-marked-key-0987654321"
+
+
+@pytest.fixture
+def without_embedded_model(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As on a machine where xllamacpp is not installed."""
+    monkeypatch.setitem(sys.modules, "xllamacpp", None)
+
+
+class Userdata(types.ModuleType):
+    """Colab's `google.colab.userdata`, with its three ways to fail."""
+
+    class SecretNotFoundError(Exception): ...
+
+    class NotebookAccessError(Exception): ...
+
+    class TimeoutException(Exception): ...  # noqa: N818 (Colab's own name)
+
+    def __init__(self, secrets: dict[str, str | type[Exception]]):
+        super().__init__("google.colab.userdata")
+        self.secrets = secrets
+        self.asked: list[str] = []
+
+    def get(self, name: str) -> str:
+        self.asked.append(name)
+        answer = self.secrets.get(name, self.secrets.get("*", self.SecretNotFoundError))
+        if isinstance(answer, str):
+            return answer
+        raise answer("Colab says no")
+
+
+@pytest.fixture
+def colab(monkeypatch: pytest.MonkeyPatch) -> Any:
+    def make(secrets: dict[str, str | type[Exception]]) -> Userdata:
+        userdata = Userdata(secrets)
+        colab_module = types.ModuleType("google.colab")
+        colab_module.userdata = userdata  # type: ignore[attr-defined]
+        monkeypatch.setitem(sys.modules, "google", types.ModuleType("google"))
+        monkeypatch.setitem(sys.modules, "google.colab", colab_module)
+        monkeypatch.setitem(sys.modules, "google.colab.userdata", userdata)
+        return userdata
+
+    return make
+
+
+def test_the_named_provider_with_the_key_from_the_environment(monkeypatch: Any, capsys: Any) -> None:
+    monkeypatch.setenv("NEBIUS_API_KEY", f"  {KEY}\n")
+    client, model = connect("nebius")
+    assert isinstance(client, openai.OpenAI)
+    assert str(client.base_url) == "https://api.tokenfactory.nebius.com/v1/"
+    assert client.api_key == KEY
+    assert model == PROVIDERS["nebius"].model
+    printed = capsys.readouterr()
+    assert printed.out.count("\n") == 1
+    assert "nebius" in printed.out
+    assert KEY not in printed.out + printed.err
+
+
+def test_the_argument_goes_before_the_environment(monkeypatch: Any) -> None:
+    monkeypatch.setenv("NPC_LAB_PROVIDER", "nebius")
+    monkeypatch.setenv("OPENAI_API_KEY", KEY)
+    assert isinstance(connect("fake").client, FakeClient)
+    assert "openai.com" in str(connect("openai").client.base_url)
+    assert connect("OpenAI", api_key=OTHER_KEY).client.api_key == OTHER_KEY
+
+
+def test_the_environments_provider_goes_before_found_keys(monkeypatch: Any) -> None:
+    monkeypatch.setenv("NPC_LAB_PROVIDER", "fake")
+    monkeypatch.setenv("OPENAI_API_KEY", KEY)
+    assert isinstance(connect().client, FakeClient)
+
+
+def test_the_first_provider_whose_key_is_found_is_taken(monkeypatch: Any) -> None:
+    monkeypatch.setenv("GROQ_API_KEY", KEY)
+    monkeypatch.setenv("OPENAI_API_KEY", "   ")
+    assert "groq.com" in str(connect().client.base_url)
+
+
+def test_any_openai_compatible_address_will_do(loopback: Any, capsys: Any) -> None:
+    server = loopback(["Hail."])
+    client, model = connect(base_url=server.base_url, model="my-model", api_key=KEY)
+    npc = SimpleChatNPC(client, model, NPCConfig("w", "c"))
+    assert npc.chat("Hello!", "u") == "Hail."
+    assert server.requests[0].body["model"] == "my-model"
+    assert server.requests[0].headers["authorization"] == f"Bearer {KEY}"
+    assert KEY not in capsys.readouterr().out
+
+
+def test_an_endpoint_without_keys_needs_none() -> None:
+    client, model = connect("ollama")
+    assert "11434" in str(client.base_url)
+    assert model
+
+
+def test_the_time_out_is_a_minute_not_half_an_hour() -> None:
+    assert connect("ollama").client.timeout == 60
+
+
+def test_an_unknown_provider_is_named_with_the_near_one() -> None:
+    with pytest.raises(ConnectError, match="Did you mean 'nebius'"):
+        connect("nebbius")
+    with pytest.raises(ConnectError, match=r"openai.*local.*fake"):
+        connect("xyzzy")
+
+
+@pytest.mark.parametrize("provider", [name for name, row in PROVIDERS.items() if row.key_name])
+def test_a_missing_key_says_its_name_where_to_get_it_and_what_works_without(provider: str) -> None:
+    with pytest.raises(MissingKeyError) as caught:
+        connect(provider)
+    for part in (PROVIDERS[provider].key_name, PROVIDERS[provider].keys_page, "connect('local')"):
+        assert part in str(caught.value)
+
+
+@pytest.mark.usefixtures("without_embedded_model")
+def test_with_no_key_and_no_embedded_model_every_way_out_is_said() -> None:
+    with pytest.raises(MissingKeyError) as caught:
+        connect()
+    for part in ("NEBIUS_API_KEY", "OPENAI_API_KEY", "getpass", "npc-lab[local]", 'connect("fake")'):
+        assert part in str(caught.value)
+
+
+def test_with_no_key_the_embedded_model_is_next(monkeypatch: Any, capsys: Any) -> None:
+    served = types.SimpleNamespace(base_url="http://127.0.0.1:1/v1/", model="SmolLM2-135M-Instruct")
+    monkeypatch.setattr(npc_lab.embedded, "is_installed", lambda: True)
+    monkeypatch.setattr(npc_lab.embedded, "serve", lambda gguf: served)
+    client, model = connect()
+    assert (str(client.base_url), model) == (served.base_url, served.model)
+    assert "no key needed" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("key", ["sk-schlüssel", "sk-one sk-two", "sk-a\nsk-b", "sk-\u200bx"])
+def test_a_key_that_cannot_be_one_is_refused_without_showing_it(key: str) -> None:
+    with pytest.raises(ConnectError) as caught:
+        connect("openai", api_key=key)
+    assert "Copy it again" in str(caught.value)
+    assert key not in str(caught.value)
+
+
+@pytest.mark.parametrize("address", ["api.openai.com/v1", "ftp://x", ""])
+def test_an_address_that_is_none_is_refused(address: str) -> None:
+    if address:
+        with pytest.raises(ConnectError, match="https://"):
+            connect(base_url=address, model="m")
+    with pytest.raises(ConnectError, match="model"):
+        connect(base_url="http://127.0.0.1:9/v1/")
+
+
+def test_no_key_is_in_what_connect_gives(monkeypatch: Any) -> None:
+    connection = connect("openai", api_key=KEY)
+    assert KEY not in repr(connection) + str(connection)
+    assert KEY not in repr(SimpleChatNPC(*connection, NPCConfig("w", "c")))
+
+
+# --- Colab's secrets ------------------------------------------------------------------------------
+
+
+def test_a_colab_secret_is_found_after_the_environment(colab: Any, monkeypatch: Any) -> None:
+    userdata = colab({"OPENAI_API_KEY": f" {KEY} "})
+    assert connect("openai").client.api_key == KEY
+    monkeypatch.setenv("OPENAI_API_KEY", OTHER_KEY)
+    assert connect("openai").client.api_key == OTHER_KEY
+    assert userdata.asked == ["OPENAI_API_KEY"]
+
+
+def test_without_a_provider_all_names_are_looked_up_in_colab(colab: Any) -> None:
+    colab({"TOGETHER_API_KEY": KEY})
+    assert "together" in str(connect().client.base_url)
+
+
+@pytest.mark.usefixtures("without_embedded_model")
+def test_after_a_first_time_out_colab_is_asked_for_no_further_names(colab: Any) -> None:
+    userdata = colab({"*": Userdata.TimeoutException})
+    with pytest.raises(MissingKeyError, match="did not answer"):
+        connect()
+    with pytest.raises(MissingKeyError):
+        connect()
+    assert len(userdata.asked) == 1
+
+
+@pytest.mark.usefixtures("without_embedded_model")
+def test_a_closed_secret_says_which_switch_opens_it(colab: Any) -> None:
+    colab({"NEBIUS_API_KEY": Userdata.NotebookAccessError})
+    with pytest.raises(MissingKeyError, match="NEBIUS_API_KEY exists: switch on its 'Notebook access'"):
+        connect("nebius")
+
+
+@pytest.mark.usefixtures("without_embedded_model")
+def test_a_colab_that_fails_in_some_new_way_is_no_key(colab: Any) -> None:
+    userdata = colab({"*": RuntimeError})
+    with pytest.raises(MissingKeyError):
+        connect()
+    assert len(userdata.asked) > 3

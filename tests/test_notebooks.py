@@ -1,0 +1,97 @@
+"""The notebooks: built from their sources, clean, readable, and running on the real small model too.
+
+That they run on the fake is shown by nbval, which pytest calls on the folder `notebooks`.
+"""
+
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import jupytext
+import nbclient
+import nbformat
+import pytest
+
+FOLDER = Path(__file__).resolve().parents[1] / "notebooks"
+NOTEBOOKS = sorted(FOLDER.glob("[0-9][0-9]_*.ipynb"))
+MOST_LINES_IN_A_CELL = 15
+
+
+def ids(path: Path) -> str:
+    return path.stem
+
+
+def cells(path: Path, kind: str) -> list[Any]:
+    return [cell for cell in nbformat.read(path, as_version=4).cells if cell.cell_type == kind]
+
+
+def test_building_the_notebooks_again_changes_nothing() -> None:
+    result = subprocess.run(
+        [sys.executable, str(FOLDER / "build.py"), "--check"], capture_output=True, text=True, check=False
+    )
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert NOTEBOOKS
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=ids)
+def test_a_pair_holds_the_same_cells(path: Path) -> None:
+    source = jupytext.read(path.with_suffix(".py"))
+    notebook = nbformat.read(path, as_version=4)
+    assert [(cell.cell_type, cell.source) for cell in source.cells] == [
+        (cell.cell_type, cell.source) for cell in notebook.cells
+    ]
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=ids)
+def test_a_notebook_holds_no_output_no_widget_state_and_no_key(path: Path) -> None:
+    notebook = json.loads(path.read_text(encoding="utf-8"))
+    assert "widgets" not in notebook["metadata"]
+    for cell in notebook["cells"]:
+        assert not cell.get("outputs")
+        assert cell.get("execution_count") is None
+    assert not re.search(r"api_key\s*=\s*[\"'][^\"']{16,}", path.read_text(encoding="utf-8"))
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=ids)
+def test_cells_are_short_and_a_pip_line_stands_alone(path: Path) -> None:
+    for cell in cells(path, "code"):
+        assert len(cell.source.splitlines()) <= MOST_LINES_IN_A_CELL, cell.source
+        if "%pip" in cell.source:
+            assert cell.source.count("\n") == 0
+            assert "nbval-skip" in cell.metadata.tags
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=ids)
+def test_links_to_other_lessons_lead_somewhere(path: Path) -> None:
+    for cell in cells(path, "markdown"):
+        for target in re.findall(r"\]\(((?!https?:)[^)#]+)\)", cell.source):
+            assert (FOLDER / target).exists(), target
+
+
+def without_install_cells(path: Path) -> nbformat.NotebookNode:
+    notebook = nbformat.read(path, as_version=4)
+    notebook.cells = [cell for cell in notebook.cells if "%pip" not in cell.source]
+    return notebook
+
+
+@pytest.mark.model
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=ids)
+def test_a_notebook_runs_top_to_bottom_on_the_embedded_model(
+    path: Path, monkeypatch: Any, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("NPC_LAB_PROVIDER", "local")
+    notebook = without_install_cells(path)
+    nbclient.NotebookClient(notebook, timeout=300, resources={"metadata": {"path": str(tmp_path)}}).execute()
+    printed = [output.get("text", "") for cell in notebook.cells for output in cell.get("outputs", [])]
+    assert any("embedded model" in text for text in printed)
+
+
+def test_the_fake_is_what_nbval_runs_on() -> None:
+    """Set by pytest-env for the kernels; inside tests the fixture in conftest.py takes it away again."""
+    configuration = (FOLDER.parent / "pyproject.toml").read_text(encoding="utf-8")
+    assert 'NPC_LAB_PROVIDER = { value = "fake"' in configuration
+    assert "NPC_LAB_PROVIDER" not in os.environ
