@@ -6,7 +6,9 @@ Reading order of the core, one noun a file:
     scratchpad.py   private thoughts, and how they are parted from speech
     memory.py       what of the past goes into the next prompt
     character.py    the character sheet
-    endpoint.py     what an endpoint sends, and what it means when it does not
+    endpoint.py     what an endpoint sends
+    faults.py       what it means when it does not reply
+    turns.py        one reply at a time
     reply.py        one reply, as a stream of pieces and as a transaction
     npc.py          a character on a model, with a memory of each user
     factory.py      makes NPCs, knows users

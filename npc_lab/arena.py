@@ -56,8 +56,7 @@ class ChatArena:
 
         Raises `NPCNotFoundInArenaError` if the factory has no such NPC.
         """
-        if not isinstance(npc_id, str) or npc_id not in self.npc_factory.npcs:
-            raise NPCNotFoundInArenaError(npc_id, self.npc_factory.npcs)
+        self._check_npc(npc_id)
         with self._registering:
             if npc_id not in self._user_ids:
                 self._user_ids[npc_id] = self.npc_factory.register_user(f"user_{npc_id}")
@@ -70,10 +69,11 @@ class ChatArena:
         """
         if not isinstance(initial_prompt, str):
             raise ChatArenaError(f"The opening line must be text, not {initial_prompt!r:.60}.")
+        for npc_id in (npc1_id, npc2_id):
+            self._check_npc(npc_id)
         user1_id, user2_id = self.register_npc_in_arena(npc1_id), self.register_npc_in_arena(npc2_id)
         conversation_id = f"talk-{uuid.uuid4().hex[:12]}"
         opening = [Message(SYSTEM, initial_prompt, _now())] if initial_prompt.strip() else []
-        self._speaking[conversation_id] = threading.Lock()
         self.conversations[conversation_id] = Conversation(
             npc1_id=npc1_id,
             npc2_id=npc2_id,
@@ -91,28 +91,15 @@ class ChatArena:
 
         After a failure nothing is recorded and the same NPC is next, so a later call may succeed.
         """
-        conversation = self._conversation(conversation_id)
-        with self._speaking[conversation_id]:
-            seat = _next_seat(conversation)
-            npc_id, partner = conversation["npc1_id"], conversation["npc2_user_id"]
-            if seat == 2:
-                npc_id, partner = conversation["npc2_id"], conversation["npc1_user_id"]
-            started = time.perf_counter()
-            try:
-                line = self.npc_factory.chat_with_npc(npc_id, partner, _cue(conversation["messages"]))
-            except ReplyError as error:
-                return False, str(error)
-            seconds = time.perf_counter() - started
-            conversation["messages"].append(Message(npc_id, line, _now(), seat, seconds))
-            conversation["current_turn"] = conversation["npc1_id" if seat == 2 else "npc2_id"]
-            return True, line
+        outcome = self._turn(conversation_id)
+        return (True, outcome.content) if isinstance(outcome, Message) else (False, outcome)
 
     def direct(self, conversation_id: str, line: str) -> None:
         """Drop in a line as the director. The next speaker hears it after the partner's line."""
         conversation = self._conversation(conversation_id)
-        if not line.strip():
-            raise ChatArenaError("The director's line is empty. Write at least one word.")
-        with self._speaking[conversation_id]:
+        if not isinstance(line, str) or not line.strip():
+            raise ChatArenaError("The director's line is empty, or is not text. Write at least one word.")
+        with self._one_at_a_time(conversation_id):
             conversation["messages"].append(Message(DIRECTOR, line, _now()))
 
     def run_conversation(
@@ -130,26 +117,27 @@ class ChatArena:
         `on_turn` is called with each new line. `verbose` prints each, with its turn and speaker.
         """
         conversation = self._conversation(conversation_id)
-        _check_turns(max_turns)
-        if verbose and not _spoken(conversation):
-            print(self.get_conversation_history(conversation_id), end="\n\n")
-        reason = f"the {max_turns} turns are done"
+        _check_count("max_turns", max_turns, least=0)
+        if verbose:
+            for message in _since_last_spoken(conversation["messages"]):
+                self._print(conversation_id, message)
+        conversation["stop_reason"] = f"{max_turns} turn{'s' if max_turns != 1 else ''} done"
         for _ in range(max_turns):
-            succeeded, line = self.run_turn(conversation_id)
-            if not succeeded:
-                reason = line
+            outcome = self._turn(conversation_id)
+            if not isinstance(outcome, Message):
+                conversation["stop_reason"] = outcome
                 break
             if verbose:
-                self._print_last_line(conversation_id)
+                self._print(conversation_id, outcome)
             if on_turn:
-                on_turn(conversation["messages"][-1])
-            if stop and (stop_reason := stop(conversation["messages"])):
-                reason = stop_reason
+                on_turn(outcome)
+            if stop and (reason := stop(conversation["messages"])):
+                conversation["stop_reason"] = str(reason)
                 break
-        conversation["stop_reason"] = reason
+        transcript = self.get_conversation_history(conversation_id)
         if verbose:
-            print(f"(Stopped: {reason.rstrip('.')}.)")
-        return self.get_conversation_history(conversation_id)
+            print(transcript.ending())
+        return transcript
 
     def run_conversations(
         self,
@@ -165,10 +153,13 @@ class ChatArena:
         """
         from tqdm import tqdm
 
+        if isinstance(conversation_ids, str):
+            conversation_ids = [conversation_ids]
         wanted = list(dict.fromkeys(conversation_ids))
         for conversation_id in wanted:
             self._conversation(conversation_id)
-        _check_turns(max_turns)
+        _check_count("max_turns", max_turns, least=0)
+        _check_count("max_workers", max_workers, least=1)
         interrupted = threading.Event()
         stop_all = StopWhen(lambda _: interrupted.is_set(), "interrupted")
         stop_each = stop_all | stop if stop else stop_all
@@ -192,7 +183,7 @@ class ChatArena:
         names = {seat: self._name(conversation, seat) for seat in (1, 2)}
         if names[1] == names[2]:
             names = {seat: f"{name} (seat {seat})" for seat, name in names.items()}
-        return Transcript(conversation["messages"], names)
+        return Transcript(conversation["messages"], names, conversation["stop_reason"])
 
     def evaluate_conversation(self, conversation_id: str) -> dict[str, float]:
         """Measure the talk and keep the result with it.
@@ -210,6 +201,33 @@ class ChatArena:
         }
         return dict(conversation["metrics"])
 
+    def _turn(self, conversation_id: str) -> Message | str:
+        """The next NPC's line, recorded; or the reason why there is none."""
+        conversation = self._conversation(conversation_id)
+        with self._one_at_a_time(conversation_id):
+            seat = _next_seat(conversation)
+            npc_id, partner = conversation["npc1_id"], conversation["npc2_user_id"]
+            if seat == 2:
+                npc_id, partner = conversation["npc2_id"], conversation["npc1_user_id"]
+            started = time.perf_counter()
+            try:
+                line = self.npc_factory.chat_with_npc(npc_id, partner, _cue(conversation["messages"]))
+            except ReplyError as error:
+                return str(error)
+            if not isinstance(line, str):  # a factory of your own may forget to return it
+                return f"chat_with_npc must give text, not {line!r:.60}."
+            message = Message(npc_id, line, _now(), seat, time.perf_counter() - started)
+            conversation["messages"].append(message)
+            conversation["current_turn"] = conversation["npc1_id" if seat == 2 else "npc2_id"]
+            return message
+
+    def _one_at_a_time(self, conversation_id: str) -> threading.Lock:
+        return self._speaking.setdefault(conversation_id, threading.Lock())
+
+    def _check_npc(self, npc_id: str) -> None:
+        if not isinstance(npc_id, str) or npc_id not in self.npc_factory.npcs:
+            raise NPCNotFoundInArenaError(npc_id, self.npc_factory.npcs)
+
     def _conversation(self, conversation_id: str) -> Conversation:
         if not isinstance(conversation_id, str) or conversation_id not in self.conversations:
             raise ConversationNotFoundError(conversation_id, self.conversations)
@@ -221,10 +239,9 @@ class ChatArena:
         config = getattr(npc, "config", None)
         return (config.called() if isinstance(config, NPCConfig) else "") or f"NPC {seat}"
 
-    def _print_last_line(self, conversation_id: str) -> None:
-        transcript = self.get_conversation_history(conversation_id)
-        turn_number = len(_spoken(self.conversations[conversation_id]))
-        print(transcript.line(transcript[-1], turn_number), end="\n\n")
+    def _print(self, conversation_id: str, message: Message) -> None:
+        turn_number = len(_spoken(self.conversations[conversation_id])) if message.seat else None
+        print(self.get_conversation_history(conversation_id).line(message, turn_number), end="\n\n")
 
     def _run_one(
         self, conversation_id: str, max_turns: int, stop: StopCondition, on_turn: Callable[[Message], object]
@@ -250,16 +267,19 @@ def _next_seat(conversation: Conversation) -> int:
     return 2 if spoken and spoken[-1].seat == 1 else 1
 
 
+def _since_last_spoken(messages: list[Message]) -> list[Message]:
+    """What was recorded after the last line of a speaker: the opening, director's lines."""
+    places = [place for place, message in enumerate(messages) if message.seat is not None]
+    return messages[places[-1] + 1 :] if places else messages
+
+
 def _cue(messages: list[Message]) -> str:
     """What the next speaker hears: the partner's last line, then what the director said since."""
-    directed: list[str] = []
-    for message in reversed(messages):
-        if message.sender != DIRECTOR:
-            return "\n\n".join([message.content, *directed])
-        directed.insert(0, message.content)
-    return "\n\n".join([DEFAULT_OPENING, *directed])
+    said = [message.content for message in messages if message.sender != DIRECTOR]
+    directed = [message.content for message in _since_last_spoken(messages) if message.sender == DIRECTOR]
+    return "\n\n".join([said[-1] if said else DEFAULT_OPENING, *directed])
 
 
-def _check_turns(max_turns: int) -> None:
-    if not isinstance(max_turns, int) or max_turns < 0:
-        raise ChatArenaError(f"max_turns must be a whole number, 0 or more, not {max_turns!r:.60}.")
+def _check_count(name: str, count: int, least: int) -> None:
+    if not isinstance(count, int) or count < least:
+        raise ChatArenaError(f"{name} must be a whole number, {least} or more, not {count!r:.60}.")

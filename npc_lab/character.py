@@ -71,10 +71,11 @@ class NPCConfig:
 
 FIELDS = tuple(each.name for each in fields(NPCConfig))
 
-_CAPITALISED = r"[A-Z][\w'’-]*"
+_TITLE = r"(?:(?:Dr|Mr|Mrs|Ms|St)\. )?"
+_CAPITALISED = r"(?!An? |The )[A-ZÀ-ÖØ-Þ](?:[\w-]|['’](?!s\b))*"
 _NAME = re.compile(
     r"Your name is ([^\n]+?)\.(?:\n|$)"
-    rf"|\bYou are ({_CAPITALISED}(?: (?:(?:of|the|von|de|van|du) )?{_CAPITALISED})*)"
+    rf"|\bYou are ({_TITLE}{_CAPITALISED}(?: (?:(?:of|the|von|de|van|du) )?{_CAPITALISED})*)(?![\w'’])"
 )
 
 
@@ -110,9 +111,12 @@ def _problem(field_name: str, value: Any) -> str | None:
                 "must be a whole number of tokens above 0",
             )
         case "memory":
-            right, needed = value in MEMORIES, f"must be one of {', '.join(map(repr, MEMORIES))}"
+            right, needed = str(value) in MEMORIES, f"must be one of {', '.join(map(repr, MEMORIES))}"
         case "send_thoughts":
-            right, needed = value in SEND_THOUGHTS, f"must be one of {', '.join(map(repr, SEND_THOUGHTS))}"
+            right, needed = (
+                str(value) in SEND_THOUGHTS,
+                f"must be one of {', '.join(map(repr, SEND_THOUGHTS))}",
+            )
         case _:
             return None
     return None if right else needed

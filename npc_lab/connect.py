@@ -1,9 +1,9 @@
 """Choosing where replies come from: one call, and it says what it chose.
 
-client, model = connect()             the first provider whose key is found, else the embedded model
-client, model = connect("nebius")     this provider
-client, model = connect("local")      the embedded model: no key, no account
-client, model = connect("fake")       a stand-in that makes small talk
+- `connect()`: the first provider whose key is found, else the embedded model
+- `connect("nebius")`: this provider
+- `connect("local")`: the embedded model, no key and no account
+- `connect("fake")`: a stand-in that makes small talk
 """
 
 import os
@@ -44,13 +44,23 @@ def connect(
     Raises `MissingKeyError` where a key is needed and none is found, `ConnectError` where the
     provider is unknown, the key cannot be a key, or the embedded model cannot start.
     """
+    for name, value in (
+        ("provider", provider),
+        ("model", model),
+        ("api_key", api_key),
+        ("base_url", base_url),
+    ):
+        if not isinstance(value, str | None):
+            raise ConnectError(f"{name} must be text.")  # without the value: it may be a key
     secrets = _Secrets()
-    provider = provider or os.environ.get("NPC_LAB_PROVIDER", "").strip() or None
-    if provider is None and base_url:
+    if provider is None and base_url:  # before the environment: no found key goes to an unknown address
         return _open(Provider("your endpoint", base_url, "", "", ""), model, _clean_key(api_key), base_url)
+    provider = provider or os.environ.get("NPC_LAB_PROVIDER", "").strip() or None
     if provider is None:
         provider = "nebius" if api_key else _first_possible(secrets)
     provider = provider.strip().lower()
+    if provider in (LOCAL, FAKE) and base_url:
+        raise ConnectError(f"connect({provider!r}) has its own address. Leave base_url out, or the provider.")
     if provider == FAKE:
         return _say(
             Connection(FakeClient(small_talk), model or FAKE),
@@ -80,6 +90,8 @@ def _first_possible(secrets: "_Secrets") -> str:
         if provider.key_name and secrets.find(provider.key_name):
             return provider.name
     if is_installed():
+        if secrets.note:
+            print(secrets.note.strip())
         return LOCAL
     names = ", ".join(provider.key_name for provider in PROVIDERS.values() if provider.key_name)
     raise MissingKeyError(
@@ -130,14 +142,17 @@ def _say(connection: Connection, what: str) -> Connection:
     return connection
 
 
-def _clean_key(key: str | None) -> str:
+def _clean_key(key: str | None, name: str = "you gave") -> str:
     """The key without blanks and line ends around it, which a copied key often has."""
     key = (key or "").strip()
     if not key.isascii() or not key.isprintable() or " " in key:
         raise ConnectError(
-            "This key has letters that a key cannot have. Copy it again, alone and in one piece."
+            f"The key {name} has letters that a key cannot have. Copy it again, alone and in one piece."
         )
     return key
+
+
+_SILENT = " Colab's secrets did not answer; use getpass or the environment."
 
 
 class _Secrets:
@@ -153,7 +168,7 @@ class _Secrets:
         return self.in_environment(name) or self._in_colab(name)
 
     def in_environment(self, name: str) -> str:
-        return _clean_key(os.environ.get(name))
+        return _clean_key(os.environ.get(name), name)
 
     def _in_colab(self, name: str) -> str:
         if not name or "google.colab" not in sys.modules:
@@ -163,15 +178,16 @@ class _Secrets:
         except ImportError:
             return ""
         if userdata is _Secrets._silent_userdata:
+            self.note = _SILENT
             return ""
         try:
-            return _clean_key(userdata.get(name))
+            return _clean_key(userdata.get(name), name)
         except ConnectError:
             raise
         except Exception as error:  # Colab's three have no common root
             if type(error).__name__ == "TimeoutException":
                 _Secrets._silent_userdata = userdata
-                self.note = " Colab's secrets did not answer; use getpass or the environment."
+                self.note = _SILENT
             elif type(error).__name__ == "NotebookAccessError":
                 self.note = f" The Colab secret {name} exists: switch on its 'Notebook access'."
             return ""

@@ -1,20 +1,18 @@
-"""What an endpoint sends, and what it means when it does not.
+"""What an endpoint sends.
 
 A reply comes whole (`read_whole`) or in pieces (`read_pieces`). Both give `Delta`s, so that the
-rest of the package knows one shape only. `reply_error` turns whatever the `openai` package or the
-network raised into a `ReplyError` that a student can act on.
-
-The HTTP library under `openai` is never imported: version 2 stands on httpx, version 3 on httpx2.
+rest of the package knows one shape only. Endpoints leave fields out, send null, or send more than
+the protocol says: what can be read is read, and what is no reply at all is `malformed`.
 """
 
-import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from inspect import isawaitable
 from typing import Any
 
-from npc_lab.errors import NPCLabError, ReplyError
-from npc_lab.text import shorten, well_formed
+from npc_lab.errors import ReplyError
+from npc_lab.faults import endpoint_words
+from npc_lab.text import well_formed
 
 
 @dataclass(slots=True)
@@ -37,12 +35,12 @@ def ask(client: Any, request: dict[str, Any]) -> Any:
         raise ReplyError(
             "bad_request",
             "Use a client of the openai package; `client, model = connect()` gives you one.",
-            f"A client of type {type(client).__name__} has no chat.completions.create.",
+            what=f"A client of type {type(client).__name__} has no chat.completions.create.",
         ) from None
     response = create(**request)
     if isawaitable(response):
         response.close()  # type: ignore[attr-defined]  # never awaited, and Python would warn of it
-        raise ReplyError("bad_request", "Use openai.OpenAI instead.", "This client is an asynchronous one.")
+        raise ReplyError("bad_request", "Use openai.OpenAI instead.", what="This client is asynchronous.")
     return response
 
 
@@ -67,13 +65,14 @@ def read_pieces(response: Any) -> Iterator[Delta]:
     high_half, any_chunk = "", False
     for chunk in chunks:
         any_chunk = True
-        if error := _field(chunk, "error"):
-            raise ReplyError("interrupted_stream", detail=_provider_words(error))
-        choices = _field(chunk, "choices")
+        fields = _fields(chunk)
+        if error := fields.get("error"):
+            raise ReplyError("interrupted_stream", detail=endpoint_words(error))
+        choices = fields.get("choices")
         if not choices:
-            yield Delta(model=_text(chunk, "model"), usage=_field(chunk, "usage"))
+            yield Delta(model=_text(fields, "model"), usage=fields.get("usage"))
             continue
-        delta = _delta(_field(choices[0], "delta"), choices[0], chunk)
+        delta = _delta(_fields(choices[0]).get("delta"), choices[0], chunk)
         # Half an emoji waits for its other half.
         delta.content, high_half = _split_high_half(high_half + delta.content)
         yield delta
@@ -84,33 +83,42 @@ def read_pieces(response: Any) -> Iterator[Delta]:
 
 
 def _delta(message: Any, choice: Any, response: Any) -> Delta:
-    content = _field(message, "content")
-    if content is not None and not isinstance(content, str):
-        raise ReplyError("malformed", detail="The reply is not text.")
-    finish_reason = _field(choice, "finish_reason")
+    said, ended, about = _fields(message), _fields(choice), _fields(response)
+    content, finish_reason = said.get("content"), ended.get("finish_reason")
+    if message is None or not isinstance(content, str | None):
+        raise ReplyError("malformed", what="The endpoint sent a reply that is not text.")
     return Delta(
         content=content or "",
-        reasoning=_text(message, "reasoning_content") or _text(message, "reasoning"),
-        refusal=_text(message, "refusal"),
+        reasoning=_text(said, "reasoning_content") or _text(said, "reasoning"),
+        refusal=_text(said, "refusal"),
         finish_reason=finish_reason if isinstance(finish_reason, str) else None,
-        model=_text(response, "model"),
-        usage=_field(response, "usage"),
+        model=_text(about, "model"),
+        usage=about.get("usage"),
     )
 
 
-def _field(thing: Any, name: str) -> Any:
-    """The named field, or None. It is asked for at every chunk of a stream, mostly in vain."""
+_CHUNK_FIELDS = ("choices", "model", "usage", "error")
+_CHOICE_FIELDS = ("delta", "message", "finish_reason")
+_MESSAGE_FIELDS = ("content", "reasoning_content", "reasoning", "refusal")
+
+
+def _fields(thing: Any) -> Mapping[str, Any]:
+    """The fields of whatever an endpoint's reply was made into; no field is sure to be there.
+
+    The types of the openai package are read directly: asking them for a field that they do not have
+    is slow, and would be done at every chunk of a stream.
+    """
     if isinstance(thing, dict):
-        return thing.get(name)
+        return thing
     unknown_fields = getattr(thing, "model_extra", None)
-    if isinstance(unknown_fields, dict):  # the openai package's types, where a failing getattr is slow
-        return vars(thing).get(name, unknown_fields.get(name))
-    return getattr(thing, name, None)
+    if isinstance(unknown_fields, dict):
+        return {**vars(thing), **unknown_fields}
+    return {name: getattr(thing, name, None) for name in (*_CHUNK_FIELDS, *_CHOICE_FIELDS, *_MESSAGE_FIELDS)}
 
 
-def _text(thing: Any, name: str) -> str:
-    value = _field(thing, name)
-    return well_formed(value) if isinstance(value, str) else ""
+def _text(fields: Mapping[str, Any], name: str) -> str:
+    value = fields.get(name)
+    return well_formed(value) if value and isinstance(value, str) else ""
 
 
 def _split_high_half(text: str) -> tuple[str, str]:
@@ -122,119 +130,8 @@ def _split_high_half(text: str) -> tuple[str, str]:
 
 def _what_came(response: Any) -> str:
     """A few words on a response that is no reply."""
-    if error := _field(response, "error"):
-        return f"It says: “{_provider_words(error)}”"
+    if error := _fields(response).get("error"):
+        return endpoint_words(error)
     if isinstance(response, str) and "<html" in response[:1000].lower():
         return "It sent a web page."
     return "It sent no choices." if hasattr(response, "choices") else ""
-
-
-def _provider_words(error: Any) -> str:
-    words = _text(error, "message") or (error if isinstance(error, str) else "")
-    return shorten(words) if words else ""
-
-
-# Each kind by the words that endpoints put into an error's `code`, `type` or message.
-_CONTEXT_WORDS = (
-    "context_length",
-    "context length",
-    "context size",
-    "context window",
-    "exceed_context",
-    "too many tokens",
-)
-_QUOTA_WORDS = ("insufficient_quota", "insufficient credit", "billing")
-_RATE_WORDS = ("rate_limit", "rate limit")
-
-
-def reply_error(error: Exception, client: Any, began: bool, spoke: bool) -> ReplyError:
-    """Say in our words what the `openai` package or the network raised.
-
-    began: whether the endpoint had begun to answer; spoke: whether words had arrived. The caller
-    raises the result `from error`; keys are cut out of both, because a traceback shows both.
-    """
-    if isinstance(error, ReplyError):
-        return ReplyError(error.kind, error.hint, without_key(error.detail, client))
-    kind, detail = _kind_and_detail(error, client, began, spoke)
-    _hide_key_in(error, client)
-    return ReplyError(kind, detail=without_key(detail, client))
-
-
-def _kind_and_detail(error: Exception, client: Any, began: bool, spoke: bool) -> tuple[str, str]:
-    ancestors = {ancestor.__name__ for ancestor in type(error).__mro__}
-    words = f"{_text(error, 'code')} {_text(error, 'type')} {error}".lower()
-    said = _endpoint_said(error)
-    status = getattr(error, "status_code", None)
-    if isinstance(status, int):
-        return _kind_of_status(status, words, said), "" if status == 401 else said
-    if "APITimeoutError" in ancestors or any("Timeout" in name for name in ancestors):
-        return "timeout", ""
-    if isinstance(error, json.JSONDecodeError) or "APIResponseValidationError" in ancestors:
-        return "malformed", ""
-    if "APIConnectionError" in ancestors or "TransportError" in ancestors or isinstance(error, OSError):
-        return ("interrupted_stream", "") if began else ("connection", f"The address is {_address(client)}.")
-    if "APIError" in ancestors:  # an error event in the stream
-        return _kind_of_words(words) or ("interrupted_stream" if spoke else "server"), said
-    if isinstance(error, UnicodeEncodeError):
-        return "bad_request", "The key or the address holds letters that cannot be sent."
-    if isinstance(error, AttributeError | TypeError | KeyError | IndexError | ValueError):
-        return "malformed", f"({type(error).__name__}: {shorten(str(error), 100)})"
-    return "server", f"({type(error).__name__}: {shorten(str(error), 100)})"
-
-
-def _kind_of_words(words: str) -> str | None:
-    kinds = {"context_length": _CONTEXT_WORDS, "quota": _QUOTA_WORDS, "rate_limit": _RATE_WORDS}
-    return next((kind for kind, marks in kinds.items() if any(mark in words for mark in marks)), None)
-
-
-def _kind_of_status(status: int, words: str, said: str) -> str:
-    if status == 402 or (status == 429 and _kind_of_words(words) == "quota"):
-        return "quota"
-    if status in (400, 413, 422) and _kind_of_words(words) == "context_length":
-        return "context_length"
-    if status == 404:
-        return "model_not_found" if said and "model" in words else "bad_address"
-    named = {
-        401: "auth",
-        403: "permission",
-        405: "bad_address",
-        408: "timeout",
-        409: "server",
-        429: "rate_limit",
-    }
-    if status in named:
-        return named[status]
-    return "server" if status >= 500 else "bad_request"
-
-
-def _endpoint_said(error: Exception) -> str:
-    """The endpoint's own sentence, where it sent one in JSON. Web pages are left out."""
-    body = getattr(error, "body", None)
-    if isinstance(body, dict):
-        inner = body.get("error", body)
-        words = _provider_words(inner if isinstance(inner, dict | str) else body)
-        return f"It says: “{words}”" if words else ""
-    return ""
-
-
-def _address(client: Any) -> str:
-    """The endpoint's address without a user name or password that may stand in it."""
-    address = str(getattr(client, "base_url", "unknown"))
-    scheme, separator, rest = address.partition("://")
-    host, slash, path = rest.partition("/")
-    return f"{scheme}{separator}{host.rpartition('@')[2]}{slash}{path}"
-
-
-def without_key(words: str, client: Any) -> str:
-    """The words with the client's key cut out."""
-    key = getattr(client, "api_key", None)
-    return words.replace(key, "(key)") if isinstance(key, str) and len(key) > 3 else words
-
-
-def _hide_key_in(error: BaseException | None, client: Any) -> None:
-    """Cut the key out of the error and of what caused it: some endpoints repeat it."""
-    while error is not None and not isinstance(error, NPCLabError):
-        error.args = tuple(without_key(arg, client) if isinstance(arg, str) else arg for arg in error.args)
-        if isinstance(getattr(error, "message", None), str):
-            error.message = without_key(error.message, client)  # type: ignore[attr-defined]
-        error = error.__cause__ or error.__context__

@@ -45,7 +45,7 @@ class NPCNotFoundError(NPCFactoryError):
 
     def __init__(self, npc_id: str, known: Iterable[str] = ()):
         self.npc_id = npc_id
-        super().__init__(not_found("NPC", npc_id, known, "register_npc() gives you one"))
+        super().__init__(not_found("NPC", npc_id, known, "Make one with register_npc()."))
 
 
 class UserNotFoundError(NPCFactoryError):
@@ -53,7 +53,7 @@ class UserNotFoundError(NPCFactoryError):
 
     def __init__(self, user_id: str, known: Iterable[str] = ()):
         self.user_id = user_id
-        super().__init__(not_found("user", user_id, known, "register_user() gives you one"))
+        super().__init__(not_found("user", user_id, known, "Make one with register_user()."))
 
 
 class ConversationNotFoundError(ChatArenaError):
@@ -62,7 +62,7 @@ class ConversationNotFoundError(ChatArenaError):
     def __init__(self, conversation_id: str, known: Iterable[str] = ()):
         self.conversation_id = conversation_id
         super().__init__(
-            not_found("conversation", conversation_id, known, "start_conversation() gives you one")
+            not_found("conversation", conversation_id, known, "Make one with start_conversation().")
         )
 
 
@@ -71,7 +71,7 @@ class NPCNotFoundInArenaError(ChatArenaError):
 
     def __init__(self, npc_id: str, known: Iterable[str] = ()):
         self.npc_id = npc_id
-        super().__init__(not_found("NPC", npc_id, known, "register it with the arena's factory first"))
+        super().__init__(not_found("NPC", npc_id, known, "Register it with the arena's factory first."))
 
 
 class ConnectError(NPCLabError):
@@ -162,24 +162,27 @@ REPLY_FAULTS: dict[str, tuple[str, str]] = {
 class ReplyError(NPCLabError):
     """The model gave no usable reply. Nothing was remembered; the next call may succeed.
 
-    `kind` is a key of `REPLY_FAULTS`. `hint` is one sentence that says what to do next.
-    `detail` is what the endpoint itself had to say, if that helps. The provider's own
-    exception, where there is one, is the `__cause__`.
+    `kind` is a key of `REPLY_FAULTS`. `hint` is one sentence that says what to do next. `detail` is
+    what the endpoint itself had to say; `what` says what happened where the usual words do not fit.
+    The provider's own exception, where there is one, is the `__cause__`.
     """
 
-    def __init__(self, kind: str, hint: str | None = None, detail: str = ""):
-        what_happened, usual_hint = REPLY_FAULTS[kind]
+    def __init__(self, kind: str, hint: str | None = None, detail: str = "", what: str | None = None):
+        super().__init__(kind, hint, detail, what)
+        usual_what, usual_hint = REPLY_FAULTS[kind]
         self.kind = kind
         self.hint = hint or usual_hint
         self.detail = detail
-        super().__init__(" ".join(part for part in (what_happened, detail, self.hint) if part))
+        self.what = what or usual_what
+
+    def __str__(self) -> str:
+        return " ".join(part for part in (self.what, self.detail, self.hint) if part)
 
 
 def not_found(noun: str, wanted: str, known: Iterable[str], way_out: str) -> str:
     """The message for an unknown id: quotes it, and names the nearest known one if one is close."""
-    message = f"There is no {noun} with the id {wanted!r}."
     near = nearest(wanted, known)
-    return f"{message} Did you mean {near!r}?" if near else f"{message} {way_out[0].upper()}{way_out[1:]}."
+    return f"There is no {noun} with the id {wanted!r:.80}. {f'Did you mean {near!r}?' if near else way_out}"
 
 
 def nearest(wanted: str, known: Iterable[str]) -> str | None:

@@ -6,7 +6,7 @@ from typing import Any
 
 from npc_lab.character import FIELDS, NPCConfig
 from npc_lab.errors import CharacterError, NPCFactoryError, NPCNotFoundError, UserNotFoundError, nearest
-from npc_lab.memory import ChatMessage, History
+from npc_lab.memory import ChatMessage
 from npc_lab.npc import SimpleChatNPC
 from npc_lab.reply import ReplyStream
 
@@ -67,8 +67,7 @@ class NPCFactory:
 
     def get_npc_chat_history(self, npc_id: str, user_id: str) -> list[ChatMessage]:
         """What the NPC still remembers of this user, private thoughts included, as a copy."""
-        history = self._npc(npc_id, user_id).chat_histories.get(user_id, History())
-        return [dict(message) for message in history]
+        return [dict(message) for message in self._npc(npc_id, user_id).remembered(user_id)]
 
     def _npc(self, npc_id: str, user_id: str) -> SimpleChatNPC:
         """The NPC, once both ids are known to exist."""

@@ -20,7 +20,7 @@ from typing import Any
 from zlib import crc32
 
 from npc_lab.character import name_in
-from npc_lab.errors import ReplyError
+from npc_lab.errors import NPCLabError, ReplyError
 from npc_lab.memory import ChatMessage
 
 
@@ -60,6 +60,8 @@ class FakeClient:
     base_url = "fake://npc_lab"
 
     def __init__(self, replies: Replies, budget: int | None = None, seconds_per_piece: float = 0.0):
+        if isinstance(replies, str) or not (callable(replies) or isinstance(replies, Sequence)):
+            raise NPCLabError("FakeClient takes a list of replies, or a function of the messages.")
         self.replies = replies
         self.budget = budget
         self.seconds_per_piece = seconds_per_piece
@@ -90,28 +92,25 @@ class FakeClient:
         return _completion(model, reply, usage)
 
     def _next(self, call: dict[str, Any]) -> Planned:
+        """Note the call and give what is planned for it."""
         with self._lock:
             self.calls.append(call)
             if self.budget is not None and len(self.calls) > self.budget:
-                return ReplyError(
-                    "quota",
-                    "Look for a loop that never ends.",
-                    f"This fake answers {self.budget} calls, no more.",
-                )
+                what = f"This fake answers {self.budget} calls and no more."
+                return ReplyError("quota", "Look for a loop that never ends.", what=what)
             if self._failures:
                 return self._failures.pop(0)
-            if callable(self.replies):
-                answer, place = self.replies, None
-            elif self._answered >= len(self.replies):
-                return ReplyError(
-                    "quota",
-                    "Give the fake more replies.",
-                    f"The fake had {self._answered} replies and gave them all.",
-                )
-            else:
-                answer, place = None, self._answered
-            self._answered += 1
-        return answer(deepcopy(call["messages"])) if answer else self.replies[place]  # type: ignore[index]
+            if not callable(self.replies):
+                return self._next_in_list(self.replies)
+        # Outside the lock: your function may take its time, or ask another NPC.
+        return self.replies(deepcopy(call["messages"]))
+
+    def _next_in_list(self, replies: Sequence[Planned]) -> Planned:
+        if self._answered == len(replies):
+            what = f"The fake had {len(replies)} replies and gave them all."
+            return ReplyError("quota", "Give it more replies.", what=what)
+        self._answered += 1
+        return replies[self._answered - 1]
 
     def _chunks(self, model: str, reply: FakeReply, usage: dict[str, int]) -> Iterator[Any]:
         from openai.types.chat import ChatCompletionChunk
@@ -150,6 +149,12 @@ class FakeStream:
     def close(self) -> None:
         """Give no further chunks."""
         self._closed = True
+
+    def __enter__(self) -> "FakeStream":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
 
 def _completion(model: str, reply: FakeReply, usage: dict[str, int]) -> Any:
@@ -245,7 +250,7 @@ _LINES = (
 def small_talk(messages: list[ChatMessage]) -> str:
     """An answer in the character's name, never the one before, with both marks where they are asked for."""
     system = messages[0]["content"] if messages and messages[0]["role"] == "system" else ""
-    name = name_in(system) or "Your friend"
+    name = name_in(system) or "Somebody"
     lines = [line.format(name=name) for line in _LINES]
     my_last = next((m["content"] for m in reversed(messages) if m["role"] == "assistant"), "")
     before = next((place for place, line in enumerate(lines) if my_last.endswith(line)), crc32(name.encode()))

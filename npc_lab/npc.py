@@ -9,9 +9,10 @@ from typing import Any
 from npc_lab.character import NPCConfig
 from npc_lab.errors import NPCLabError, ReplyError
 from npc_lab.memory import MEMORIES, ChatMessage, History
-from npc_lab.reply import Reply, ReplyStream, Turns
+from npc_lab.reply import Reply, ReplyStream
 from npc_lab.scratchpad import split_thoughts
 from npc_lab.text import well_formed
+from npc_lab.turns import Turns
 
 
 class SimpleChatNPC:
@@ -39,12 +40,15 @@ class SimpleChatNPC:
     def preview(self, user_message: str, user_id: str) -> list[ChatMessage]:
         """Exactly the messages that would be sent now, without sending them."""
         if not isinstance(user_message, str) or not user_message.strip():
-            raise ReplyError(
-                "bad_request", "Write at least one word.", "The message is not text, or is empty."
-            )
-        history = self._recall(self.chat_histories.get(user_id, History()))
+            what = "The message is empty, or is not text."
+            raise ReplyError("bad_request", "Write at least one word.", what=what)
+        history = self.remembered(user_id)
         new_message = {"role": "user", "content": well_formed(user_message)}
         return [self.get_system_message(), *self._as_sent(history), new_message]
+
+    def remembered(self, user_id: str) -> list[ChatMessage]:
+        """What of the talk with this user is still remembered, raw: what a new line is sent with."""
+        return self._recall(self.chat_histories.get(user_id, History()))
 
     def chat(self, user_message: str, user_id: str) -> str:
         """Say something and wait for the answer, without its private thoughts.
@@ -65,22 +69,18 @@ class SimpleChatNPC:
 
         To ask again, take back and stream; if that fails, `give_back` what was taken.
         """
-        turn = self._turns.take(user_id)
-        try:
-            exchange = self._history(user_id).take_back()
-        finally:
-            turn.release()
+        with self._turns.taken(user_id):
+            history = self._history(user_id)
+            if exchange := history.take_back():
+                self.chat_histories[user_id] = history
         if not exchange:
             raise NPCLabError(f"There is no exchange with {user_id!r} to take back. Say something first.")
         return exchange
 
     def give_back(self, user_id: str, exchange: list[ChatMessage]) -> None:
         """Remember again what `take_back` removed."""
-        turn = self._turns.take(user_id)
-        try:
+        with self._turns.taken(user_id):
             self._add(user_id, exchange)
-        finally:
-            turn.release()
 
     def _answer(self, user_message: str, user_id: str, whole: bool) -> ReplyStream:
         def request() -> dict[str, Any]:
@@ -136,7 +136,8 @@ class SimpleChatNPC:
         ]
 
     def _content_as_sent(self, message: ChatMessage, with_thoughts: bool) -> str:
+        content = well_formed(message["content"])
         if with_thoughts or message["role"] != "assistant":
-            return message["content"]
-        visible, _ = split_thoughts(message["content"], self.config.has_scratchpad)
-        return visible or message["content"]
+            return content
+        visible, _ = split_thoughts(content, self.config.has_scratchpad)
+        return visible or content

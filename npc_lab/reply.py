@@ -13,20 +13,20 @@ from __future__ import annotations
 import html
 import threading
 import time
-import weakref
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 from typing import Any
 
-from npc_lab.endpoint import Delta, ask, read_pieces, read_whole, reply_error, without_key
+from npc_lab.endpoint import Delta, ask, read_pieces, read_whole
 from npc_lab.errors import ReplyError
+from npc_lab.faults import reply_error, without_key
 from npc_lab.scratchpad import ThoughtParser
 from npc_lab.text import shorten
 
 # A stream that nobody reads for so many seconds loses its turn as soon as somebody else wants it.
-ABANDONED_AFTER = 1.0
-_LOOK_AGAIN = 0.05  # seconds between two looks at whether the one who speaks has gone
+ABANDONED_AFTER = 3.0
+_HEAR_CTRL_C = 1.0  # seconds: Windows hears Ctrl-C only between two waits
 
 _END = object()
 
@@ -62,30 +62,6 @@ class Reply:
         )
 
 
-class Turns:
-    """Who is being answered: one reply at a time for each user of an NPC."""
-
-    def __init__(self) -> None:
-        self._locks: dict[str, threading.Lock] = {}
-        self._streams: dict[str, weakref.ref[ReplyStream]] = {}
-
-    def take(self, user_id: str, stream: ReplyStream | None = None) -> threading.Lock:
-        """Wait for the turn and take it; `release()` of what it gives ends it.
-
-        A stream that was left half-read, and will not be read on, is closed rather than waited for.
-        """
-        lock = self._locks.setdefault(user_id, threading.Lock())
-        while not lock.acquire(blocking=False):
-            speaking = self._streams.get(user_id, lambda: None)()
-            if speaking is not None and speaking.is_abandoned():
-                speaking.close()
-            elif lock.acquire(timeout=_LOOK_AGAIN):
-                break
-        if stream is not None:
-            self._streams[user_id] = weakref.ref(stream)
-        return lock
-
-
 class ReplyStream:
     """The visible pieces of one reply, as they arrive. Nothing is sent before the first is asked for.
 
@@ -102,7 +78,7 @@ class ReplyStream:
         client: Any,
         request: Callable[[], dict[str, Any]],
         remember: Callable[[Reply], None],
-        take_turn: Callable[[ReplyStream], threading.Lock],
+        take_turn: Callable[[ReplyStream], threading.Lock | None],
         has_scratchpad: bool,
         whole: bool,
     ):
@@ -120,6 +96,7 @@ class ReplyStream:
         self._all_arrived = False
         self._turn: threading.Lock | None = None
         self._closed = threading.Event()
+        self._overtaken = False
         self._closing = threading.Lock()
         self._reader = threading.current_thread()
         self._is_reading = False
@@ -154,9 +131,20 @@ class ReplyStream:
             if self._closed.is_set():
                 return
             self._closed.set()
+        if self._started and not self._reply.seconds:
+            self._reply.seconds = time.perf_counter() - self._started
         self._inbox.put(_END)
         if self._turn is not None:
             self._turn.release()
+
+    def is_closed(self) -> bool:
+        """Whether it has ended, or was stopped."""
+        return self._closed.is_set()
+
+    def overtake(self) -> None:
+        """Stop because somebody else wants the turn. Whoever reads on after all gets a `ReplyError`."""
+        self._overtaken = not self._closed.is_set()
+        self.close()
 
     def is_abandoned(self) -> bool:
         """Whether nobody reads on. Asked by a thread that wants the turn, so that one does not read."""
@@ -177,11 +165,16 @@ class ReplyStream:
             if rest := self._end():
                 return rest
         self._store()
+        if self._overtaken:
+            hint = "Read a stream to its end, or close it, before you ask the same character again."
+            raise ReplyError("interrupted_stream", hint, what="Another call took this reply's turn.")
         raise StopIteration
 
     def _begin(self) -> Iterator[Delta | Exception]:
         """Take the turn and ask. Pieces are read in a thread of their own, so that a stop never waits."""
         turn = self._take_turn(self)
+        if turn is None:
+            return iter(())
         with self._closing:
             if self._closed.is_set():
                 turn.release()
@@ -193,12 +186,11 @@ class ReplyStream:
             return _arrivals(self._client, request)
         reading = (self._client, request, self._inbox, self._closed)
         threading.Thread(target=_fill, args=reading, name="npc_lab reply", daemon=True).start()
-        return iter(self._inbox.get, _END)
+        return _from(self._inbox)
 
     def _take(self, arrival: Delta | Exception) -> str:
         """Note what arrived, and give what may be shown of it."""
         if isinstance(arrival, Exception):
-            self._reply.seconds = time.perf_counter() - self._started
             spoke = bool(self._reply.raw or self._reply.reasoning)
             raise reply_error(arrival, self._client, self._began, spoke) from _cause(arrival)
         self._began = True
@@ -263,6 +255,18 @@ def _fill(client: Any, request: dict[str, Any], inbox: SimpleQueue[Any], closed:
         inbox.put(arrival)
     inbox.put(_END)
     arrivals.close()
+
+
+def _from(inbox: SimpleQueue[Any]) -> Iterator[Delta | Exception]:
+    """What is put into the inbox, up to its end."""
+    while True:
+        try:
+            arrival = inbox.get(timeout=_HEAR_CTRL_C)
+        except Empty:
+            continue
+        if arrival is _END:
+            return
+        yield arrival
 
 
 def _cause(error: Exception) -> BaseException | None:

@@ -13,13 +13,16 @@ think of, so it *fails closed*: when in doubt, text is private. What was shown i
 
 The rules:
 
-1. What stands between `<think>` and `</think>` is private, also where the end is missing.
+1. What stands between `<think>` and `</think>` is private, also where the end is missing. An end
+   without a beginning hides what was not yet given out.
 2. A start mark hides what follows it, wherever it stands.
-3. An end mark at the start of a line shows what follows it.
+3. An end mark at the start of a line shows what follows it, if something was hidden, or if the
+   character has a scratchpad.
 4. With a scratchpad, nothing is shown before an end mark.
-5. Only once the text is complete do other end marks count: in the middle of a line, in bold
-   without `#`, or the bare word ANSWER at the start of a line. The last one decides.
-6. Neither mark: the whole text is the answer.
+5. Only once the text is complete, and not cut at the token limit, do other end marks count: in the
+   middle of a line, in bold without `#`, or the bare word ANSWER at the start of a line. The last one
+   decides, unless it is only talked about ("then I write #ANSWER, and speak").
+6. Neither mark: the whole text is the answer, cut at the token limit or not.
 
 It does not judge thoughts: what a character says after its end mark, it has said aloud.
 """
@@ -34,36 +37,49 @@ Then write a line #ANSWER, and below it only what you say aloud."""
 # Decoration around a mark is limited in length, so that no text makes the search slow.
 _BLANKS = r"[^\S\n]{0,40}"
 _LINE_START = rf"^[\ufeff\u200b]?{_BLANKS}"
-_HASH = r"[#＃][#＃ \t]{0,16}"
+_HASH = r"[#＃][#＃ \t\xa0]{0,16}"
+_BULLET = r"(?:[-*>+•][ \t]{1,4})?"
 _PAD = r"scratch[ _-]?pad"
+_AFTER_PAD = r"[ \t]{0,8}[:*_\])>`]{0,8}"
 # #ANSWER, but not the hashtags #ANSWERED and #ANSWER_ME.
 _WORD_ANSWER = r"answer(?!_{0,8}[^\W_])(?!['’]\w)"
+# "# Answer the riddle" is a heading, "#Answer the riddle" a mark before an answer.
+_NO_HEADING = r"(?![ \t]+(?-i:[a-z]))"
 
-_OPEN = r"(?P<open><think(?:ing)?>)"
-_CLOSE = r"(?P<close></think(?:ing)?>)"
-_HASH_START = rf"{_HASH}[*_]{{0,3}}{_PAD}[ \t]{{0,8}}[:*_]{{0,8}}"
-# A character with a scratchpad may forget the #: **Scratchpad**, [SCRATCHPAD], Scratchpad:
+_OPEN = r"(?P<open><think(?:ing)?[ \t]{0,3}>)"
+_CLOSE = r"(?P<close></think(?:ing)?[ \t]{0,3}>)"
+_LINE_HASH_START = rf"{_LINE_START}{_BULLET}[*_\[<(`]{{0,4}}{_HASH}[*_]{{0,3}}{_PAD}{_AFTER_PAD}"
+_HASH_START = rf"{_HASH}[*_]{{0,3}}{_PAD}{_AFTER_PAD}"
+# A character without a scratchpad may talk of a #scratchpad: in mid-line only capitals hide.
+_CAPITAL_START = rf"[#＃](?-i:SCRATCHPAD){_AFTER_PAD}"
+# A character with one may forget the #: **Scratchpad**, [SCRATCHPAD], Scratchpad:, SCRATCHPAD
 _LOOSE_START = (
-    rf"{_LINE_START}(?:[*_\[<(]{{1,4}}[#＃ \t]{{0,16}}{_PAD}|{_PAD}[ \t]{{0,8}}(?=[:\n*_]|\Z))"
-    r"[ \t]{0,8}[:*_\]>)]{0,8}"
+    rf"{_LINE_START}{_BULLET}(?:[*_\[<(]{{1,4}}[ \t]{{0,8}}{_PAD}|{_PAD}[ \t]{{0,8}}(?=[:\n*_(]|\Z)"
+    rf"|(?-i:SCRATCHPAD)\b){_AFTER_PAD}"
 )
 # `bold` and `inner` remember that ** was opened: only then is a closing ** part of the mark.
 _END = (
-    rf"(?P<end>{_LINE_START}(?P<bold>[*_]{{1,3}})?{_HASH}(?P<inner>[*_]{{1,3}})?{_WORD_ANSWER}"
-    rf"[ \t]{{0,8}}(?(bold)[*_:]{{0,8}}|(?(inner)[*_:]{{0,8}}|:?)))"
+    rf"(?P<end>{_LINE_START}(?P<bold>[*_]{{1,3}})?(?:[#＃]{{1,8}}(?P<inner>[*_]{{1,3}})?{_WORD_ANSWER}"
+    rf"|{_HASH}(?P<inner2>[*_]{{1,3}})?{_WORD_ANSWER}{_NO_HEADING})"
+    rf"[ \t]{{0,8}}(?(bold)[*_:]{{0,8}}|(?(inner)[*_:]{{0,8}}|(?(inner2)[*_:]{{0,8}}|:?))))"
 )
 _FLAGS = re.IGNORECASE | re.MULTILINE
 _CLOSE_MARK = re.compile(_CLOSE, _FLAGS)
-_PLAIN_MARKS = re.compile(rf"{_OPEN}|{_CLOSE}|{_END}|(?P<start>{_HASH_START})", _FLAGS)
-_SCRATCHPAD_MARKS = re.compile(rf"{_OPEN}|{_CLOSE}|{_END}|(?P<start>{_HASH_START}|{_LOOSE_START})", _FLAGS)
+_PLAIN_MARKS = re.compile(rf"{_OPEN}|{_CLOSE}|{_END}|(?P<start>{_LINE_HASH_START}|{_CAPITAL_START})", _FLAGS)
+_SCRATCHPAD_MARKS = re.compile(
+    rf"{_OPEN}|{_CLOSE}|{_END}|(?P<start>{_LINE_HASH_START}|{_HASH_START}|{_LOOSE_START})", _FLAGS
+)
 
 # Rule 5. A mark in quotes is talked about, not used.
 _LATE_END = re.compile(
-    rf"(?<![`\"'“‘])(?:[*_]{{1,3}})?{_HASH}[*_]{{0,3}}{_WORD_ANSWER}[ \t]{{0,8}}[*_:]{{0,8}}"
-    rf"|{_LINE_START}[*_]{{2,3}}{_WORD_ANSWER}[ \t]{{0,8}}[*_:]{{0,8}}"
+    rf"(?<![`\"'“‘])(?:[*_]{{1,3}})?"
+    rf"(?:[#＃]{{1,8}}[*_]{{0,3}}{_WORD_ANSWER}|{_HASH}[*_]{{0,3}}{_WORD_ANSWER}{_NO_HEADING})"
+    rf"[ \t]{{0,8}}[*_:]{{0,8}}"
+    rf"|{_LINE_START}[*_]{{2,3}}answer(?::[*_]{{2,3}}|[*_]{{2,3}}(?::|(?=[ \t]*$)))"
     rf"|{_LINE_START}(?-i:ANSWER)[ \t]{{0,8}}(?::|(?=\n)|\Z)",
     _FLAGS,
 )
+_TALKED_ABOUT = re.compile(r"[^\w\s*_:]|[ \t]+[.,;!?…)\]}/(–—-]|[ \t]*\d+[.)]")
 
 
 def _any_beginning_of(word: str) -> str:
@@ -82,7 +98,7 @@ _WORD_BEGUN = (
 )
 _DECORATION = r"(?:[^\w\n]|_){0,80}+"
 _UNFINISHED = re.compile(
-    rf"(?:<[/a-z]{{0,9}}|(?:^|[#＃]){_DECORATION}{_WORD_BEGUN}{_DECORATION})\Z",
+    rf"(?:<[/a-z]{{0,9}}[ \t]{{0,3}}|(?:^|[#＃]){_DECORATION}{_WORD_BEGUN}{_DECORATION})\Z",
     _FLAGS,
 )
 _LONGEST_UNFINISHED = 200  # characters: two decorations and a word
@@ -172,8 +188,8 @@ class ThoughtParser:
             self._hide(mark.group())
         elif self._state != "shown":
             self._open()
-        elif not self._has_scratchpad:
-            self._show(mark.group())  # nobody asked for marks: it is just text
+        elif not self._has_scratchpad or "#ANSWER" not in mark.group():
+            self._show(mark.group())  # a heading, a comment in code: just text
 
     def _close_think(self) -> None:
         if not self._in_think and (self._state == "waiting" or not self._has_scratchpad):
@@ -223,9 +239,8 @@ class ThoughtParser:
             self._show(self._kept)
             self._kept = ""
             return
-        if self._state == "hidden":
-            ends = [end for end in ends if _is_used(self._kept, end)]
         self._state = "hidden"
+        ends = [end for end in ends if _is_used(self._kept, end)]
         if ends and complete:
             answer = self._kept[ends[-1].end() :]
             hidden_again = self._marks.search(answer)
@@ -235,9 +250,11 @@ class ThoughtParser:
 
 
 def _is_used(text: str, end: re.Match[str]) -> bool:
-    """Whether a mark in the middle of thoughts ends them, or is only mentioned: "put #ANSWER first"."""
-    before, after = text[: end.start()].rstrip(), text[end.end() :].lstrip()
-    return not after[:1].islower() or before[-1:] in ".!?…。！？"
+    """Whether a mark in the middle of thoughts ends them, or is only talked about: "put #ANSWER first"."""
+    before, after = text[: end.start()].rstrip(), text[end.end() :]
+    if _TALKED_ABOUT.match(after):
+        return False
+    return not after.lstrip()[:1].islower() or not before or before[-1] in ".!?…。！？"
 
 
 def split_thoughts(text: str, has_scratchpad: bool, complete: bool = True) -> tuple[str, str]:

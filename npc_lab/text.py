@@ -6,8 +6,9 @@ accepts, and control characters, with which a model could repaint a terminal.
 
 import re
 
-# Everything a terminal may take for an order, except line feed and tab.
-_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+# Everything a terminal may take for an order, except line feed and tab; and the marks that let text
+# run from right to left where it should not, so that a line reads other than it is.
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 
 
 def well_formed(text: str) -> str:

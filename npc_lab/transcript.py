@@ -34,12 +34,18 @@ class Message:
 class Transcript(list[Message]):
     """The messages of a talk, in order. `print` shows it as text, a notebook as a page.
 
-    `names` maps seat 1 and 2 to the speakers' names.
+    `names` maps seat 1 and 2 to the speakers' names. `stop_reason` says why the last run ended.
     """
 
-    def __init__(self, messages: Iterable[Message] = (), names: Mapping[int, str] | None = None):
+    def __init__(
+        self,
+        messages: Iterable[Message] = (),
+        names: Mapping[int, str] | None = None,
+        stop_reason: str = "",
+    ):
         super().__init__(messages)
         self.names = dict(names or {})
+        self.stop_reason = stop_reason
 
     def speaker(self, message: Message) -> str:
         """The name to print before this line."""
@@ -58,10 +64,15 @@ class Transcript(list[Message]):
         for message in self:
             turn_number += message.seat is not None
             lines.append(self.line(message, turn_number if message.seat else None))
-        return "\n\n".join(lines)
+        return "\n\n".join([*lines, self.ending()]).strip()
 
     def _repr_html_(self) -> str:
-        return "".join(self._html_line(message) for message in self) or "<p>(nothing was said)</p>"
+        lines = [self._html_line(message) for message in self] or ["<p>(nothing was said)</p>"]
+        return "".join([*lines, f"<p>{html.escape(self.ending())}</p>"])
+
+    def ending(self) -> str:
+        """Why the last run ended, as a line to print."""
+        return f"(Stopped: {self.stop_reason.rstrip('.')}.)" if self.stop_reason else ""
 
     def _html_line(self, message: Message) -> str:
         colour = _COLOURS.get(message.seat or 0, "gray")

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from loopback import Status
+from loopback import Held, Status
 
 from npc_lab import (
     ChatArena,
@@ -229,7 +229,7 @@ def test_an_unknown_npc_raises_and_creates_nothing() -> None:
         arena.register_npc_in_arena("npc-0")
     assert caught.value.npc_id == "npc-0"
     assert arena.conversations == {}
-    assert not any("talk" in name for name in arena.npc_factory.user_ids)
+    assert arena.npc_factory.user_ids == {}
 
 
 def test_an_npc_that_vanished_in_the_middle_of_a_talk_is_named() -> None:
@@ -251,6 +251,42 @@ def test_an_opening_or_a_number_of_turns_that_cannot_be_is_refused() -> None:
         with pytest.raises(ChatArenaError, match="max_turns"):
             arena.run_conversation(talk, turns)  # type: ignore[arg-type]
     assert len(arena.run_conversation(talk, 0)) == 1
+    with pytest.raises(ChatArenaError, match="max_workers"):
+        arena.run_conversations([talk], 1, max_workers=0)
+    for line in ("", None):
+        with pytest.raises(ChatArenaError, match="director"):
+            arena.direct(talk, line)  # type: ignore[arg-type]
+
+
+def test_one_conversation_may_be_run_like_many() -> None:
+    arena, one, two = make()
+    talk = arena.start_conversation(one, two)
+    assert len(arena.run_conversations(talk, 2)[talk]) == 3
+
+
+def test_a_talk_shows_why_it_stopped(loopback: Any) -> None:
+    arena, one, two = make(loopback([Status(401)]).client())
+    transcript = arena.run_conversation(arena.start_conversation(one, two), 3)
+    assert "did not accept the key" in str(transcript)
+    assert "did not accept the key" in transcript._repr_html_()
+
+
+def test_a_director_who_speaks_during_a_turn_is_not_taken_for_the_speaker(loopback: Any) -> None:
+    go_on = threading.Event()
+    server = loopback([Held("Hail.", until=go_on)])
+    arena, one, two = make(server.client())
+    talk = arena.start_conversation(one, two)
+    seen: list[Message] = []
+    run = threading.Thread(target=arena.run_conversation, args=(talk, 1), kwargs={"on_turn": seen.append})
+    run.start()
+    server.wait_for_requests(1)
+    director = threading.Thread(target=arena.direct, args=(talk, "It rains."))
+    director.start()
+    go_on.set()
+    run.join(30)
+    director.join(30)
+    assert spoken(seen) == ["Hail."]
+    assert [message.sender for message in arena.get_conversation_history(talk)] == ["system", one, "director"]
 
 
 # --- runs -----------------------------------------------------------------------------------------
@@ -293,7 +329,7 @@ def test_a_stop_condition_ends_the_run_and_says_why() -> None:
     assert spoken(messages)[1:] == ["hello", "well, Farewell then"]
     assert arena.conversations[talk]["stop_reason"] == "somebody said 'farewell'"
     arena.run_conversation(talk, 1)
-    assert arena.conversations[talk]["stop_reason"] == "the 1 turns are done"
+    assert arena.conversations[talk]["stop_reason"] == "1 turn done"
 
 
 def test_a_history_is_a_copy() -> None:
@@ -465,4 +501,8 @@ def test_an_arena_needs_four_things_of_its_factory() -> None:
     messages = arena.run_conversation(talk, 4)
     assert spoken(messages)[1:] == ["a heard 1", "b heard 1", "a heard 2", "b heard 2"]
     assert "NPC 2: b heard 1" in str(messages)
+    arena.npc_factory.chat_with_npc = lambda *_: None
+    assert arena.run_turn(talk) == (False, "chat_with_npc must give text, not None.")
+    assert len(arena.get_conversation_history(talk)) == 5
+    arena.npc_factory = LearnersFactory()
     assert arena.run_turn(arena.start_conversation("a", "b", "fail"))[0] is False

@@ -48,6 +48,7 @@ WRONG = [
     ("temperature", float("nan")),
     ("max_reply_tokens", 0),
     ("memory", "elephant"),
+    ("memory", ["blocks"]),
     ("send_thoughts", "some"),
     ("secrets", [1]),
     ("name", b"Guy"),
@@ -83,6 +84,10 @@ def test_one_secret_may_be_written_as_a_plain_text() -> None:
         ("You are Ada. You like numbers.", "Ada"),
         ("You are a merchant of the Hansa.", ""),
         ("A dragon.", ""),
+        ("You are Dr. Watson. You write.", "Dr. Watson"),
+        ("You are Élodie O'Hara-Smith!", "Élodie O'Hara-Smith"),
+        ("You are The old troll.", ""),
+        ("You are Ann's friend.", ""),
     ],
 )
 def test_a_character_is_called_by_the_name_in_its_description(description: str, name: str) -> None:

@@ -100,6 +100,20 @@ def test_any_openai_compatible_address_will_do(loopback: Any, capsys: Any) -> No
     assert KEY not in capsys.readouterr().out
 
 
+def test_a_found_key_never_goes_to_an_address_of_your_own(monkeypatch: Any) -> None:
+    monkeypatch.setenv("NPC_LAB_PROVIDER", "openai")
+    monkeypatch.setenv("OPENAI_API_KEY", KEY)
+    client = connect(base_url="http://127.0.0.1:9/v1/", model="m").client
+    assert client.api_key != KEY
+    assert "127.0.0.1" in str(client.base_url)
+
+
+@pytest.mark.parametrize("provider", ["local", "fake"])
+def test_what_has_its_own_address_takes_no_other(provider: str) -> None:
+    with pytest.raises(ConnectError, match="base_url"):
+        connect(provider, base_url="http://127.0.0.1:9/v1/")
+
+
 def test_an_endpoint_without_keys_needs_none() -> None:
     client, model = connect("ollama")
     assert "11434" in str(client.base_url)
@@ -150,6 +164,19 @@ def test_a_key_that_cannot_be_one_is_refused_without_showing_it(key: str) -> Non
     assert key not in str(caught.value)
 
 
+@pytest.mark.parametrize("argument", ["provider", "model", "api_key", "base_url"])
+def test_an_argument_that_is_no_text_is_named_without_its_value(argument: str) -> None:
+    with pytest.raises(ConnectError, match=argument) as caught:
+        connect(**{argument: 987654321})  # type: ignore[arg-type]
+    assert "987654321" not in str(caught.value)
+
+
+def test_a_broken_key_in_the_environment_is_named(monkeypatch: Any) -> None:
+    monkeypatch.setenv("GROQ_API_KEY", "one two")
+    with pytest.raises(ConnectError, match="GROQ_API_KEY"):
+        connect()
+
+
 @pytest.mark.parametrize("address", ["api.openai.com/v1", "ftp://x", ""])
 def test_an_address_that_is_none_is_refused(address: str) -> None:
     if address:
@@ -196,6 +223,17 @@ def test_a_closed_secret_says_which_switch_opens_it(colab: Any) -> None:
     colab({"NEBIUS_API_KEY": Userdata.NotebookAccessError})
     with pytest.raises(MissingKeyError, match="NEBIUS_API_KEY exists: switch on its 'Notebook access'"):
         connect("nebius")
+
+
+def test_a_closed_secret_is_mentioned_even_where_the_embedded_model_steps_in(
+    colab: Any, monkeypatch: Any, capsys: Any
+) -> None:
+    colab({"NEBIUS_API_KEY": Userdata.NotebookAccessError})
+    served = types.SimpleNamespace(base_url="http://127.0.0.1:1/v1/", model="m")
+    monkeypatch.setattr(npc_lab.embedded, "is_installed", lambda: True)
+    monkeypatch.setattr(npc_lab.embedded, "serve", lambda gguf: served)
+    connect()
+    assert "NEBIUS_API_KEY exists: switch on its 'Notebook access'" in capsys.readouterr().out
 
 
 @pytest.mark.usefixtures("without_embedded_model")

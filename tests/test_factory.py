@@ -84,6 +84,17 @@ def test_a_history_is_a_copy_with_private_thoughts_in_it() -> None:
     assert factory.get_npc_chat_history(npc_id, user_id)[1]["content"] == raw
 
 
+def test_a_history_is_what_is_still_remembered_after_the_memory_has_shrunk(factory: NPCFactory) -> None:
+    npc_id, user_id = factory.register_npc("w", "c"), factory.register_user("ann")
+    for line in ("a", "b", "c"):
+        factory.chat_with_npc(npc_id, user_id, line)
+    factory.npcs[npc_id].config.history_size = 2
+    assert [message["content"] for message in factory.get_npc_chat_history(npc_id, user_id)] == [
+        "c",
+        "you said c",
+    ]
+
+
 CALLS = {
     "chat_with_npc": ("hello",),
     "stream_with_npc": ("hello",),

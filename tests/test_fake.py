@@ -1,5 +1,6 @@
 """The fake behaves like the real client, so that what works with it works with a model."""
 
+import pickle
 from itertools import pairwise
 from typing import Any
 
@@ -7,7 +8,16 @@ import openai
 import pytest
 from openai.types.chat import ChatCompletion, ChatCompletionChunk
 
-from npc_lab import FakeClient, FakeReply, NPCConfig, ReplyError, SimpleChatNPC, connect, fake_error
+from npc_lab import (
+    FakeClient,
+    FakeReply,
+    NPCConfig,
+    NPCLabError,
+    ReplyError,
+    SimpleChatNPC,
+    connect,
+    fake_error,
+)
 from npc_lab.errors import REPLY_FAULTS
 
 QUESTION = [{"role": "user", "content": "Hello!"}]
@@ -59,6 +69,24 @@ def test_computed_replies_see_the_messages_and_cannot_change_what_was_recorded()
     client = FakeClient(reply)
     assert create(client, temperature=0.5).choices[0].message.content == "HELLO!"
     assert client.calls == [{"model": "m", "messages": QUESTION, "stream": False, "temperature": 0.5}]
+
+
+@pytest.mark.parametrize("replies", ["hello", None, 3])
+def test_replies_that_are_none_are_refused(replies: Any) -> None:
+    with pytest.raises(NPCLabError, match="list of replies"):
+        FakeClient(replies)
+
+
+def test_a_mistake_in_a_function_of_your_own_is_named() -> None:
+    with pytest.raises(ReplyError, match="ZeroDivisionError") as caught:
+        npc(FakeClient(lambda messages: 1 / 0)).chat("Hello!", "u")  # type: ignore[arg-type, return-value]
+    assert isinstance(caught.value.__cause__, ZeroDivisionError)
+
+
+def test_a_reply_error_survives_pickling() -> None:
+    error = ReplyError("quota", "Wait.", "It says no.")
+    again = pickle.loads(pickle.dumps(error))
+    assert (again.kind, again.hint, str(again)) == ("quota", "Wait.", str(error))
 
 
 def test_a_call_budget_ends_an_endless_loop() -> None:

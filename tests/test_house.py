@@ -27,7 +27,7 @@ HEAVY = [
 SHELVES = [
     ["errors", "text"],
     ["scratchpad", "memory"],
-    ["character", "endpoint"],
+    ["character", "faults", "endpoint", "turns"],
     ["reply"],
     ["npc"],
     ["factory"],

@@ -341,6 +341,42 @@ def test_a_stalled_stream_ends_at_once_when_it_is_closed_from_another_thread(loo
     never.set()
 
 
+def test_a_stream_that_waits_for_its_turn_ends_at_once_when_it_is_closed(loopback: Any) -> None:
+    go_on = threading.Event()
+    server = loopback([Held("Hail.", until=go_on)])
+    npc = ada(server.client())
+    first = threading.Thread(target=npc.chat, args=("one", "u"))
+    first.start()
+    server.wait_for_requests(1)
+    waiting = npc.stream("two", "u")
+    second = threading.Thread(target=list, args=(waiting,))
+    second.start()
+    waiting.close()
+    second.join(2.0)
+    assert not second.is_alive()
+    go_on.set()
+    first.join(PATIENCE)
+    assert len(npc.chat_histories["u"]) == 2
+
+
+def test_a_reply_that_asks_its_own_npc_loses_its_turn_in_plain_words() -> None:
+    def nested(messages: list[dict[str, str]]) -> str:
+        return npc.chat("inner", "u") if messages[-1]["content"] == "outer" else "Hail."
+
+    npc = ada(FakeClient(nested))
+    with pytest.raises(ReplyError, match="Another call took"):
+        npc.chat("outer", "u")
+    assert npc.chat_histories["u"] == [user("inner"), assistant("Hail.")]
+
+
+def test_a_stopped_stream_knows_how_long_it_ran() -> None:
+    npc = ada(FakeClient(["one two three"]))
+    stream = npc.stream("Hello!", "u")
+    next(stream)
+    stream.close()
+    assert stream.reply.seconds > 0
+
+
 def test_a_stream_closed_before_its_reply_begins_asks_nothing_more_of_anybody(loopback: Any) -> None:
     npc = ada(loopback([]).client())
     stream = npc.stream("Hello!", "u")
@@ -361,7 +397,8 @@ def test_a_stream_left_half_read_stores_nothing_and_blocks_nobody(loopback: Any,
         gc.collect()
     assert npc.chat("Hello again!", "u") == "Hail."
     if keep:
-        assert list(stream) == []
+        with pytest.raises(ReplyError, match="Another call took"):
+            next(stream)
     assert npc.chat_histories["u"] == [user("Hello again!"), assistant("Hail.")]
     never.set()
 
@@ -376,7 +413,8 @@ def test_a_stream_left_half_read_does_not_block_another_thread_either(loopback: 
     other.start()
     other.join(PATIENCE)
     assert answers == ["Hail."]
-    assert list(stream) == []
+    with pytest.raises(ReplyError, match="Another call took"):
+        next(stream)
     assert len(npc.chat_histories["u"]) == 2
     never.set()
 
@@ -423,6 +461,17 @@ def test_regenerating_sends_the_same_prompt_even_if_the_last_exchange_made_it_fo
     npc.take_back("u")
     npc.chat("line 2", "u")
     assert client.calls[3]["messages"] == client.calls[2]["messages"]
+
+
+def test_a_history_written_by_hand_is_remembered_and_can_be_taken_back(loopback: Any) -> None:
+    server = loopback(["Hail."])
+    npc = ada(server.client())
+    npc.chat_histories["u"] = [user("a"), assistant("b")]  # type: ignore[assignment]
+    npc.chat("c", "u")
+    assert server.sent[0] == [SYSTEM, user("a"), assistant("b"), user("c")]
+    npc.chat_histories["u"] = [user("a"), assistant("b")]  # type: ignore[assignment]
+    assert npc.take_back("u") == [user("a"), assistant("b")]
+    assert npc.chat_histories["u"] == []
 
 
 def test_there_must_be_something_to_take_back() -> None:

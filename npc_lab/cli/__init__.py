@@ -1,0 +1,186 @@
+"""The command `npc-lab`: watch two characters talk, talk with one, look what is wrong, start the course.
+
+Here are the commands and their options; what each does is in the file of its name. Nothing heavy is
+imported before a command needs it, so that `npc-lab --help` comes at once.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from npc_lab.character import NPCConfig
+from npc_lab.cli.screen import Screen, take_any_letter
+from npc_lab.connect import FAKE, LOCAL, Connection, connect
+from npc_lab.errors import ConnectError, MissingKeyError, NPCLabError
+from npc_lab.worlds import WORLDS, load_world
+
+FAILED = 1
+INTERRUPTED = 130  # what shells expect of a command that was ended with Ctrl-C
+ROOM_TO_THINK = 1000  # tokens
+
+app = typer.Typer(
+    no_args_is_help=True, add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False
+)
+
+Provider = Annotated[
+    str | None,
+    typer.Option(
+        help="Where replies come from: local, fake, nebius, openai, ollama, ... Without it: local, the "
+        "embedded model, also where a key is found."
+    ),
+]
+Model = Annotated[
+    str | None, typer.Option(help="Another model of the provider. With local, the path of a GGUF file.")
+]
+BaseUrl = Annotated[str | None, typer.Option(help="Any other OpenAI-compatible address. Needs --model.")]
+Scratchpad = Annotated[
+    bool, typer.Option("--scratchpad", help="They think in private first. Too hard for the embedded model.")
+]
+WORLD_NAMES = ", ".join(WORLDS)
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        from npc_lab.cli.doctor import installed_version
+
+        typer.echo(f"npc-lab {installed_version('npc-lab')}")
+        raise typer.Exit
+
+
+@app.callback()
+def npc_lab(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version.")
+    ] = False,
+) -> None:
+    """Characters that live in a language model: watch them, talk with them, learn to make them."""
+    take_any_letter()
+
+
+@app.command("demo")
+def watch(
+    world: Annotated[str, typer.Option(help=f"Where they meet: {WORLD_NAMES}.")] = "london",
+    turns: Annotated[int, typer.Option(min=1, help="How many lines they say, both together.")] = 6,
+    scratchpad: Scratchpad = False,
+    provider: Provider = None,
+    model: Model = None,
+    base_url: BaseUrl = None,
+) -> None:
+    """Watch two characters talk with each other.
+
+    With --scratchpad you read their thoughts, too.
+    """
+    from npc_lab.cli.demo import show_talk
+
+    with plain_words() as screen:
+        place, provider = load_world(world), _chosen(provider, base_url)
+        for character in place.characters:
+            _prepare(character, scratchpad, provider)
+        show_talk(screen, place, _connect("demo", provider, model, base_url), turns)
+
+
+@app.command("chat")
+def talk(
+    character: Annotated[
+        str | None, typer.Option(help='With whom: a name, such as "Sir Geoffrey" or just geoffrey.')
+    ] = None,
+    world: Annotated[str | None, typer.Option(help=f"Somebody who lives there: {WORLD_NAMES}.")] = None,
+    scratchpad: Scratchpad = False,
+    provider: Provider = None,
+    model: Model = None,
+    base_url: BaseUrl = None,
+) -> None:
+    """Talk with a character.
+
+    Ctrl-C stops a reply. Ctrl-C or Ctrl-D at your own turn ends the talk, with exit code 0.
+    """
+    from npc_lab.cli.chat import Chat, find_character
+
+    with plain_words() as screen:
+        (place, config), provider = find_character(character, world), _chosen(provider, base_url)
+        _prepare(config, scratchpad, provider)
+        Chat(screen, place, config, _connect("chat", provider, model, base_url)).run()
+
+
+@app.command("doctor")
+def examine(
+    provider: Annotated[
+        str | None,
+        typer.Option(help="Whom to ask. Without it: whomever connect() would choose, by the keys it finds."),
+    ] = None,
+    model: Model = None,
+    base_url: BaseUrl = None,
+) -> None:
+    """Show what is installed, ask for a reply, say what is wrong.
+
+    The reply is one token long. Exit code 0 means that it came. No part of a key is ever shown.
+    """
+    from npc_lab.cli.doctor import ask_for_a_token, show_findings
+
+    with plain_words() as screen:
+        show_findings(screen)
+        ask_for_a_token(screen, connect(provider, model=model, base_url=base_url))
+
+
+@app.command("start")
+def begin(
+    folder: Annotated[Path, typer.Argument(help="Your folder; it is made if it is not there.")] = Path(
+        "npc_lab_course"
+    ),
+    is_opened: Annotated[bool, typer.Option("--open/--no-open", help="Open JupyterLab there.")] = True,
+) -> None:
+    """Open the course in a folder of your own.
+
+    What is missing there is put there, what is there is left as it is: your work is never overwritten.
+    """
+    from npc_lab.cli.start import copy_course, open_jupyterlab
+
+    with plain_words() as screen:
+        copy_course(screen, folder)
+        if is_opened:
+            raise typer.Exit(open_jupyterlab(screen, folder))
+
+
+@contextmanager
+def plain_words() -> Iterator[Screen]:
+    """A screen to print on; what goes wrong becomes a sentence and an exit code."""
+    screen = Screen()
+    try:
+        yield screen
+    except NPCLabError as error:
+        screen.notice(str(error))
+        if isinstance(error, MissingKeyError):
+            screen.notice(f"On the command line: --provider {LOCAL}, or --provider {FAKE}.")
+        raise typer.Exit(FAILED) from None
+    except KeyboardInterrupt:
+        screen.notice("Stopped.")
+        raise typer.Exit(INTERRUPTED) from None
+
+
+def _chosen(provider: str | None, base_url: str | None) -> str | None:
+    """The provider asked for, else the embedded model: no key is spent by surprise."""
+    return provider or (None if base_url else LOCAL)
+
+
+def _prepare(character: NPCConfig, has_scratchpad: bool, provider: str | None) -> None:
+    """The sheets' reply limit is for the embedded model: others end by themselves, but may think first."""
+    character.has_scratchpad = has_scratchpad
+    if has_scratchpad or provider != LOCAL:
+        character.max_reply_tokens = ROOM_TO_THINK
+
+
+def _connect(command: str, provider: str | None, model: str | None, base_url: str | None) -> Connection:
+    """What connect() gives; where the embedded model is missing, what to do about it on the command line."""
+    if provider == LOCAL:
+        from npc_lab.embedded import is_installed
+        from npc_lab.weights import INSTALL
+
+        if not is_installed():
+            raise ConnectError(
+                f"The embedded model is not installed. To install it:\n  {INSTALL}\n"
+                f"To look around without any model:\n  npc-lab {command} --provider {FAKE}"
+            )
+    return connect(provider, model=model, base_url=base_url)

@@ -1,0 +1,62 @@
+"""`npc-lab demo`: two characters of a shipped world talk, and we watch."""
+
+from dataclasses import asdict
+
+from npc_lab.arena import ChatArena
+from npc_lab.cli.screen import INDENT, SEAT_STYLES, Screen
+from npc_lab.connect import Connection
+from npc_lab.errors import NPCLabError
+from npc_lab.factory import NPCFactory
+from npc_lab.worlds import World
+
+
+class FactoryOnScreen(NPCFactory):
+    """A factory whose NPCs are seen speaking, word by word, while whoever asked waits for the whole line.
+
+    So the arena, which knows nothing of streams and screens, needs no change to be watched.
+    """
+
+    def __init__(self, connection: Connection, screen: Screen):
+        super().__init__(*connection)
+        self._screen = screen
+
+    def chat_with_npc(self, npc_id: str, user_id: str, message: str) -> str:
+        """The same answer as any factory's, shown while it arrives."""
+        stream = self.stream_with_npc(npc_id, user_id, message)
+        style = SEAT_STYLES[list(self.npcs).index(npc_id)]
+        self._screen.speak(self.npcs[npc_id].config.called(), style, stream, shows_thoughts=True)
+        self._screen.say()
+        return stream.reply.text
+
+
+def show_talk(screen: Screen, world: World, connection: Connection, turns: int) -> None:
+    """Let the world's two characters talk. Raises `NPCLabError` where one of them gets no reply."""
+    factory = FactoryOnScreen(connection, screen)
+    first, second = (factory.register_npc(**asdict(character)) for character in world.characters)
+    arena = ChatArena(factory)
+    talk = arena.start_conversation(first, second, world.opening)
+    _introduce(screen, world)
+    for _ in range(turns):
+        succeeded, line = arena.run_turn(talk)
+        if not succeeded:
+            raise NPCLabError(line)
+    measures = arena.evaluate_conversation(talk)
+    screen.say(
+        f"{measures['turn_count']} lines, on average {measures['avg_response_length']:.0f} characters and "
+        f"{measures['avg_response_time']:.1f} seconds each.",
+        "dim",
+    )
+    screen.say("What next? Talk with one of them: npc-lab chat. Open the course: npc-lab start.")
+
+
+def _introduce(screen: Screen, world: World) -> None:
+    screen.say()
+    screen.say(world.title, "bold")
+    screen.say(world.description)
+    screen.say()
+    for character, style in zip(world.characters, SEAT_STYLES, strict=True):
+        screen.say(character.called(), style)
+        screen.say(f"Goal: {character.goal}", indent=INDENT)
+    screen.say()
+    screen.say(f"(opening) {world.opening}", "italic")
+    screen.say()

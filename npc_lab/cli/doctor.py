@@ -1,0 +1,77 @@
+"""`npc-lab doctor`: what is there, what is missing, and whether a reply comes."""
+
+import os
+import platform
+import time
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+from npc_lab.character import NPCConfig
+from npc_lab.cli.screen import Screen
+from npc_lab.cli.start import INSTALL_COURSE
+from npc_lab.connect import Connection
+from npc_lab.errors import ReplyError
+from npc_lab.npc import SimpleChatNPC
+from npc_lab.providers import PROVIDERS
+from npc_lab.weights import INSTALL, SMOLLM2, cache_folder
+
+# package -> what to do where it is missing
+_PACKAGES = {
+    "npc-lab": "pip install npc-lab",
+    "openai": "pip install openai",
+    "ipywidgets": "pip install ipywidgets",
+    "xllamacpp": f"for the embedded model: {INSTALL}",
+    "jupyterlab": f"for the notebooks: {INSTALL_COURSE}",
+}
+
+
+def installed_version(package: str) -> str | None:
+    """The package's version, or None if it is not installed."""
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None
+
+
+def show_findings(screen: Screen) -> None:
+    """Print what is installed, which keys are found (never any part of one), and where the weights are."""
+    screen.say("Installed", "bold")
+    screen.rows([("Python", platform.python_version()), *((each, _state_of(each)) for each in _PACKAGES)])
+    screen.say()
+    screen.say("Keys in the environment (Colab's secrets are seen only from inside a notebook)", "bold")
+    screen.rows([(provider.name, _state_of_key(provider.key_name)) for provider in PROVIDERS.values()])
+    screen.say()
+    screen.say("Embedded model", "bold")
+    screen.rows([("weights", _state_of_weights())])
+    screen.say()
+
+
+def ask_for_a_token(screen: Screen, connection: Connection) -> None:
+    """Ask for one token. Raises `ReplyError` if no reply comes."""
+    config = NPCConfig("", "You answer with one word.", max_reply_tokens=1, temperature=None)
+    started = time.perf_counter()
+    try:
+        SimpleChatNPC(*connection, config).chat("Hello!", "doctor")
+    except ReplyError as error:
+        # A reply all the same: one token may be a blank, or the beginning of a thought.
+        if error.kind not in ("cut_off", "no_answer"):
+            raise
+    screen.say(f"A reply came after {time.perf_counter() - started:.1f} seconds. All is well.", "bold")
+
+
+def _state_of(package: str) -> str:
+    return installed_version(package) or f"not installed ({_PACKAGES[package]})"
+
+
+def _state_of_key(key_name: str) -> str:
+    if not key_name:
+        return "needs no key"
+    is_set = bool(os.environ.get(key_name, "").strip())
+    return f"{key_name} is set" if is_set else f"{key_name} is not set"
+
+
+def _state_of_weights() -> str:
+    file = cache_folder() / Path(SMOLLM2.member).name
+    if file.is_file():
+        return f"in {file.parent}"
+    return f"not fetched yet; that happens once, by itself ({SMOLLM2.wheel_size / 1e6:.0f} MB)"

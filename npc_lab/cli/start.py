@@ -1,0 +1,91 @@
+"""`npc-lab start`: the course's notebooks in a folder of the learner's own, opened in JupyterLab.
+
+A file that is already there is left alone, whoever changed it last: work cannot be lost, and nothing unasked
+appears beside it. For a lesson afresh, learners rename theirs and start again: what is missing is put there.
+"""
+
+import filecmp
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterable, Iterator
+from importlib.util import find_spec
+from pathlib import Path
+
+import npc_lab
+from npc_lab.cli.screen import Screen
+from npc_lab.errors import NPCLabError
+
+INSTALL_COURSE = 'pip install "npc-lab[course]"'
+
+
+def copy_course(screen: Screen, folder: Path) -> None:
+    """Put what is missing into the folder. Raises `NPCLabError` if that fails; then nothing is added."""
+    source = _source()
+    course = {folder / file.relative_to(source): file for file in _files(source)}
+    missing = {target: file for target, file in course.items() if not os.path.lexists(target)}
+    try:
+        _copy_all(missing)
+        kept = [target for target, file in course.items() if not filecmp.cmp(target, file, shallow=False)]
+    except OSError as error:
+        raise NPCLabError(
+            f"The notebooks cannot be put into {folder}: {error.strerror or error}. "
+            "Name another folder: npc-lab start FOLDER"
+        ) from error
+    screen.say(f"The course is in {folder.absolute()}")
+    if missing:
+        screen.say(f"New: {_names(missing)}.")
+    if kept:
+        screen.say(f"Kept as you left them: {_names(kept)}. For a fresh one, rename yours and start again.")
+
+
+def open_jupyterlab(screen: Screen, folder: Path) -> int:
+    """Open JupyterLab in the folder, wait for its end, and give its exit code."""
+    if find_spec("jupyterlab") is None:
+        raise NPCLabError(
+            f"JupyterLab is not installed. To install it:\n  {INSTALL_COURSE}\n"
+            "Or open the folder with another program for notebooks."
+        )
+    screen.say("JupyterLab opens in your browser. To end it, press Ctrl-C here.")
+    with subprocess.Popen([sys.executable, "-m", "jupyterlab", str(folder.absolute())]) as jupyterlab:
+        while True:
+            try:
+                return jupyterlab.wait()
+            except KeyboardInterrupt:
+                continue  # JupyterLab heard it too, and ends in its own way
+
+
+def _source() -> Path:
+    """The course's notebooks: inside an installed package, beside the package in a checkout."""
+    package = Path(npc_lab.__file__).parent
+    for folder in (package / "_notebooks", package.parent / "notebooks"):
+        if folder.is_dir():
+            return folder
+    raise NPCLabError("This npc-lab came without its notebooks. Install it again.")
+
+
+def _files(source: Path) -> Iterator[Path]:
+    """What learners open. Solutions, sources and the builder stay where they are."""
+    yield from sorted(source.glob("*.ipynb"))
+    yield from sorted(file for file in source.glob("images/**/*") if file.is_file())
+
+
+def _copy_all(missing: dict[Path, Path]) -> None:
+    """Copy each file to its target: all of them, or none."""
+    made: list[Path] = []
+    try:
+        for target, file in missing.items():
+            for folder in reversed([each for each in target.parents if not each.exists()]):
+                folder.mkdir()
+                made.append(folder)
+            made.append(target)
+            shutil.copyfile(file, target)
+    except BaseException:
+        for each in reversed(made):
+            each.rmdir() if each.is_dir() else each.unlink(missing_ok=True)
+        raise
+
+
+def _names(files: Iterable[Path]) -> str:
+    return ", ".join(file.name for file in files)

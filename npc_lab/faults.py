@@ -1,0 +1,127 @@
+"""What it means when an endpoint does not reply.
+
+`reply_error` turns whatever the `openai` package or the network raised into a `ReplyError` that a
+student can act on. Kinds are told apart by status and words, never by the classes of the HTTP library
+under `openai`, which is never imported: version 2 stands on httpx, version 3 on httpx2.
+"""
+
+import json
+import re
+from collections.abc import Iterable
+from typing import Any
+
+from npc_lab.errors import NPCLabError, ReplyError
+from npc_lab.text import shorten, well_formed
+
+# kind -> the words that endpoints put into an error's code, type or message.
+_WORDS = {
+    "context_length": r"context.?(length|size|window)|exceed_context|too many tokens|prompt is too long",
+    "quota": r"insufficient.?(quota|credit|balance|funds)|billing|no credit",
+    "rate_limit": r"rate.?limit",
+    "filtered": r"content.?filter|content.management.policy",
+    "model_not_found": r"model_not_found|invalid.model|(unknown|no such) model|not a valid model"
+    r"|\bmodel\b.{0,200}(not found|not exist|not available|is invalid)",
+}
+# status -> which words count under it (elsewhere they are talk), and the kind without them.
+_STATUS: dict[int, tuple[tuple[str, ...], str]] = {
+    400: (("context_length", "filtered", "model_not_found"), "bad_request"),
+    401: ((), "auth"),
+    402: ((), "quota"),
+    403: (("quota",), "permission"),
+    404: (("model_not_found",), "bad_address"),
+    405: ((), "bad_address"),
+    408: ((), "timeout"),
+    409: ((), "server"),
+    413: (("context_length",), "bad_request"),
+    422: (("context_length", "model_not_found"), "bad_request"),
+    429: (("quota",), "rate_limit"),
+}
+
+
+def reply_error(error: Exception, client: Any, began: bool, spoke: bool) -> ReplyError:
+    """Say in our words what the `openai` package or the network raised.
+
+    began: whether the endpoint had begun to answer; spoke: whether words had arrived. The caller
+    raises the result `from error`; keys are cut out of both, because a traceback shows both.
+    """
+    ours = error if isinstance(error, ReplyError) else _explain(error, client, began, spoke)
+    _hide_key_in(error, client)
+    return ReplyError(ours.kind, ours.hint, without_key(ours.detail, client), without_key(ours.what, client))
+
+
+def _explain(error: Exception, client: Any, began: bool, spoke: bool) -> ReplyError:
+    ancestors = {ancestor.__name__ for ancestor in type(error).__mro__}
+    words = f"{getattr(error, 'code', '')} {getattr(error, 'type', '')} {error}".lower()
+    status = getattr(error, "status_code", None)
+    if isinstance(status, int):
+        # What is said of a refused key may hold a part of it.
+        return ReplyError(_kind_of_status(status, words), detail="" if status == 401 else _said_in(error))
+    if any("Timeout" in name for name in ancestors):
+        return ReplyError("timeout")
+    if isinstance(error, json.JSONDecodeError) or "APIResponseValidationError" in ancestors:
+        return ReplyError("malformed")
+    if isinstance(error, OSError) or ancestors & {"APIConnectionError", "TransportError"}:
+        if began:
+            return ReplyError("interrupted_stream")
+        return ReplyError("connection", detail=f"The address is {_address(client)}.")
+    if "APIError" in ancestors:  # an error that came as an event of the stream
+        kind = _kind_of_words(words, ("context_length", "quota", "rate_limit"))
+        return ReplyError(kind or ("interrupted_stream" if spoke else "server"), detail=_said_in(error))
+    if isinstance(error, UnicodeEncodeError):
+        what = "The key or the address holds letters that cannot be sent."
+        return ReplyError("bad_request", "Copy it again, alone and in one piece.", what=what)
+    name = f"{type(error).__name__}: {shorten(str(error), 200)}"
+    if isinstance(error, AttributeError | TypeError | LookupError | ValueError):  # it could not be read
+        return ReplyError("malformed", detail=f"({name})")
+    hint = "The error shown above this one names the place."
+    return ReplyError("server", hint, what=f"The client failed with {name}.")
+
+
+def _kind_of_words(words: str, kinds: Iterable[str]) -> str | None:
+    return next((kind for kind in kinds if re.search(_WORDS[kind], words, re.DOTALL)), None)
+
+
+def _kind_of_status(status: int, words: str) -> str:
+    if status in _STATUS:
+        kinds, otherwise = _STATUS[status]
+        return _kind_of_words(words, kinds) or otherwise
+    if status >= 500:
+        return "server"
+    return "bad_address" if status < 400 else "bad_request"
+
+
+def endpoint_words(error: Any) -> str:
+    """The endpoint's own words on an error, quoted, or "" where it has none."""
+    message = error.get("message") if isinstance(error, dict) else getattr(error, "message", error)
+    return f"It says: “{shorten(well_formed(message))}”" if message and isinstance(message, str) else ""
+
+
+def _said_in(error: Exception) -> str:
+    """The endpoint's sentence, where it sent one in JSON. Web pages are left out."""
+    body = getattr(error, "body", None)
+    if not isinstance(body, dict):
+        return ""
+    return endpoint_words(body.get("error", body)) or endpoint_words(body)
+
+
+def _address(client: Any) -> str:
+    """The endpoint's address without a user name or password that may stand in it."""
+    address = str(getattr(client, "base_url", "unknown"))
+    scheme, separator, rest = address.partition("://")
+    host, slash, path = rest.partition("/")
+    return f"{scheme}{separator}{host.rpartition('@')[2]}{slash}{path}"
+
+
+def without_key(words: str, client: Any) -> str:
+    """The words with the client's key cut out."""
+    key = getattr(client, "api_key", None)
+    return words.replace(key, "(key)") if isinstance(key, str) and len(key) > 3 else words
+
+
+def _hide_key_in(error: BaseException | None, client: Any) -> None:
+    """Cut the key out of the error and of what caused it: some endpoints repeat it."""
+    while error is not None and not isinstance(error, NPCLabError):
+        error.args = tuple(without_key(arg, client) if isinstance(arg, str) else arg for arg in error.args)
+        if isinstance(getattr(error, "message", None), str):
+            error.message = without_key(error.message, client)  # type: ignore[attr-defined]
+        error = error.__cause__ or error.__context__

