@@ -120,6 +120,7 @@ def index(shelf: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator
         monkeypatch.delenv("PIP_NO_INDEX", raising=False)
         monkeypatch.delenv("PIP_FIND_LINKS", raising=False)
         monkeypatch.setenv("PIP_RETRIES", "0")
+        monkeypatch.setenv("PIP_DEFAULT_TIMEOUT", "90")  # seconds: longer than any test waits
         monkeypatch.setenv("PIP_INDEX_URL", f"http://127.0.0.1:{server.server_port}/simple")
         return server
 
