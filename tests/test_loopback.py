@@ -356,10 +356,11 @@ def test_unix_sockets_and_this_machine_stay_open_for_asyncio_and_kernels(tmp_pat
 
 @pytest.fixture(scope="module")
 def _somebodys_environment():
-    # Fixtures of a module come before those that clean up for each test.
+    before = dict(os.environ)
     os.environ.update(NEBIUS_API_KEY=KEY, NPC_LAB_PROVIDER="nebius")
     yield
-    del os.environ["NEBIUS_API_KEY"], os.environ["NPC_LAB_PROVIDER"]
+    os.environ.clear()
+    os.environ.update(before)
 
 
 @pytest.mark.usefixtures("_somebodys_environment")
