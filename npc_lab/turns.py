@@ -4,6 +4,8 @@ A reply to the second line must know the answer to the first. So whoever wants a
 turn, and others wait for it.
 """
 
+from __future__ import annotations  # Python 3.11 cannot say `threading.Lock | None` otherwise
+
 import threading
 import weakref
 from collections.abc import Iterator
