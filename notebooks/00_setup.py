@@ -34,7 +34,7 @@
 # | it looks for | what you do to have it |
 # |---|---|
 # | a key of a provider, such as `NEBIUS_API_KEY` or `OPENAI_API_KEY` | Colab: the key symbol on the left. Elsewhere: an environment variable |
-# | the **embedded model** on this machine | nothing; the first time it fetches 100 MB |
+# | the **embedded model** on this machine | nothing; the first time it fetches 93 MB |
 
 # %%
 from npc_lab import connect
@@ -47,7 +47,7 @@ client, model = connect()
 # ```python
 # client, model = connect("nebius")   # this provider, with your key
 # client, model = connect("local")    # the embedded model: no key, no account
-# client, model = connect("fake")     # no model at all: quick, free, always the same small talk
+# client, model = connect("fake")     # no model at all: quick, free, small talk
 # ```
 #
 # **Never write a key into a cell.** Notebooks are shared, and the key with them.
