@@ -73,14 +73,16 @@ FIELDS = tuple(each.name for each in fields(NPCConfig))
 
 _TITLE = r"(?:(?:Dr|Mr|Mrs|Ms|St)\. )?"
 _CAPITALISED = r"(?!An? |The )[A-ZÀ-ÖØ-Þ](?:[\w-]|['’](?!s\b))*"
+_FULL_NAME = rf"{_TITLE}{_CAPITALISED}(?: (?:(?:of|the|von|de|van|du) )?{_CAPITALISED})*"
 _NAME = re.compile(
     r"Your name is ([^\n]+?)\.(?:\n|$)"
-    rf"|\bYou are ({_TITLE}{_CAPITALISED}(?: (?:(?:of|the|von|de|van|du) )?{_CAPITALISED})*)(?![\w'’])"
+    rf"|\bYou are ({_FULL_NAME})(?![\w'’])"
+    rf"|(?:\A|###\n)({_FULL_NAME})(?= is\b|,)"
 )
 
 
 def name_in(description: str) -> str:
-    """The name in "Your name is Ada." or "You are Sir Guy of Kent, a knight", or ""."""
+    """The name in "Your name is Ada.", "You are Sir Guy of Kent, a knight" or "Ada is a witch", or ""."""
     found = _NAME.search(description)
     return next(filter(None, found.groups())) if found else ""
 

@@ -88,6 +88,9 @@ def test_one_secret_may_be_written_as_a_plain_text() -> None:
         ("You are Élodie O'Hara-Smith!", "Élodie O'Hara-Smith"),
         ("You are The old troll.", ""),
         ("You are Ann's friend.", ""),
+        ("Ada Lovelace is a mathematician.", "Ada Lovelace"),
+        ("The dragon is old.", ""),
+        ("Speak slowly.", ""),
     ],
 )
 def test_a_character_is_called_by_the_name_in_its_description(description: str, name: str) -> None:
