@@ -3,6 +3,7 @@
 Reading order of the core, one noun a file:
 
     errors.py       everything that can go wrong
+    text.py         text as it may be sent, stored and printed
     scratchpad.py   private thoughts, and how they are parted from speech
     memory.py       what of the past goes into the next prompt
     character.py    the character sheet
