@@ -90,8 +90,16 @@ def test_a_notebook_runs_top_to_bottom_on_the_embedded_model(
     assert any("embedded model" in text for text in printed)
 
 
-def test_the_fake_is_what_nbval_runs_on() -> None:
-    """Set by pytest-env for the kernels; inside tests the fixture in conftest.py takes it away again."""
-    configuration = (FOLDER.parent / "pyproject.toml").read_text(encoding="utf-8")
-    assert 'NPC_LAB_PROVIDER = { value = "fake"' in configuration
-    assert "NPC_LAB_PROVIDER" not in os.environ
+def test_nbval_runs_on_the_fake_whatever_the_developer_has_chosen(tmp_path: Path) -> None:
+    code = "import os\nassert os.environ['NPC_LAB_PROVIDER'] == 'fake'"
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(code)])
+    nbformat.write(notebook, tmp_path / "provider.ipynb")
+    command = [sys.executable, "-m", "pytest", "-q", "-c", str(FOLDER.parent / "pyproject.toml")]
+    result = subprocess.run(
+        [*command, "-p", "no:cacheprovider", str(tmp_path / "provider.ipynb")],
+        env=os.environ | {"NPC_LAB_PROVIDER": "nebius"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert "1 passed" in result.stdout, result.stdout + result.stderr
