@@ -10,12 +10,13 @@ the last step, and a failure or a stop before that leaves no trace.
 
 from __future__ import annotations
 
+import _thread
 import html
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
-from queue import Empty, SimpleQueue
 from typing import Any
 
 from npc_lab.endpoint import Delta, ask, read_pieces, read_whole
@@ -26,7 +27,7 @@ from npc_lab.text import shorten
 
 # A stream that nobody reads for so many seconds loses its turn as soon as somebody else wants it.
 ABANDONED_AFTER = 3.0
-_HEAR_CTRL_C = 1.0  # seconds: Windows hears Ctrl-C only between two waits
+_LOOK_EVERY = 0.02  # seconds; Windows hears Ctrl-C only between two waits
 
 _END = object()
 
@@ -90,7 +91,7 @@ class ReplyStream:
         self._reply = Reply()
         self._parser = ThoughtParser(has_scratchpad)
         self._arrivals: Iterator[Delta | Exception] | None = None
-        self._inbox: SimpleQueue[Any] = SimpleQueue()
+        self._inbox = _Inbox()
         self._started = 0.0
         self._began = False  # the endpoint has begun to answer
         self._all_arrived = False
@@ -133,7 +134,7 @@ class ReplyStream:
             self._closed.set()
         if self._started and not self._reply.seconds:
             self._reply.seconds = time.perf_counter() - self._started
-        self._inbox.put(_END)
+        self._inbox.put(_END, announce=True)
         if self._turn is not None:
             self._turn.release()
 
@@ -185,8 +186,8 @@ class ReplyStream:
         if self._whole:
             return _arrivals(self._client, request)
         reading = (self._client, request, self._inbox, self._closed)
-        threading.Thread(target=_fill, args=reading, name="npc_lab reply", daemon=True).start()
-        return _from(self._inbox)
+        _thread.start_new_thread(_fill, reading)  # threading.Thread would wait until it runs
+        return iter(self._inbox)
 
     def _take(self, arrival: Delta | Exception) -> str:
         """Note what arrived, and give what may be shown of it."""
@@ -246,27 +247,45 @@ def _arrivals(client: Any, request: dict[str, Any]) -> Generator[Delta | Excepti
             response.close()
 
 
-def _fill(client: Any, request: dict[str, Any], inbox: SimpleQueue[Any], closed: threading.Event) -> None:
+class _Inbox:
+    """What the reading thread has for the one who iterates.
+
+    Only the first words and the end are announced. For the rest the iteration looks every 20 ms: two
+    threads that wake each other for every word cost more than the words.
+    """
+
+    def __init__(self) -> None:
+        self._arrivals: deque[Any] = deque()
+        self._news = threading.Event()
+
+    def put(self, arrival: Any, announce: bool) -> None:
+        self._arrivals.append(arrival)
+        if announce:
+            self._news.set()
+
+    def __iter__(self) -> Iterator[Delta | Exception]:
+        while True:
+            while self._arrivals:
+                arrival = self._arrivals.popleft()
+                if arrival is _END:
+                    return
+                yield arrival
+            self._news.wait(_LOOK_EVERY)
+            self._news.clear()
+
+
+def _fill(client: Any, request: dict[str, Any], inbox: _Inbox, closed: threading.Event) -> None:
     """Put what arrives into the inbox, until there is no more or nobody wants it."""
     arrivals = _arrivals(client, request)
+    has_spoken = False
     for arrival in arrivals:
         if closed.is_set():
             break
-        inbox.put(arrival)
-    inbox.put(_END)
+        speaks = not has_spoken and isinstance(arrival, Delta) and bool(arrival.content)
+        inbox.put(arrival, announce=speaks)
+        has_spoken = has_spoken or speaks
+    inbox.put(_END, announce=True)
     arrivals.close()
-
-
-def _from(inbox: SimpleQueue[Any]) -> Iterator[Delta | Exception]:
-    """What is put into the inbox, up to its end."""
-    while True:
-        try:
-            arrival = inbox.get(timeout=_HEAR_CTRL_C)
-        except Empty:
-            continue
-        if arrival is _END:
-            return
-        yield arrival
 
 
 def _cause(error: Exception) -> BaseException | None:
