@@ -2,7 +2,7 @@
 
     NPCLabError
     ├── CharacterError             a character sheet holds something it cannot hold
-    │   └── CardError              a character file cannot be read
+    │   └── CardError              a character file cannot be read or written
     ├── NPCFactoryError
     │   ├── NPCNotFoundError       no NPC has this id
     │   └── UserNotFoundError      no user has this id
@@ -29,7 +29,7 @@ class CharacterError(NPCLabError, ValueError):
 
 
 class CardError(CharacterError):
-    """A character file cannot be read."""
+    """A character file cannot be read or written."""
 
 
 class NPCFactoryError(NPCLabError):

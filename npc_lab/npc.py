@@ -86,11 +86,13 @@ class SimpleChatNPC:
         def request() -> dict[str, Any]:
             return self._request(self.preview(user_message, user_id), whole)
 
-        def remember(reply: Reply) -> None:
+        def remember(reply: Reply) -> list[ChatMessage]:
             answer = {"role": "assistant", "content": reply.raw}
             if reply.reasoning:
                 answer["reasoning_content"] = reply.reasoning
-            self._add(user_id, [{"role": "user", "content": well_formed(user_message)}, answer])
+            exchange = [{"role": "user", "content": well_formed(user_message)}, answer]
+            self._add(user_id, exchange)
+            return exchange
 
         return ReplyStream(
             client=self.client,

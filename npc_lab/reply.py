@@ -22,6 +22,7 @@ from typing import Any
 from npc_lab.endpoint import Delta, ask, read_pieces, read_whole
 from npc_lab.errors import ReplyError
 from npc_lab.faults import reply_error, without_key
+from npc_lab.memory import ChatMessage
 from npc_lab.scratchpad import ThoughtParser
 from npc_lab.text import shorten
 
@@ -67,22 +68,25 @@ class ReplyStream:
     """The visible pieces of one reply, as they arrive. Nothing is sent before the first is asked for.
 
     Iterating raises `ReplyError` where the reply fails. `close()` stops it, from any thread and at
-    once: the iteration ends and nothing is remembered. `reply` is what there is of the reply so far.
+    once: the iteration ends and nothing is remembered. `reply` is what there is of the reply so far,
+    `sent` the messages that were sent, `exchange` what was remembered; both are empty before that.
 
-    request: makes what is to be sent, once the turn is taken. send: sends it. remember: puts the
-    finished reply into the history. take_turn: waits until no other reply to this user is under way.
-    whole: the reply comes in one piece.
+    request: makes what is to be sent, once the turn is taken. remember: puts the finished reply into
+    the history, and gives what it put there. take_turn: waits until no other reply to this user is
+    under way. whole: the reply comes in one piece.
     """
 
     def __init__(
         self,
         client: Any,
         request: Callable[[], dict[str, Any]],
-        remember: Callable[[Reply], None],
+        remember: Callable[[Reply], list[ChatMessage]],
         take_turn: Callable[[ReplyStream], threading.Lock | None],
         has_scratchpad: bool,
         whole: bool,
     ):
+        self.sent: list[ChatMessage] = []
+        self.exchange: list[ChatMessage] = []
         self._client = client
         self._request = request
         self._remember = remember
@@ -183,6 +187,7 @@ class ReplyStream:
             self._turn = turn
         self._started = time.perf_counter()
         request = self._request()
+        self.sent = request["messages"]
         if self._whole:
             return _arrivals(self._client, request)
         reading = (self._client, request, self._inbox, self._closed)
@@ -227,7 +232,7 @@ class ReplyStream:
     def _store(self) -> None:
         with self._closing:
             if not self._closed.is_set():
-                self._remember(self.reply)
+                self.exchange = self._remember(self.reply)
 
 
 def _arrivals(client: Any, request: dict[str, Any]) -> Generator[Delta | Exception, None, None]:

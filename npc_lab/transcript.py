@@ -11,7 +11,7 @@ from npc_lab.text import printable
 SYSTEM = "system"  # the sender of the opening line
 DIRECTOR = "director"  # the sender of a line dropped in from outside
 _NAMES_OF_OTHERS = {SYSTEM: "(opening)", DIRECTOR: "(director)"}
-_COLOURS = {1: "#2a78d6", 2: "#c4581c"}  # readable on white and on black
+COLOURS = {1: "#2a78d6", 2: "#c4581c"}  # readable on white and on black
 WIDTH = 88  # characters in a printed line
 
 
@@ -75,7 +75,7 @@ class Transcript(list[Message]):
         return f"(Stopped: {self.stop_reason.rstrip('.')}.)" if self.stop_reason else ""
 
     def _html_line(self, message: Message) -> str:
-        colour = _COLOURS.get(message.seat or 0, "gray")
+        colour = COLOURS.get(message.seat or 0, "gray")
         side = "margin-left: 3em" if message.seat == 2 else "margin-right: 3em"
         style = f"{side}; padding: .2em .8em; border-left: 4px solid {colour}; white-space: pre-wrap"
         words = html.escape(message.content)

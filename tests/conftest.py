@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from browser import Jupyter, running_jupyter
 from loopback import Loopback
 from pytest_socket import SocketBlockedError, socket_allow_hosts
 
@@ -55,3 +56,10 @@ def loopback() -> Iterator[Any]:
     """Starts endpoints: `server = loopback(["Hail.", Status(500)])`; they are gone after the test."""
     with contextlib.ExitStack() as servers:
         yield lambda replies, **options: servers.enter_context(Loopback(replies, **options))
+
+
+@pytest.fixture(scope="module")
+def jupyter(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Jupyter]:
+    """This environment's Jupyter in Chromium, for tests marked `browser`."""
+    with running_jupyter(tmp_path_factory.mktemp("jupyter")) as running:
+        yield running

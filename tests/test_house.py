@@ -31,12 +31,12 @@ SHELVES = [
     ["reply"],
     ["npc"],
     ["factory"],
-    ["transcript", "stops"],
+    ["transcript", "stops", "measures"],
     ["arena"],
 ]
 BESIDE = ["providers", "fake", "weights", "embedded", "connect"]
 BESIDE_MAY_USE = ["errors", "text", "memory", "character"]
-ON_TOP = ["worlds", "cli", "__init__", "__main__"]
+ON_TOP = ["worlds", "rendering", "export", "plots", "cards", "widgets", "cli", "__init__", "__main__"]
 
 
 def imports_of(module: str) -> set[str]:

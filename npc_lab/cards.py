@@ -1,0 +1,422 @@
+"""Character files, in the card format that the community of role-players shares.
+
+A card is a JSON object, in a file of its own or inside a PNG picture. Versions 1, 2 and 3 are read, and
+version 3 is written, as JSON. It is described at https://github.com/kwaroran/character-card-spec-v3.
+
+    card = read_card("knight.png")
+    card.config.goal = "Sell the sword."
+    write_card(card, "knight.json")
+
+A card often holds more than a character sheet does: greetings, a lorebook, what other programs noted. All
+of it is kept, and of the rest only what was changed is written anew. What the format has no word for, such
+as a goal, stands under `extensions.npc_lab`.
+
+Cards come from strangers. Pixels are never decoded and nothing is ever inflated, so a small file cannot
+grow large in memory.
+"""
+
+import base64
+import binascii
+import json
+import math
+import os
+import re
+import stat
+import uuid
+import zlib
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from npc_lab.character import FIELDS, NPCConfig
+from npc_lab.errors import CardError, CharacterError
+from npc_lab.text import well_formed
+
+_LARGEST_FILE = 20_000_000  # bytes
+_LARGEST_JSON = 8_000_000  # bytes
+_DEEPEST = 100  # objects and lists inside one another; much deeper ones could be read, but not written again
+_TOO_DEEP = f"its parts are nested more than {_DEEPEST} deep"
+_LONGEST_TEXT = 200_000  # characters; few models could read more
+_LONGEST_NAME = 200  # characters: a name may be put in thousands of times
+
+_V2, _V3 = "chara_card_v2", "chara_card_v3"
+_V1_FIELDS = ("name", "description", "personality", "scenario", "first_mes", "mes_example")
+_V2_FIELDS = ("creator_notes", "system_prompt", "post_history_instructions", "creator", "character_version")
+_LISTS = ("alternate_greetings", "group_only_greetings", "tags")
+
+# These follow the description, each with what is put before it. We have no other place for them.
+_MERGED = {"personality": "Personality: ", "system_prompt": "", "post_history_instructions": ""}
+
+_OURS = "npc_lab"
+_OUR_FIELDS = tuple(
+    name for name in FIELDS if name not in ("name", "world_description", "character_description")
+)
+# Texts in which the learner wrote something like {{char}} and means just that.
+_AS_WRITTEN = "as_written"
+
+_PLACEHOLDER = re.compile(r"\{\{(char|user|original)\}\}|<(char|bot|user)>", re.IGNORECASE | re.ASCII)
+_USER = "the other speaker"  # also right before 's, and for a character as well as for a person
+
+_PNG = b"\x89PNG\r\n\x1a\n"
+_KEYWORDS = (b"ccv3", b"chara")  # a picture that has both holds the newer version under the first
+_NOT_READ = {
+    b"\xff\xd8\xff": "a JPEG picture",
+    b"RIFF": "a WebP picture",
+    b"GIF8": "a GIF picture",
+    b"PK": "a zip or CHARX archive",
+}
+
+
+def _blank() -> dict[str, Any]:
+    """What a card must have at least. The empty npc_lab says that the card is one of ours."""
+    texts = dict.fromkeys([*_V1_FIELDS, *_V2_FIELDS], "")
+    lists: dict[str, list[str]] = {name: [] for name in _LISTS}
+    return {"spec": _V3, "spec_version": "3.0", "data": {**texts, **lists, "extensions": {_OURS: {}}}}
+
+
+@dataclass
+class Card:
+    """A character in its file. `Card(config)` makes a new one.
+
+    config: the character; change it or put another in its place.
+    original: the whole card as it was read, as version 3. Its `data` holds what a character sheet has no
+    field for, for instance `first_mes`, the character's first words.
+    """
+
+    config: NPCConfig
+    original: dict[str, Any] = field(default_factory=_blank, repr=False)
+
+    def to_json(self) -> str:
+        """The card as version 3: the original, and in it what the character sheet now says otherwise.
+
+        Halves of an emoji are made well formed. Raises `CardError` for what no card can hold.
+        """
+        try:
+            config = NPCConfig(**_well_formed({key: getattr(self.config, key) for key in FIELDS}))
+            data = _changed(self.original["data"], config)
+            text = well_formed(json.dumps(self.original | {"data": data}, ensure_ascii=False, indent=2))
+        except CardError:
+            raise
+        except CharacterError as error:  # a list of the sheet was changed in place
+            raise CardError(str(error)) from error
+        except (TypeError, ValueError) as error:
+            raise CardError(f"The character holds something that no file can hold: {error!s:.60}.") from error
+        if len(text.encode()) > _LARGEST_JSON:
+            raise CardError(f"The card is {_too_large(_LARGEST_JSON)} Make its texts shorter.")
+        return text
+
+
+def read_card(source: str | os.PathLike[str] | bytes | bytearray | memoryview) -> Card:
+    """The card in a file, or in the bytes of an upload. Raises `CardError` if there is none to read."""
+    if isinstance(source, bytes | bytearray | memoryview):
+        return _card(bytes(source))
+    path = _path(source)
+    try:
+        return _card(_content(path))
+    except CardError as error:
+        raise _about(path, str(error)) from error
+
+
+def write_card(card: Card, path: str | os.PathLike[str]) -> None:
+    """Write the card as JSON. The file is complete or, where `CardError` is raised, as it was before."""
+    target = _path(path)
+    if target.suffix.lower() != ".json":  # or the JSON would take the place of the picture it came from
+        raise _about(target, "A card is written as JSON. Choose a name that ends with .json.")
+    content = card.to_json().encode()
+    temporary = target.parent / f".card-{uuid.uuid4().hex}"
+    try:
+        with temporary.open("xb") as file:
+            file.write(content)
+        os.replace(temporary, target)
+    except (OSError, ValueError) as error:
+        raise _about(target, _why_not_written(error)) from error
+    finally:
+        with suppress(OSError, ValueError):
+            temporary.unlink()
+
+
+def _path(path: str | os.PathLike[str]) -> Path:
+    try:
+        return Path(path)
+    except TypeError as error:
+        raise CardError(f"A card's file is named by a path, not by {path!r:.60}.") from error
+
+
+def _about(path: Path, words: str) -> CardError:
+    return CardError(f"{path.name or str(path)!r:.80}: {words}")
+
+
+def _reason(error: OSError | ValueError) -> str:
+    """The system's own words, without the path that it adds."""
+    return (isinstance(error, OSError) and error.strerror) or str(error)
+
+
+def _why_not_written(error: OSError | ValueError) -> str:
+    match error:
+        case FileNotFoundError() | NotADirectoryError():
+            return "There is no such folder. Make it first, or choose another."
+        case IsADirectoryError():
+            return "This is a folder. Choose another name."
+        case PermissionError():
+            return "You may not write here. Choose another folder."
+    return f"This file cannot be written: {_reason(error)}. Choose another name or folder."
+
+
+# From a file to its JSON.
+
+
+def _content(path: Path) -> bytes:
+    """The file's bytes. Asks first what and how large it is: a pipe would never end."""
+    try:
+        status = path.stat()
+        if stat.S_ISREG(status.st_mode) and status.st_size <= _LARGEST_FILE:
+            with path.open("rb") as file:
+                return file.read(_LARGEST_FILE + 1)
+    except FileNotFoundError as error:
+        raise CardError("There is no such file. Check its name and its folder.") from error
+    except PermissionError as error:
+        raise CardError("You may not read this file. Choose another, or ask its owner.") from error
+    except (OSError, ValueError) as error:  # ValueError: not a path at all
+        raise CardError(f"This file cannot be read: {_reason(error)}. Check its name.") from error
+    if stat.S_ISREG(status.st_mode):
+        _check_size(status.st_size)
+    raise CardError("This is not a file. Name a file, for instance one that ends with .json or .png.")
+
+
+def _check_size(size: int) -> None:
+    if size > _LARGEST_FILE:
+        raise CardError(f"This file is {_too_large(_LARGEST_FILE)} Choose another, or a smaller picture.")
+
+
+def _too_large(limit: int) -> str:
+    return f"too large for a character card: more than {limit // 1_000_000} MB."
+
+
+def _card(content: bytes) -> Card:
+    _check_size(len(content))
+    if not content:
+        raise CardError("This file is empty. Download or save it again.")
+    for beginning, kind in _NOT_READ.items():
+        if content.startswith(beginning):
+            raise CardError(f"This is {kind}, and those are not read. Save the card as JSON or PNG.")
+    original = _version_3(_parsed(_json_in_png(content) if content.startswith(_PNG) else content))
+    return Card(_config(original["data"]), original)
+
+
+def _json_in_png(content: bytes) -> bytes:
+    """What is written in the picture under `ccv3` or else `chara`."""
+    cards: dict[bytes, bytes] = {}
+    not_read: dict[bytes, bytes] = {}
+    for kind, chunk in _chunks(content):
+        if kind in (b"tEXt", b"zTXt", b"iTXt"):
+            keyword, _, value = bytes(chunk).partition(b"\0")
+            if keyword.lower() in _KEYWORDS:
+                (cards if kind == b"tEXt" else not_read).setdefault(keyword.lower(), value)
+    for keyword in _KEYWORDS:
+        if keyword in cards:
+            return _from_base64(cards[keyword])
+    if not_read:
+        raise CardError(
+            "The card in this picture is packed in a way that is not read (zTXt or iTXt). Save it as JSON."
+        )
+    raise CardError(
+        "This picture holds no character card. Programs that send or convert pictures often drop it: "
+        "take the file from where it was first published, or the card as JSON."
+    )
+
+
+def _chunks(content: bytes) -> Iterator[tuple[bytes, memoryview]]:
+    """The type and data of each chunk of a PNG. Chunk: length, type, data, checksum."""
+    view = memoryview(content)
+    start = len(_PNG)
+    kind = b""
+    while kind != b"IEND":
+        length = int.from_bytes(view[start : start + 4])
+        kind = bytes(view[start + 4 : start + 8])
+        end = start + 8 + length
+        if end + 4 > len(content) or zlib.crc32(view[start + 4 : end]) != int.from_bytes(view[end : end + 4]):
+            raise CardError("This picture is cut off or damaged. Download or copy it again.")
+        yield kind, view[start + 8 : end]
+        start = end + 4
+
+
+def _from_base64(value: bytes) -> bytes:
+    try:
+        return base64.b64decode(value.translate(None, b" \t\r\n"), validate=True)
+    except binascii.Error as error:
+        raise CardError(
+            "The card in this picture is damaged: it is not base64. Download it again, or take it as JSON."
+        ) from error
+
+
+def _parsed(content: bytes) -> Any:
+    if len(content) > _LARGEST_JSON:
+        raise CardError(f"The text in this file is {_too_large(_LARGEST_JSON)} Choose another file.")
+    try:
+        return json.loads(content, parse_float=_finite, parse_constant=_finite)
+    except json.JSONDecodeError as error:
+        problem = f"it is not JSON: line {error.lineno}, column {error.colno} is not right"
+    except UnicodeDecodeError:
+        problem = "it is not text in UTF-8"
+    except RecursionError:
+        problem = _TOO_DEEP
+    except ValueError:
+        problem = "one of its numbers is too large, or not a number"
+    raise CardError(_no_card(problem))
+
+
+def _no_card(problem: str) -> str:
+    return f"This is no character card: {problem}. Save or download the card again as JSON or PNG."
+
+
+def _finite(written: str) -> float:
+    """The number. NaN and infinity, which JSON does not have, could not be written again."""
+    number = float(written)
+    if not math.isfinite(number):
+        raise ValueError(written)
+    return number
+
+
+def _version_3(parsed: Any) -> dict[str, Any]:
+    """The card as version 3: nothing is taken away, and what version 3 asks for is added."""
+    if not isinstance(parsed, dict):
+        raise CardError(_no_card("its JSON is not an object"))
+    _check_depth(parsed)
+    if "spec" not in parsed and parsed.keys() >= set(_V1_FIELDS):
+        parsed = {"spec": _V2, "data": parsed}  # version 1 has the same fields, only not inside `data`
+    if (spec := parsed.get("spec")) not in (_V2, _V3):
+        raise CardError(_no_card(f"its spec must be {_V2} or {_V3}, not {spec!r:.60}"))
+    if not parsed.get("data"):
+        raise CardError(_no_card("it has no data"))
+    blank = _blank()
+    data = blank["data"] | {"extensions": {}} | _object(parsed, "data")
+    card: dict[str, Any] = blank | parsed if spec == _V3 else parsed | blank
+    return card | {"data": data}
+
+
+def _object(owner: dict[str, Any], key: str) -> dict[str, Any]:
+    """The object under this key. Some programs write null where there is nothing."""
+    value = owner.get(key)
+    if value is None:
+        return {}
+    if not isinstance(value, dict):
+        raise CardError(_wrong(f"{key} must be an object, not {value!r:.60}"))
+    return value
+
+
+def _wrong(problem: str) -> str:
+    return f"In this card, {problem}. Correct it, or choose another card."
+
+
+def _check_depth(parsed: Any) -> None:
+    level = [parsed]
+    for _ in range(_DEEPEST):
+        level = [
+            inner
+            for outer in level
+            for inner in (outer.values() if isinstance(outer, dict) else outer)
+            if isinstance(inner, dict | list)
+        ]
+        if not level:
+            return
+    raise CardError(_no_card(_TOO_DEEP))
+
+
+# From a card's data to a character sheet, and back.
+
+
+def _config(data: dict[str, Any]) -> NPCConfig:
+    """The character sheet that the card's data describes."""
+    name = _text(data, "name", _LONGEST_NAME)
+    called = _text(data, "nickname", _LONGEST_NAME) or name or "the character"
+    parts = [_filled(data, "description", called)]
+    for key, before in _MERGED.items():
+        if text := _filled(data, key, called).strip():
+            parts.append(before + text)
+    ours = _well_formed({key: value for key, value in _ours(data).items() if key in _OUR_FIELDS})
+    try:
+        config = NPCConfig(
+            _filled(data, "scenario", called), "\n\n".join(filter(None, parts)), name=name, **ours
+        )
+    except CharacterError as error:
+        raise CardError(_wrong(f"extensions.{_OURS}.{str(error).rstrip('.')}")) from error
+    _check_length("whole sheet", config.system_message(), _LONGEST_TEXT)
+    return config
+
+
+def _changed(data: dict[str, Any], config: NPCConfig) -> dict[str, Any]:
+    """The card's data, and in it what the sheet says otherwise. To read it gives just this sheet."""
+    data = dict(data)
+    if config.name != _text(data, "name"):
+        data["name"] = config.name
+    before = _config(data)  # after the new name, for that may have come into the texts
+    as_written = _as_written(data)
+    for key, old, new in (
+        ("scenario", before.world_description, config.world_description),
+        ("description", before.character_description, config.character_description),
+    ):
+        if new != old:
+            data[key] = new
+            as_written = [each for each in as_written if each != key]
+            as_written += [key] if _PLACEHOLDER.search(new) else []
+    if config.character_description != before.character_description:
+        data |= dict.fromkeys(_MERGED, "")  # they are part of the new description
+    extensions = _object(data, "extensions")
+    fields = _our_fields(config)
+    if _OURS in extensions or as_written or fields != _our_fields(before):
+        ours = _ours(data) | fields | {_AS_WRITTEN: as_written}
+        if not as_written:
+            del ours[_AS_WRITTEN]
+        data["extensions"] = extensions | {_OURS: ours}
+    _config(data)  # what could not be read again is not written
+    return data
+
+
+def _our_fields(config: NPCConfig) -> dict[str, Any]:
+    return {key: getattr(config, key) for key in _OUR_FIELDS}
+
+
+def _ours(data: dict[str, Any]) -> dict[str, Any]:
+    return _object(_object(data, "extensions"), _OURS)
+
+
+def _as_written(data: dict[str, Any]) -> list[Any]:
+    """The keys of the texts in which {{char}} and its like stand for themselves."""
+    keys = _ours(data).get(_AS_WRITTEN, [])
+    if not isinstance(keys, list):
+        raise CardError(_wrong(f"extensions.{_OURS}.{_AS_WRITTEN} must be a list, not {keys!r:.60}"))
+    return keys
+
+
+def _filled(data: dict[str, Any], key: str, called: str) -> str:
+    """The text under this key, with names in the place of {{char}} and its like."""
+    text = _text(data, key)
+    if key in _as_written(data):
+        return text
+    words = {"char": called, "bot": called, "user": _USER, "original": ""}
+    return _PLACEHOLDER.sub(lambda found: words[(found[1] or found[2]).lower()], text)
+
+
+def _text(data: dict[str, Any], key: str, longest: int = _LONGEST_TEXT) -> str:
+    """The text under this key, or ""."""
+    value = data.get(key)
+    if value is None:
+        return ""
+    if not isinstance(value, str):
+        raise CardError(_wrong(f"{key} must be text, not {value!r:.60}"))
+    _check_length(key, value, longest)
+    return well_formed(value)
+
+
+def _check_length(what: str, text: str, longest: int) -> None:
+    if len(text) > longest:
+        problem = f"the {what} has {len(text):,} characters, and a model is given {longest:,} at most"
+        raise CardError(_wrong(problem))
+
+
+def _well_formed(fields: dict[str, Any]) -> dict[str, Any]:
+    """The same fields, each text in them well formed."""
+    copy: dict[str, Any] = json.loads(well_formed(json.dumps(fields, ensure_ascii=False)))
+    return copy

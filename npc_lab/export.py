@@ -1,0 +1,150 @@
+"""A talk as a file: Markdown to read on, JSON lines to compute with, or a page for a browser.
+
+Private thoughts are in none of them, since a transcript holds none.
+"""
+
+import json
+import os
+import re
+import uuid
+from contextlib import suppress
+from dataclasses import asdict
+from pathlib import Path
+
+from npc_lab.errors import NPCLabError
+from npc_lab.rendering import escaped, to_html
+from npc_lab.text import printable, well_formed
+from npc_lab.transcript import COLOURS, Message, Transcript
+
+# What would make a tag, a picture or a link's definition of the words, which reach beyond a quotation.
+_REACHING_OUT = re.compile(r"<(?=[a-z/!?])|(?<=!)\[|(?<=\]):", re.IGNORECASE)
+_MARKUP = re.compile(r"([\\`*_\[\]<>&~|$#!])")
+# A reader that goes line by line may take these for the end of one; JSON itself escapes the others.
+_LINE_ENDS = {ord(mark): f"\\u{ord(mark):04x}" for mark in "\x85\u2028\u2029"}
+
+_PAGE = """<!DOCTYPE html>
+<html>
+<head>
+<meta charset="utf-8">
+<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>{title}</title>
+<style>
+{style}
+</style>
+</head>
+<body>
+<h1>{title}</h1>
+{lines}
+<p class="ending">{ending}</p>
+</body>
+</html>
+"""
+_STYLE = f"""\
+:root {{ color-scheme: light dark; }}
+body {{ max-width: 44rem; margin: 0 auto; padding: 1rem; font: 1rem/1.5 system-ui, sans-serif;
+  overflow-wrap: anywhere; }}
+body > h1 {{ font-size: 1.6rem; line-height: 1.2; }}
+article {{ margin: 1rem 0; padding: .2rem 1rem; }}
+article :is(h1, h2, h3, h4, h5, h6) {{ font-size: 1rem; }}
+.speaker {{ margin: 0; font-weight: bold; }}
+.seat1 {{ margin-right: 10%; border-left: .3rem solid {COLOURS[1]}; }}
+.seat2 {{ margin-left: 10%; border-right: .3rem double {COLOURS[2]}; }}
+.other {{ font-style: italic; border-left: .3rem dotted gray; }}
+pre, table {{ display: block; overflow-x: auto; overflow-wrap: normal; border-collapse: collapse; }}
+th, td {{ padding: .2rem .6rem; border: 1px solid gray; }}
+blockquote {{ margin-left: .5rem; padding-left: .8rem; border-left: 1px solid gray; }}
+@media print {{ body {{ max-width: none; }} .speaker {{ break-after: avoid; }}
+  pre {{ white-space: pre-wrap; overflow-wrap: anywhere; }} }}"""
+
+
+def export(transcript: Transcript, path: str | Path, title: str = "A talk") -> Path:
+    """Write the talk to a file and give its path. Its ending chooses: .md, .jsonl or .html.
+
+    The file is there whole or not at all. Raises `NPCLabError` if it cannot be written.
+    """
+    path = Path(path).expanduser()
+    ending = path.suffix.lower()
+    if ending == ".md":
+        text = as_markdown(transcript, title)
+    elif ending == ".jsonl":
+        text = as_jsonl(transcript)
+    elif ending == ".html":
+        text = as_html(transcript, title)
+    else:
+        raise NPCLabError(
+            f"A talk is saved as .md, .jsonl or .html; {path.name!r:.80} ends with none of them."
+        )
+    _write(path, text)
+    return path
+
+
+def as_markdown(transcript: Transcript, title: str = "A talk") -> str:
+    """The talk to read and to edit: each line as a quotation under its speaker's name.
+
+    In a quotation no heading and no open fence reaches beyond the line. What would be a tag, a picture
+    or a link's definition is written so that it shows as text.
+    """
+    lines = [f"**{_literal(transcript.speaker(each))}:**\n\n{_quoted(each.content)}" for each in transcript]
+    parts = [f"# {_literal(title)}", *lines, _literal(transcript.ending())]
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def as_jsonl(transcript: Transcript) -> str:
+    """The talk to compute with: a JSON object a line, with exactly the words that were said.
+
+    Keys: sender, content, timestamp (ISO 8601), seat, seconds as in `Message`, and the speaker's name.
+    """
+    return "".join(_json_line(transcript, message) + "\n" for message in transcript)
+
+
+def as_html(transcript: Transcript, title: str = "A talk") -> str:
+    """The talk as one page that needs no network and runs nothing."""
+    lines = [_article(transcript, message) for message in transcript]
+    return _PAGE.format(
+        title=escaped(title),
+        style=_STYLE,
+        lines="\n".join(lines or ["<p>(nothing was said)</p>"]),
+        ending=escaped(transcript.ending()),
+    )
+
+
+def _write(path: Path, text: str) -> None:
+    draft = path.with_name(f".{uuid.uuid4().hex}.part")  # beside it: a file moves at once on one disk only
+    try:
+        draft.write_bytes(text.encode("utf-8"))
+        os.replace(draft, path)
+    except FileNotFoundError as error:
+        raise NPCLabError(f"There is no folder {str(path.parent)!r}. Make it first.") from error
+    except PermissionError as error:
+        raise NPCLabError(f"You may not write to {str(path)!r}. Choose another folder.") from error
+    except (OSError, ValueError) as error:  # a ValueError: the path holds a null character
+        reason = getattr(error, "strerror", None) or error
+        raise NPCLabError(f"{str(path)!r} could not be written: {reason}. Choose another name.") from error
+    finally:
+        with suppress(OSError, ValueError):  # it is gone already if all went well
+            draft.unlink()
+
+
+def _literal(text: str) -> str:
+    """A name or title on one line of Markdown, with nothing in it that Markdown would act on."""
+    return _MARKUP.sub(r"\\\1", " ".join(printable(well_formed(text)).split()))
+
+
+def _quoted(words: str) -> str:
+    words = _REACHING_OUT.sub(lambda mark: f"&#{ord(mark[0])};", printable(well_formed(words)))
+    return "\n".join(f"> {line}".rstrip() for line in words.split("\n"))
+
+
+def _json_line(transcript: Transcript, message: Message) -> str:
+    fields = asdict(message) | {
+        "speaker": transcript.speaker(message),
+        "timestamp": message.timestamp.isoformat(),
+    }
+    return well_formed(json.dumps(fields, ensure_ascii=False)).translate(_LINE_ENDS)
+
+
+def _article(transcript: Transcript, message: Message) -> str:
+    kind = f"seat{message.seat}" if message.seat else "other"
+    name = escaped(transcript.speaker(message))
+    return f'<article class="{kind}">\n<p class="speaker">{name}</p>\n{to_html(message.content)}</article>'

@@ -1,0 +1,118 @@
+"""What a model, a learner or a file wrote, as HTML that can do no harm.
+
+Two layers, and each alone would do: markdown-it-py makes HTML of the Markdown and lets no HTML of the
+text's own through, and nh3 then drops every tag, attribute and address that is not on the lists below.
+Pictures are off: a browser fetches a picture at once, and its address can carry away what was said.
+"""
+
+import html
+import re
+from collections.abc import Sequence
+
+import nh3
+from markdown_it import MarkdownIt
+from markdown_it.token import Token
+
+from npc_lab.text import printable, well_formed
+
+_TAGS = {"p", "br", "hr", "h1", "h2", "h3", "h4", "h5", "h6", "blockquote", "pre", "code", "ul", "ol", "li"}
+_TAGS |= {"a", "em", "strong", "s", "table", "thead", "tbody", "tr", "th", "td"}
+_ATTRIBUTES = {"a": {"href", "title"}, "ol": {"start"}}
+_ADDRESS = re.compile(r"(https?|mailto):", re.IGNORECASE)
+
+# What is larger is shown as it was written. At these sizes the worst pattern found takes half a second.
+_MOST_CHARACTERS = 50_000
+_MOST_CELLS = 20_000  # of tables: 2 kB of Markdown can ask for 65,000 of them
+_DEPTH = 20  # quotes and lists inside each other; markdown-it drops what lies deeper
+
+
+def to_html(text: str) -> str:
+    """The text's Markdown as HTML, safe in any page. It raises for no text.
+
+    A text too long, too wide or too deeply nested to be drawn quickly comes as plain paragraphs.
+    """
+    text = printable(well_formed(text))
+    if _is_too_much(text):
+        return _plain(text)
+    tokens = _MARKDOWN.parse(text)
+    if any(token.level >= _DEPTH - 1 for token in tokens):
+        return _plain(text)
+    return nh3.clean(
+        _MARKDOWN.renderer.render(tokens, _MARKDOWN.options, {}),
+        tags=_TAGS,
+        attributes=_ATTRIBUTES,
+        attribute_filter=_without_other_addresses,
+        url_schemes={"http", "https", "mailto"},
+        link_rel="noopener noreferrer",
+        set_tag_attribute_values={"a": {"target": "_blank"}},
+    )
+
+
+def split_finished(text: str) -> tuple[str, str]:
+    """A text that is still growing, as (the blocks that no further word can change, the rest).
+
+    The rest begins with the last block, since that may go on. Put what arrives next behind the rest,
+    and split that again: the blocks that come out, each rendered alone, look like the whole text.
+    """
+    clean = printable(well_formed(text))
+    if _is_too_much(clean):
+        return "", text
+    line = _first_line_of_last_block(clean)
+    place = 0
+    for _ in range(line):  # cleaning removes no line feed, so the lines are those of `text`
+        place = text.index("\n", place) + 1
+    return text[:place], text[place:]
+
+
+def escaped(text: str) -> str:
+    """A name or another short text, as it was written, safe inside HTML and its attributes."""
+    return html.escape(printable(well_formed(text)))
+
+
+def _without_other_addresses(_tag: str, attribute: str, value: str) -> str | None:
+    """Drops an address without a host: in a notebook, that is one of the notebook server."""
+    return value if attribute != "href" or _ADDRESS.match(value) else None
+
+
+def _first_line_of_last_block(text: str) -> int:
+    """The line, from 0, at which the last block begins that surely begins there."""
+    tokens: list[Token] = []
+    _MARKDOWN.block.parse(text, _MARKDOWN, {}, tokens)
+    blocks = [(token.map[0], token.type) for token in tokens if token.map and token.level == 0]
+    while len(blocks) > 1 and not _surely_begins(text.split("\n"), blocks):
+        blocks.pop()
+    return blocks[-1][0] if blocks else 0
+
+
+def _surely_begins(lines: list[str], blocks: Sequence[tuple[int, str]]) -> bool:
+    """Whether the last block stays apart from the one before it, whatever is written next.
+
+    `***` is a rule, and `***so` goes on with the paragraph above; only with its second line is a table
+    a table. Across an empty line nothing goes on but a list: after `1. one`, `2` is not yet an item.
+    """
+    first_line, _ = blocks[-1]
+    has_two_ended_lines = first_line + 2 < len(lines)
+    after_list = blocks[-2][1] in ("bullet_list_open", "ordered_list_open")
+    return has_two_ended_lines or not (after_list or lines[first_line - 1].strip(" \t"))
+
+
+def _is_too_much(text: str) -> bool:
+    widest = max(line.count("|") for line in text.split("\n"))
+    return len(text) > _MOST_CHARACTERS or widest * text.count("\n") > _MOST_CELLS
+
+
+def _plain(text: str) -> str:
+    """The text without its Markdown: paragraphs at empty lines, and a line break at each other one."""
+    paragraphs = re.split(r"\n{2,}", text.strip("\n"))
+    return "".join("<p>{}</p>\n".format(html.escape(each).replace("\n", "<br>\n")) for each in paragraphs)
+
+
+def _parser() -> MarkdownIt:
+    parser = MarkdownIt("commonmark", {"html": False, "breaks": True, "maxNesting": _DEPTH})
+    # A definition of a link shows nothing. `[Guard]: Halt!` is one, and would vanish.
+    parser.enable(["table", "strikethrough"]).disable(["image", "reference"])
+    parser.parse("x")  # its rules are put together at first use, which two threads must not do at once
+    return parser
+
+
+_MARKDOWN = _parser()

@@ -1,0 +1,14 @@
+"""Panels for notebooks, made of plain ipywidgets: a chat box, the arena's controls, a character's form.
+
+    chat.py      the chat box
+    arena.py     the arena's controls
+    form.py      the character's form
+
+and what they share: pump.py (how words reach the browser while they are made), look.py, lines.py, talk.py,
+takes.py, prompts.py, saving.py. No panel knows a model; each only shows what the core does.
+"""
+
+from npc_lab.widgets.arena import ArenaControls, arena_controls
+from npc_lab.widgets.chat import ChatBox, chat_box
+
+__all__ = ["ArenaControls", "ChatBox", "arena_controls", "chat_box"]

@@ -1,0 +1,319 @@
+"""The chat box: talk with an NPC, watch the words arrive, stop, try again, look behind the curtain."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import ipywidgets as widgets
+
+from npc_lab.errors import NPCLabError, ReplyError
+from npc_lab.export import export
+from npc_lab.factory import NPCFactory
+from npc_lab.rendering import escaped
+from npc_lab.transcript import Transcript
+from npc_lab.widgets.lines import ONE, TWO, Line, Scroll
+from npc_lab.widgets.look import Fold, Notice, button, exactly, html_box, in_words, panel, quiet, row
+from npc_lab.widgets.prompts import prompt_markup
+from npc_lab.widgets.pump import BlockingPump, Task, choose_pump
+from npc_lab.widgets.saving import Saving
+from npc_lab.widgets.takes import Turn
+from npc_lab.widgets.talk import Talk
+
+_YOUR_NEXT = "(your next message)"
+
+
+def chat_box(factory: NPCFactory, npc_id: str, user: str = "you") -> ChatBox:
+    """A box to talk with an NPC in a notebook: put it at the end of a cell.
+
+    user: a user's *name*, registered on first use. What the two said before is shown.
+    Raises `NPCNotFoundError`.
+    """
+    return ChatBox(factory, npc_id, user)
+
+
+class ChatBox:
+    """Shows one talk and takes the learner's lines. `widget` is its root.
+
+    Buttons, and whatever else the page sends, may be heard in several threads at once, so everything that
+    changes the state holds the lock. The worker that waits for the model holds none and touches no widget.
+    """
+
+    def __init__(self, factory: NPCFactory, npc_id: str, user: str):
+        self._talk = Talk(factory, npc_id, user)
+        self._lock = threading.RLock()
+        self._pump = choose_pump(self._talk.stop)
+        self._task: Task | None = None
+        self._views: list[_TurnView] = []
+        self._failed_question = ""
+        self._wants_send = False
+        self._is_editing = False
+        self._build()
+        self._talk.catch_up()
+        self._draw()
+
+    def __repr__(self) -> str:
+        return f"ChatBox({self._talk.title!r}, {len(self._talk.turns)} turns)"
+
+    def _ipython_display_(self) -> None:
+        from IPython.display import display
+
+        display(self.widget)  # type: ignore[no-untyped-call]
+
+    def say(self, text: str) -> str:
+        """Say something and wait for the answer; works without a browser. Raises `ReplyError`."""
+        self.wait()
+        with self._lock:
+            self._talk.catch_up()
+            turn = self._talk.new_turn(text)
+            task = self._begin(lambda: self._talk.ask(turn))
+        BlockingPump(self._talk.stop).start(task)
+        if self._talk.error is not None:
+            raise self._talk.error
+        return turn.take.reply.text
+
+    def wait(self) -> None:
+        """Come back when no reply is under way."""
+        if (task := self._task) is not None:
+            task.has_ended.wait()
+
+    @property
+    def transcript(self) -> Transcript:
+        """The talk as it is shown."""
+        return self._talk.transcript
+
+    def export(self, path: str | Path) -> Path:
+        """Write the talk to a file; its ending says how: .md, .jsonl or .html."""
+        return export(self.transcript, path, title=self._talk.title)
+
+    def _build(self) -> None:
+        self._scroll = Scroll()
+        self._status = html_box()
+        self._notice = Notice(lambda: self._handle(self._retry))
+        self._input = widgets.Text(
+            description="You:",
+            placeholder="Say something, then press Enter",
+            continuous_update=False,
+            style={"description_width": "initial"},
+            layout=widgets.Layout(flex="1 1 14em", width="auto"),
+        )
+        self._input.on_msg(self._hear_key)
+        self._input.observe(lambda _: self._hear_value(), "value")
+        self._send = button("Send", self._hear_send, "Say it (or press Enter)", style="primary")
+        self._stop = button("Stop", lambda: self._handle(self._hear_stop), "End this reply")
+        self._again = button("Regenerate", lambda: self._handle(self._regenerate), "Ask for another answer")
+        self._edit = button("Edit", lambda: self._handle(self._toggle_editing), "Change your last message")
+        self._before = button("◀", lambda: self._handle(lambda: self._browse(-1)), "The answer before this")
+        self._after = button("▶", lambda: self._handle(lambda: self._browse(1)), "The answer after this")
+        self._place = widgets.Label()
+        self._takes = row(self._before, self._place, self._after)
+        self._thoughts, self._prompts = html_box(), html_box()
+        self._saving = Saving(lambda: self.transcript, self._talk.title)
+        self._folds = [
+            Fold("Private thoughts", self._thoughts, lambda: self._handle(self._draw_thoughts)),
+            Fold("What was sent", self._prompts, lambda: self._handle(self._draw_prompts)),
+            Fold("Copy and save", self._saving.widget, self._saving.refresh),
+        ]
+        self.widget = panel(
+            html_box(f"<b>{escaped(self._talk.title)}</b>"),
+            self._scroll.widget,
+            self._status,
+            self._notice.widget,
+            row(self._input, self._send),
+            row(self._stop, self._again, self._edit, self._takes),
+            row(*(fold.head for fold in self._folds)),
+            *(fold.body for fold in self._folds),
+            self._pump.widget,
+        )
+
+    # What the page sends
+
+    def _handle(self, action: Callable[[], Task | None]) -> None:
+        """Do what a button asks for. What goes wrong becomes a notice."""
+        try:
+            with self._lock:
+                task = action()
+        except NPCLabError as error:
+            self._notice.show(str(error))
+            return
+        if task is not None:
+            self._pump.start(task)
+
+    def _hear_key(self, _: widgets.Widget, content: dict[str, object], __: list[bytes]) -> None:
+        if content.get("event") == "submit":  # Enter
+            self._hear_send()
+
+    def _hear_send(self) -> None:
+        """The text may come a moment after the key or the click that sends it."""
+        with self._lock:
+            self._wants_send = True
+        self._pump.soon(lambda: self._handle(self._send_input))
+
+    def _hear_value(self) -> None:
+        if self._wants_send:
+            self._handle(self._send_input)
+        else:
+            self._folds[1].refresh()
+
+    def _hear_stop(self) -> None:
+        if self._is_busy():
+            self._talk.stop()
+            self._stop.disabled = True
+            self._status.value = quiet("Stopping …")
+
+    def _send_input(self) -> Task | None:
+        if not self._wants_send:
+            return None
+        self._wants_send = False
+        text = self._input.value
+        if self._is_busy():
+            self._status.value = quiet(f"{self._talk.name} is still speaking. Wait, or press Stop.")
+            return None
+        if not text.strip():
+            self._notice.show("There is nothing to send yet. Write something first.")
+            return None
+        self._talk.catch_up()
+        turn = (
+            self._talk.new_take(text) if self._is_editing and self._talk.turns else self._talk.new_turn(text)
+        )
+        self._input.value = ""
+        return self._begin(lambda: self._talk.ask(turn))
+
+    def _regenerate(self) -> Task | None:
+        if self._is_busy():
+            return None
+        self._talk.catch_up()
+        if not self._talk.turns:
+            raise NPCLabError("There is nothing to answer again yet. Say something first.")
+        turn = self._talk.new_take(self._talk.turns[-1].take.question)
+        return self._begin(lambda: self._talk.ask(turn))
+
+    def _retry(self) -> Task | None:
+        """The last take failed: try the same once more."""
+        if self._is_busy() or not self._failed_question:
+            return None
+        self._talk.catch_up()
+        turn = self._talk.new_take(self._failed_question)
+        return self._begin(lambda: self._talk.ask(turn))
+
+    def _toggle_editing(self) -> None:
+        if self._is_busy() or not self._talk.turns:
+            return
+        self._is_editing = not self._is_editing
+        self._input.value = self._talk.turns[-1].take.question if self._is_editing else ""
+        self._draw_controls()
+
+    def _browse(self, step: int) -> Task | None:
+        """Show another take of the last turn. If it is whole, the character remembers this one now."""
+        if self._is_busy() or not self._talk.turns:
+            return None
+        self._talk.catch_up()
+        turn = self._talk.turns[-1]
+        place = turn.shown + step
+        if not 0 <= place < len(turn.takes):
+            return None
+        take = turn.takes[place]
+        if take.exchange:
+            return self._begin(lambda: self._talk.choose(turn, take))
+        turn.shown = place
+        self._draw()
+        return None
+
+    # From the beginning of a reply to its end
+
+    def _is_busy(self) -> bool:
+        return self._task is not None
+
+    def _begin(self, work: Callable[[], None]) -> Task:
+        self._is_editing, self._failed_question = False, ""
+        self._notice.clear()
+        self._task = Task(work, self._draw_live, self._finish)
+        self._draw()
+        return self._task
+
+    def _draw_live(self) -> None:
+        with self._lock:
+            stream = self._talk.stream
+            if stream is None or self._talk.was_stopped:
+                return
+            reply = stream.reply
+            self._views[-1].answer.show(reply.text)
+            doing = "is speaking" if reply.text else "is thinking" if reply.thought else "was asked"
+            self._status.value = quiet(f"{self._talk.name} {doing} …")
+            self._folds[0].refresh()
+
+    def _finish(self) -> None:
+        with self._lock:
+            self._task = None
+            turn, error = self._talk.turns[-1], self._talk.error
+            newest = turn.takes[-1]
+            if error is not None:
+                self._failed_question = newest.question
+                self._notice.show(in_words(error), can_retry=isinstance(error, ReplyError))
+            if not newest.exchange and not newest.reply.text:
+                turn.drop(newest)
+            self._draw()
+
+    # Drawing
+
+    def _draw(self) -> None:
+        """Bring everything up to date."""
+        turns = self._talk.turns
+        del self._views[len(turns) :]
+        for turn, view in zip(turns, self._enough_views(len(turns)), strict=True):
+            view.show(turn, is_asked=self._is_busy() and turn is turns[-1])
+        self._scroll.show([line.widget for view in self._views for line in (view.question, view.answer)])
+        self._status.value = ""
+        self._draw_controls()
+        for fold in self._folds:
+            fold.refresh()
+
+    def _enough_views(self, count: int) -> list[_TurnView]:
+        while len(self._views) < count:
+            self._views.append(_TurnView(self._talk.user, self._talk.name))
+        return self._views
+
+    def _draw_controls(self) -> None:
+        is_busy, last = self._is_busy(), self._talk.turns[-1] if self._talk.turns else None
+        self._send.disabled = is_busy
+        self._stop.disabled = not is_busy
+        self._again.disabled = self._edit.disabled = is_busy or last is None
+        self._edit.description = "Cancel edit" if self._is_editing else "Edit"
+        takes = len(last.takes) if last else 0
+        self._takes.layout.display = None if takes > 1 and not is_busy else "none"
+        if last is not None:
+            self._place.value = f"answer {last.shown + 1} of {takes}"
+            self._before.disabled, self._after.disabled = last.shown == 0, last.shown == takes - 1
+
+    def _draw_thoughts(self) -> None:
+        replies = [turn.take.reply for turn in self._talk.turns]
+        if self._is_busy() and self._talk.stream is not None:
+            replies[-1] = self._talk.stream.reply
+        thoughts = [exactly(reply.thought) for reply in replies if reply.thought]
+        self._thoughts.value = "".join(thoughts) or quiet(self._why_no_thoughts())
+
+    def _why_no_thoughts(self) -> str:
+        if self._talk.has_scratchpad:
+            return f"{self._talk.name} has not written a private thought yet."
+        return f"{self._talk.name} does not think in private. To let it: has_scratchpad=True."
+
+    def _draw_prompts(self) -> None:
+        messages, forgotten = self._talk.next_prompt(self._input.value.strip() or _YOUR_NEXT)
+        upcoming = prompt_markup("The next prompt", messages, forgotten)
+        last = prompt_markup("The last prompt", self._talk.last_prompt, self._talk.last_forgotten)
+        self._prompts.value = f"{upcoming}<hr>{last}"
+
+
+class _TurnView:
+    """The two lines of a turn."""
+
+    def __init__(self, user: str, name: str):
+        self.question = Line(ONE, user)
+        self.answer = Line(TWO, name)
+
+    def show(self, turn: Turn, is_asked: bool) -> None:
+        take = turn.take
+        self.question.show(take.question)
+        mark = f"({take.mark}) " if take.mark else ""
+        self.answer.show(take.reply.text, quiet("" if is_asked else mark + take.facts()))

@@ -1,0 +1,75 @@
+"""The lines of a talk on the screen: each grows while it is made, and when finished is not sent again."""
+
+from __future__ import annotations
+
+import ipywidgets as widgets
+
+from npc_lab.rendering import escaped, split_finished, to_html
+from npc_lab.widgets.look import html_box
+
+ONE, TWO, ASIDE = "npc-lab-one", "npc-lab-two", "npc-lab-aside"  # the first speaker, the second, nobody
+
+
+class Line:
+    """What one speaker says: the name, the words, and below them what there is to know about them.
+
+    A line grows. Its finished paragraphs are sent to the browser once, only the last one is sent again.
+    """
+
+    def __init__(self, kind: str, name: str):
+        self.kind, self.name = kind, name
+        self._head = html_box(f"<b>{escaped(name)}</b>")
+        self._below = html_box()
+        self._paragraphs: list[widgets.HTML] = []
+        self._text = ""
+        self._finished = 0  # characters of it that will not change any more
+        self.widget = widgets.VBox([self._head, self._below])
+        self.widget.add_class("npc-lab-line")
+        self.widget.add_class(kind)
+
+    def show(self, text: str, below: str = "") -> None:
+        """Show this text, which usually is the one shown before and some more. `below` is our own markup."""
+        self._below.value = below
+        if text == self._text:
+            return
+        if not text.startswith(self._text):
+            self._paragraphs, self._finished = [], 0
+        self._text = text
+        finished, rest = split_finished(text[self._finished :])
+        if finished:
+            self._write(finished)
+            self._paragraphs.append(html_box())
+            self._finished += len(finished)
+        self._write(rest)
+        self._show_paragraphs()
+
+    def _write(self, text: str) -> None:
+        if not self._paragraphs:
+            self._paragraphs.append(html_box())
+        self._paragraphs[-1].value = to_html(text)
+
+    def _show_paragraphs(self) -> None:
+        children = (self._head, *self._paragraphs, self._below)
+        if children != self.widget.children:
+            self.widget.children = children
+
+
+class Scroll:
+    """A list of lines that stays at its newest line, unless the reader has scrolled up."""
+
+    def __init__(self, height: str = "26em"):
+        self._lines = widgets.VBox(layout=widgets.Layout(flex="0 0 auto", width="100%"))
+        # It runs from the bottom to the top and has one part only: so the browser holds on to the bottom.
+        layout = widgets.Layout(
+            flex_flow="column-reverse",
+            max_height=height,
+            overflow="auto",
+            border="1px solid rgba(128,128,128,.4)",
+            padding="4px",
+        )
+        self.widget = widgets.Box([self._lines], layout=layout)
+
+    def show(self, lines: list[widgets.Widget]) -> None:
+        """Show these lines, oldest first. What is shown already is not sent again."""
+        if tuple(lines) != self._lines.children:
+            self._lines.children = tuple(lines)

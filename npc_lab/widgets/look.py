@@ -1,0 +1,143 @@
+"""What all panels look like, and the small parts they are made of.
+
+Colours come from the page wherever it has one, so that the panels fit light and dark themes. Who speaks is
+told by name and side, a colour only adds to that. Nothing here puts a name or free text into HTML unescaped.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import ipywidgets as widgets
+
+from npc_lab.errors import NPCLabError
+from npc_lab.rendering import escaped
+
+_STYLE = """<style>
+.npc-lab { container-type: inline-size; max-width: 60em; }
+.npc-lab .widget-html, .npc-lab .widget-html-content, .npc-lab .jupyter-widget-html-content {
+  line-height: 1.5; height: auto; min-width: 0; overflow-wrap: anywhere; flex-grow: 1; margin: 0; }
+.npc-lab .widget-html-content p, .npc-lab .widget-html-content ul, .npc-lab .widget-html-content ol,
+.npc-lab .widget-html-content blockquote { margin: 0 0 .4em; }
+.npc-lab .widget-html-content h1, .npc-lab .widget-html-content h2, .npc-lab .widget-html-content h3,
+.npc-lab .widget-html-content h4 { font-size: 1.05em; margin: .3em 0; }
+.npc-lab .widget-html-content pre { white-space: pre-wrap; word-break: normal; margin: 0 0 .4em;
+  padding: .3em .6em; background: rgba(128, 128, 128, .12); color: inherit; border: 0; }
+.npc-lab .widget-html-content code { background: rgba(128, 128, 128, .12); color: inherit; }
+.npc-lab .widget-html-content table { border-collapse: collapse; margin: 0 0 .4em; }
+.npc-lab .widget-html-content th, .npc-lab .widget-html-content td {
+  border: 1px solid rgba(128, 128, 128, .5); padding: .1em .5em; }
+.npc-lab .widget-html-content a { text-decoration: underline; }
+.npc-lab .widget-html-content blockquote {
+  padding-left: .8em; border-left: 2px solid rgba(128, 128, 128, .5); }
+.npc-lab-line { border-left: 4px solid rgba(128, 128, 128, .6); padding-left: .7em; margin-bottom: .5em; }
+.npc-lab-one { border-color: #2a78d6; margin-right: 8%; }
+.npc-lab-two { border-color: #c4581c; border-left-style: double; border-left-width: 6px; margin-left: 8%; }
+.npc-lab-aside { border-left-style: dashed; font-style: italic; }
+.npc-lab-quiet { opacity: .75; font-size: .9em; }
+.npc-lab-notice { border: 1px solid currentColor; border-left-width: 6px; padding: .3em .7em; }
+.npc-lab-columns { display: flex; flex-wrap: wrap; gap: 1em; }
+.npc-lab-columns > div { flex: 1 1 14em; min-width: 0; }
+.npc-lab-forgotten { opacity: .6; }
+.npc-lab button:focus-visible, .npc-lab input:focus-visible, .npc-lab textarea:focus-visible {
+  outline: 2px solid #2a78d6; outline-offset: 1px; }
+</style>"""
+
+
+def panel(*parts: widgets.Widget | None) -> widgets.VBox:
+    """The root of a panel: its parts below each other, with the style that they need."""
+    root = widgets.VBox([widgets.HTML(_STYLE, layout=widgets.Layout(display="none")), *filter(None, parts)])
+    root.add_class("npc-lab")
+    return root
+
+
+def row(*parts: widgets.Widget) -> widgets.HBox:
+    """Parts beside each other, and below each other where the page is narrow."""
+    return widgets.HBox(list(parts), layout=widgets.Layout(flex_flow="row wrap", align_items="center"))
+
+
+def button(name: str, on_click: Callable[[], None], tooltip: str, style: str = "") -> widgets.Button:
+    """A button that calls `on_click` without arguments."""
+    made = widgets.Button(
+        description=name, tooltip=tooltip, button_style=style, layout=widgets.Layout(width="auto")
+    )
+    made.on_click(lambda _: on_click())
+    return made
+
+
+def html_box(markup: str = "") -> widgets.HTML:
+    """Markup of our own making."""
+    return widgets.HTML(markup, layout=widgets.Layout(width="auto"))
+
+
+def quiet(text: str) -> str:
+    """The markup of a line that should not stand out."""
+    return f"<span class='npc-lab-quiet'>{escaped(text)}</span>" if text else ""
+
+
+def in_words(error: Exception) -> str:
+    """What went wrong. Our own errors explain themselves."""
+    return str(error) if isinstance(error, NPCLabError) else f"{type(error).__name__}: {error}"
+
+
+def exactly(text: str) -> str:
+    """The markup that shows a text exactly as it is written, blanks and line ends included."""
+    return f"<pre>{escaped(text)}</pre>"
+
+
+class Fold:
+    """A part that can be opened and shut. Its head is a button, so that the keyboard reaches it.
+
+    (An Accordion's head is not.) `make` brings the content up to date; what nobody looks at is not made.
+    """
+
+    def __init__(self, name: str, content: widgets.Widget, make: Callable[[], None] | None = None):
+        self.head = widgets.ToggleButton(
+            description=name, icon="caret-right", layout=widgets.Layout(width="auto")
+        )
+        layout = widgets.Layout(
+            display="none",
+            max_height="24em",
+            overflow="auto",
+            border="1px solid rgba(128,128,128,.4)",
+            padding="6px",
+        )
+        self.body = widgets.VBox([content], layout=layout)
+        self._make = make
+        self.head.observe(self._turn, "value")
+
+    @property
+    def is_open(self) -> bool:
+        """Whether its content is shown."""
+        return bool(self.head.value)
+
+    def refresh(self) -> None:
+        """Make the content anew, if it is shown."""
+        if self.is_open and self._make:
+            self._make()
+
+    def _turn(self, _: object) -> None:
+        self.refresh()
+        self.head.icon = "caret-down" if self.is_open else "caret-right"
+        self.body.layout.display = None if self.is_open else "none"
+
+
+class Notice:
+    """Says what went wrong and what to do next, with a button that tries again where that may help."""
+
+    def __init__(self, on_retry: Callable[[], None]):
+        self._words = html_box()
+        self.retry = button("Retry", on_retry, "Try the same again")
+        self._row = row(self._words, self.retry)
+        self.widget = widgets.VBox([self._row], layout=widgets.Layout(display="none"))
+
+    def show(self, text: str, can_retry: bool = False) -> None:
+        """Show a notice."""
+        self._words.value = f"<div class='npc-lab-notice' role='alert'>{escaped(text)}</div>"
+        self.retry.layout.display = None if can_retry else "none"
+        self.widget.layout.display = None
+
+    def clear(self) -> None:
+        """Show none."""
+        self.widget.layout.display = "none"
+        self._words.value = ""

@@ -1,0 +1,190 @@
+"""Live updates: how a reply that is still being made reaches the browser.
+
+A reply takes seconds, and while a handler runs no other button is heard. So a *worker* thread makes the
+reply and never touches a widget, and a *pump* draws ten times a second what there is so far. Who keeps the
+time differs, because not every front end shows what a thread changes:
+
+    thread      a second thread draws. Works in JupyterLab 4, Notebook 7 and Notebook 6.
+    browser     the browser keeps the time: two hidden numbers, linked in the page. We change the first, the
+                page copies it to the second and tells us, we draw and change the first again. Each drawing is
+                then part of an answer to the page, which Google Colab shows where it drops a thread's.
+    blocking    whoever asks draws, and is busy until the end. No button is heard meanwhile.
+
+`choose_pump` knows which fits. The environment variable NPC_LAB_PUMP overrules it.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+import time
+from collections.abc import Callable
+from importlib import metadata
+
+import ipywidgets as widgets
+
+from npc_lab.errors import NPCLabError
+
+SECONDS_BETWEEN_DRAWINGS = 0.1
+# How long a message from the page may be under way behind another one: a value that Enter has just sent.
+SECONDS_FOR_A_LATE_MESSAGE = 0.2
+# A page that was reloaded or closed answers no more.
+SECONDS_UNTIL_THE_PAGE_IS_GONE = 2.0
+_LOSES_UPDATES_FROM_THREADS = ("7.0.0", "7.0.1")  # versions of ipykernel; ipywidgets issue 4001
+
+
+class Task:
+    """Work in a thread; `draw` shows how far it is, `end` is called once, at its end."""
+
+    def __init__(self, work: Callable[[], None], draw: Callable[[], None], end: Callable[[], None]):
+        self._worker = threading.Thread(target=work, daemon=True)
+        self._draw = draw
+        self._end = end
+        self._ending = threading.Lock()
+        self.has_ended = threading.Event()
+
+    def begin(self) -> None:
+        """Start the work."""
+        self._worker.start()
+
+    def step(self, seconds: float = SECONDS_BETWEEN_DRAWINGS) -> bool:
+        """Wait so long, or until the work is done, and draw. Gives whether this was the last drawing."""
+        self._worker.join(seconds)
+        is_done = not self._worker.is_alive()
+        if not is_done:
+            self._draw()
+            return False
+        self.finish()
+        return True
+
+    def finish(self) -> None:
+        """Wait for the end of the work, and say once that it has come."""
+        self._worker.join()
+        with self._ending:
+            if self.has_ended.is_set():
+                return
+            try:
+                self._end()
+            finally:
+                self.has_ended.set()
+
+
+class ThreadPump:
+    """A thread draws."""
+
+    widget: widgets.Widget | None = None
+
+    def start(self, task: Task) -> None:
+        """Begin the task and return at once."""
+        task.begin()
+        threading.Thread(target=_draw_to_the_end, args=[task], daemon=True).start()
+
+    def soon(self, action: Callable[[], None]) -> None:
+        """Do this once the messages that are under way from the page have arrived."""
+        timer = threading.Timer(SECONDS_FOR_A_LATE_MESSAGE, action)
+        timer.daemon = True
+        timer.start()
+
+
+class BrowserPump:
+    """The page keeps the time. `widget` must be shown with what is drawn."""
+
+    def __init__(self) -> None:
+        out_of_sight = widgets.Layout(display="none")
+        self._ping = widgets.IntText(layout=out_of_sight)
+        self._pong = widgets.IntText(layout=out_of_sight)
+        self._link = widgets.jslink((self._ping, "value"), (self._pong, "value"))
+        self._pong.observe(self._answer, "value")
+        self._task: Task | None = None
+        self._soon: list[Callable[[], None]] = []
+        self._last_heard = time.monotonic()
+        self.widget: widgets.Widget | None = widgets.Box([self._ping, self._pong], layout=out_of_sight)
+
+    def start(self, task: Task) -> None:
+        """Begin the task and return at once."""
+        self._task = task
+        self._last_heard = time.monotonic()
+        task.begin()
+        self._ask()
+        threading.Thread(target=self._watch, args=[task], daemon=True).start()
+
+    def soon(self, action: Callable[[], None]) -> None:
+        """Do this once the messages that are under way from the page have arrived: with its next answer."""
+        self._soon.append(action)
+        self._ask()
+
+    def _ask(self) -> None:
+        self._ping.value += 1
+
+    def _answer(self, _: object) -> None:
+        self._last_heard = time.monotonic()
+        while self._soon:
+            self._soon.pop(0)()
+        task = self._task
+        if task is not None and not task.has_ended.is_set() and not task.step():
+            self._ask()
+
+    def _watch(self, task: Task) -> None:
+        """Where the page is silent, ask again: it may have been reloaded. The end needs no page."""
+        while not task.has_ended.wait(SECONDS_UNTIL_THE_PAGE_IS_GONE):
+            if time.monotonic() - self._last_heard > SECONDS_UNTIL_THE_PAGE_IS_GONE and not task.step(0):
+                self._ask()
+
+
+class BlockingPump:
+    """Whoever asks draws, and waits. `stop` is called when the kernel is interrupted meanwhile."""
+
+    widget: widgets.Widget | None = None
+
+    def __init__(self, stop: Callable[[], None]):
+        self._stop = stop
+
+    def start(self, task: Task) -> None:
+        """Begin the task and come back when it has ended. Passes `KeyboardInterrupt` on, after a stop."""
+        task.begin()
+        try:
+            _draw_to_the_end(task)
+        except KeyboardInterrupt:
+            self._stop()
+            _draw_to_the_end(task)
+            raise
+
+    def soon(self, action: Callable[[], None]) -> None:
+        """Do this now: nothing else can arrive before."""
+        action()
+
+
+Pump = ThreadPump | BrowserPump | BlockingPump
+
+
+def choose_pump(stop: Callable[[], None]) -> Pump:
+    """The pump for this front end, or the one that NPC_LAB_PUMP names."""
+    name = os.environ.get("NPC_LAB_PUMP", "").strip().lower() or _fitting()
+    match name:
+        case "thread":
+            return ThreadPump()
+        case "browser":
+            return BrowserPump()
+        case "blocking":
+            return BlockingPump(stop)
+    raise NPCLabError(f"NPC_LAB_PUMP is {name!r:.40}. Set it to thread, browser or blocking, or to nothing.")
+
+
+def _fitting() -> str:
+    return "browser" if "google.colab" in sys.modules or _kernel_loses_updates() else "thread"
+
+
+def _kernel_loses_updates() -> bool:
+    try:
+        return metadata.version("ipykernel") in _LOSES_UPDATES_FROM_THREADS
+    except metadata.PackageNotFoundError:
+        return False
+
+
+def _draw_to_the_end(task: Task) -> None:
+    try:
+        while not task.step():
+            pass
+    finally:  # also where a drawing failed: the buttons must come alive again
+        task.finish()

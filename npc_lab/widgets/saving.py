@@ -1,0 +1,80 @@
+"""*Copy and save*: the talk as text to copy, and as files to download.
+
+A link with the file inside of it downloads in Jupyter. Google Colab has a call of its own for that.
+"""
+
+from __future__ import annotations
+
+import base64
+import importlib
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import ipywidgets as widgets
+
+from npc_lab.export import as_html, as_jsonl, as_markdown, export
+from npc_lab.rendering import escaped
+from npc_lab.transcript import Transcript
+from npc_lab.widgets.look import button, html_box, quiet, row
+
+_KINDS: list[tuple[str, str, str, Callable[[Transcript, str], str]]] = [
+    (".md", "Markdown", "text/markdown", as_markdown),
+    (".jsonl", "JSONL", "application/jsonl", lambda transcript, _: as_jsonl(transcript)),
+    (".html", "web page", "text/html", as_html),
+]
+
+
+class Saving:
+    """The content of the fold. `transcript` gives the talk as it stands, `title` the name of the files."""
+
+    def __init__(self, transcript: Callable[[], Transcript], title: str):
+        self._transcript = transcript
+        self._title = title
+        self._text = widgets.Textarea(rows=6, layout=widgets.Layout(width="100%"))
+        self._links = html_box()
+        advice = html_box(quiet("To copy: click into the text, press Ctrl+A and Ctrl+C (on a Mac: Cmd)."))
+        self.widget = widgets.VBox([self._text, advice, self._ways_to_download()])
+
+    def refresh(self) -> None:
+        """Bring text and links up to date."""
+        transcript = self._transcript()
+        self._text.value = as_markdown(transcript, self._title)
+        if not _on_colab():
+            links = [self._link(transcript, *kind) for kind in _KINDS]
+            self._links.value = f"Download: {' · '.join(links)}"
+
+    def _ways_to_download(self) -> widgets.Widget:
+        if not _on_colab():
+            return self._links
+        return row(*(button(name, self._sender(ending), f"Download {name}") for ending, name, _, _ in _KINDS))
+
+    def _link(
+        self,
+        transcript: Transcript,
+        ending: str,
+        name: str,
+        kind: str,
+        write: Callable[[Transcript, str], str],
+    ) -> str:
+        content = base64.b64encode(write(transcript, self._title).encode()).decode()
+        file_name = escaped(self._file_name(ending))
+        return f"<a download='{file_name}' href='data:{kind};charset=utf-8;base64,{content}'>{name}</a>"
+
+    def _file_name(self, ending: str) -> str:
+        letters = "".join(letter if letter.isalnum() else "_" for letter in self._title)[:60]
+        return f"{letters or 'talk'}{ending}"
+
+    def _sender(self, ending: str) -> Callable[[], None]:
+        def send() -> None:
+            files: Any = importlib.import_module("google.colab.files")
+            path = Path(tempfile.mkdtemp()) / self._file_name(ending)
+            files.download(str(export(self._transcript(), path, title=self._title)))
+
+        return send
+
+
+def _on_colab() -> bool:
+    return "google.colab" in sys.modules

@@ -1,0 +1,112 @@
+"""What a chat box knows of its talk: turns, and for each turn the takes, as in a film.
+
+A turn is something the learner said and the answer to it. To regenerate, or to edit what was said, makes
+another take of the same turn. All takes are kept; the character remembers one of them, or none.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from npc_lab.memory import ChatMessage
+from npc_lab.reply import Reply
+from npc_lab.scratchpad import split_thoughts
+from npc_lab.transcript import Message, Transcript
+
+CHARACTERS_PER_TOKEN = 4  # in English, roughly: the rule of thumb that OpenAI's help pages give
+
+
+@dataclass
+class Take:
+    """One try at a turn: what was said, and what there is of the answer.
+
+    exchange: the two messages as the character remembers them; empty if it was stopped, or failed.
+    mark: why an answer is not whole, in one or two words.
+    """
+
+    question: str
+    reply: Reply = field(default_factory=Reply)
+    exchange: list[ChatMessage] = field(default_factory=list)
+    mark: str = ""
+    began: datetime = field(default_factory=lambda: datetime.now().astimezone())
+
+    @classmethod
+    def remembered(cls, exchange: list[ChatMessage], has_scratchpad: bool) -> Take:
+        """A take of which only the character's memory is left."""
+        reply = Reply()
+        for answer in exchange[1:]:
+            reply.text, _ = split_thoughts(answer["content"], has_scratchpad)
+            reply.thought = thought_in(answer, has_scratchpad)
+        return cls(exchange[0]["content"], reply, exchange)
+
+    def facts(self) -> str:
+        """Model, seconds and tokens of the reply, as far as they are known; what is estimated says so."""
+        reply = self.reply
+        if not reply.seconds:
+            return ""
+        facts = [reply.model or "model unknown", f"{reply.seconds:.1f} s"]
+        if reply.usage is not None:
+            facts.append(f"{reply.usage.prompt_tokens} tokens read, {reply.usage.completion_tokens} written")
+        else:
+            facts.append(f"about {estimated_tokens(reply.raw + reply.reasoning)} tokens written (estimated)")
+        if reply.finish_reason == "length":
+            facts.append("cut at its token limit")
+        return " · ".join(facts)
+
+
+@dataclass
+class Turn:
+    """One turn. `shown` and `chosen` are places in `takes`: what is seen, and what is remembered."""
+
+    takes: list[Take]
+    shown: int = 0
+    chosen: int | None = None
+
+    @property
+    def take(self) -> Take:
+        """The take that is shown."""
+        return self.takes[self.shown]
+
+    @property
+    def exchange(self) -> list[ChatMessage]:
+        """What the character remembers of this turn; empty if nothing."""
+        return [] if self.chosen is None else self.takes[self.chosen].exchange
+
+    def settle(self) -> None:
+        """Show what the character remembers, because the talk goes on from there."""
+        if self.chosen is not None:
+            self.shown = self.chosen
+
+    def choose(self, take: Take) -> None:
+        """Show this take; the character remembers it."""
+        self.shown = self.chosen = self.takes.index(take)
+
+    def drop(self, take: Take) -> None:
+        """Forget a take of which nothing came, if there is another one to show."""
+        if len(self.takes) > 1:
+            self.takes.remove(take)
+            self.shown = len(self.takes) - 1
+            self.settle()
+
+
+def as_transcript(turns: list[Turn], user: str, npc_id: str, name: str) -> Transcript:
+    """The talk as it is shown, to be saved: the learner in seat 1, the character in seat 2."""
+    messages = []
+    for take in (turn.take for turn in turns):
+        messages.append(Message(user, take.question, take.began, seat=1))
+        words = "\n\n".join(filter(None, (take.reply.text, f"({take.mark})" if take.mark else "")))
+        if words:
+            messages.append(Message(npc_id, words, take.began, seat=2, seconds=take.reply.seconds or None))
+    return Transcript(messages, {1: user, 2: name})
+
+
+def thought_in(answer: ChatMessage, has_scratchpad: bool) -> str:
+    """The private thought in an answer as an NPC remembers it, or ""."""
+    _, thought = split_thoughts(answer["content"], has_scratchpad)
+    return "\n".join(filter(None, (answer.get("reasoning_content", ""), thought)))
+
+
+def estimated_tokens(text: str) -> int:
+    """How many tokens a text has, roughly."""
+    return max(1, round(len(text) / CHARACTERS_PER_TOKEN)) if text else 0
