@@ -77,6 +77,29 @@ print(answer)
 assert answer.strip(), "The model said nothing. Run the cell above once more."
 
 # %% [markdown]
+# ## Meet somebody
+#
+# A character is a model that was told who to be. Here is one that comes with the kit. Run the cell, then type into the box.
+
+# %%
+from dataclasses import asdict
+
+from npc_lab import NPCFactory
+from npc_lab.widgets import chat_box
+from npc_lab.worlds import load_world
+
+factory = NPCFactory(client, model)
+clerk, violinist = load_world("violin").characters
+npc_id = factory.register_npc(**asdict(clerk))
+
+chat_box(factory, npc_id)
+
+# %% [markdown]
+# He is the clerk of a lost property office, and on his counter lies a violin. Ask him for it.
+#
+# - **Stop** ends a reply, **Regenerate** asks for another one.
+# - **What was sent** opens what the model really gets to read. Lesson 01 builds that by hand.
+#
 # ## What is sent, and to whom
 #
 # With a provider's key, everything you type goes to that provider. Do not type what is private.

@@ -369,6 +369,22 @@ def test_a_reply_that_asks_its_own_npc_loses_its_turn_in_plain_words() -> None:
     assert npc.chat_histories["u"] == [user("inner"), assistant("Hail.")]
 
 
+def test_a_stream_tells_what_was_sent_and_what_was_remembered(loopback: Any) -> None:
+    server = loopback(["One.", "Two.", Text("Three, which is never read to its end.")])
+    npc = ada(server.client())
+    npc.chat("first", "u")
+    stream = npc.stream("second", "u")
+    assert (stream.sent, stream.exchange) == ([], [])
+    list(stream)
+    assert stream.sent == server.sent[1]
+    assert stream.exchange == npc.chat_histories["u"][-2:] == [user("second"), assistant("Two.")]
+    stopped = npc.stream("third", "u")
+    next(stopped)
+    stopped.close()
+    assert stopped.sent == server.sent[2]
+    assert stopped.exchange == []
+
+
 def test_a_stopped_stream_knows_how_long_it_ran() -> None:
     npc = ada(FakeClient(["one two three"]))
     stream = npc.stream("Hello!", "u")

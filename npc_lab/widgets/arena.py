@@ -103,7 +103,7 @@ class ArenaControls:
             opening,
             description="Opening:",
             style=_NARROW,
-            layout=widgets.Layout(flex="3 1 18em", width="auto"),
+            layout=widgets.Layout(width="100%"),
         )
         self._turns = widgets.BoundedIntText(
             max_turns,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,13 +14,13 @@ from npc_lab.export import export
 from npc_lab.factory import NPCFactory
 from npc_lab.rendering import escaped
 from npc_lab.transcript import Transcript
-from npc_lab.widgets.lines import ONE, TWO, Line, Scroll
+from npc_lab.widgets.lines import ONE, TWO, Line, Pile, Scroll
 from npc_lab.widgets.look import Fold, Notice, button, exactly, html_box, in_words, panel, quiet, row
 from npc_lab.widgets.prompts import prompt_markup
-from npc_lab.widgets.pump import BlockingPump, Task, choose_pump
+from npc_lab.widgets.pump import SECONDS_FOR_A_LATE_MESSAGE, BlockingPump, Task, choose_pump
 from npc_lab.widgets.saving import Saving
 from npc_lab.widgets.takes import Turn
-from npc_lab.widgets.talk import Talk
+from npc_lab.widgets.talk import WENT_ON, Talk
 
 _YOUR_NEXT = "(your next message)"
 
@@ -46,9 +47,10 @@ class ChatBox:
         self._pump = choose_pump(self._talk.stop)
         self._task: Task | None = None
         self._views: list[_TurnView] = []
-        self._failed_question = ""
-        self._wants_send = False
-        self._is_editing = False
+        self._failed: tuple[Turn, str] | None = None  # what Retry asks again
+        self._send_until = 0.0  # until when a text that arrives is sent; 0 if nobody asked for that
+        self._edited: Turn | None = None
+        self._draft = ""  # what stood in the input before the edited text
         self._build()
         self._talk.catch_up()
         self._draw()
@@ -59,29 +61,35 @@ class ChatBox:
     def _ipython_display_(self) -> None:
         from IPython.display import display
 
+        self._handle(self._show_news)
         display(self.widget)  # type: ignore[no-untyped-call]
 
     def say(self, text: str) -> str:
         """Say something and wait for the answer; works without a browser. Raises `ReplyError`."""
-        self.wait()
-        with self._lock:
-            self._talk.catch_up()
-            turn = self._talk.new_turn(text)
-            task = self._begin(lambda: self._talk.ask(turn))
+        with self._lock_when_free():
+            try:
+                self._talk.catch_up()
+                turn = self._talk.new_turn(text)
+            except NPCLabError as error:
+                self._notice.show(str(error))
+                raise
+            take = turn.takes[-1]
+            task = self._ask(turn)
         BlockingPump(self._talk.stop).start(task)
-        if self._talk.error is not None:
-            raise self._talk.error
-        return turn.take.reply.text
+        if take.error is not None:
+            raise take.error
+        return take.reply.text
 
     def wait(self) -> None:
         """Come back when no reply is under way."""
         if (task := self._task) is not None:
-            task.has_ended.wait()
+            task.finish()  # not the page, which is not heard while a cell runs
 
     @property
     def transcript(self) -> Transcript:
         """The talk as it is shown."""
-        return self._talk.transcript
+        with self._lock:
+            return self._talk.transcript
 
     def export(self, path: str | Path) -> Path:
         """Write the talk to a file; its ending says how: .md, .jsonl or .html."""
@@ -108,10 +116,10 @@ class ChatBox:
         self._after = button("▶", lambda: self._handle(lambda: self._browse(1)), "The answer after this")
         self._place = widgets.Label()
         self._takes = row(self._before, self._place, self._after)
-        self._thoughts, self._prompts = html_box(), html_box()
+        self._thoughts, self._prompts = Pile(), html_box()
         self._saving = Saving(lambda: self.transcript, self._talk.title)
         self._folds = [
-            Fold("Private thoughts", self._thoughts, lambda: self._handle(self._draw_thoughts)),
+            Fold("Private thoughts", self._thoughts.widget, lambda: self._handle(self._draw_thoughts)),
             Fold("What was sent", self._prompts, lambda: self._handle(self._draw_prompts)),
             Fold("Copy and save", self._saving.widget, self._saving.refresh),
         ]
@@ -131,12 +139,12 @@ class ChatBox:
 
     def _handle(self, action: Callable[[], Task | None]) -> None:
         """Do what a button asks for. What goes wrong becomes a notice."""
-        try:
-            with self._lock:
+        task = None
+        with self._lock:
+            try:
                 task = action()
-        except NPCLabError as error:
-            self._notice.show(str(error))
-            return
+            except Exception as error:  # a learner's own NPC may raise anything
+                self._notice.show(in_words(error))
         if task is not None:
             self._pump.start(task)
 
@@ -146,12 +154,11 @@ class ChatBox:
 
     def _hear_send(self) -> None:
         """The text may come a moment after the key or the click that sends it."""
-        with self._lock:
-            self._wants_send = True
+        self._send_until = time.monotonic() + SECONDS_FOR_A_LATE_MESSAGE
         self._pump.soon(lambda: self._handle(self._send_input))
 
     def _hear_value(self) -> None:
-        if self._wants_send:
+        if time.monotonic() < self._send_until:
             self._handle(self._send_input)
         else:
             self._folds[1].refresh()
@@ -163,9 +170,8 @@ class ChatBox:
             self._status.value = quiet("Stopping …")
 
     def _send_input(self) -> Task | None:
-        if not self._wants_send:
-            return None
-        self._wants_send = False
+        if not self._send_until:
+            return None  # it was sent already
         text = self._input.value
         if self._is_busy():
             self._status.value = quiet(f"{self._talk.name} is still speaking. Wait, or press Stop.")
@@ -173,12 +179,21 @@ class ChatBox:
         if not text.strip():
             self._notice.show("There is nothing to send yet. Write something first.")
             return None
+        self._send_until = 0.0
+        turn = self._turn_for(text)
+        self._input.value, self._draft = self._draft, ""
+        return self._ask(turn)
+
+    def _turn_for(self, text: str) -> Turn:
+        """A new turn, or where the learner edits the last one, another take of it."""
         self._talk.catch_up()
-        turn = (
-            self._talk.new_take(text) if self._is_editing and self._talk.turns else self._talk.new_turn(text)
-        )
-        self._input.value = ""
-        return self._begin(lambda: self._talk.ask(turn))
+        if self._edited is None:
+            return self._talk.new_turn(text)
+        if self._edited in self._talk.turns[-1:]:
+            return self._talk.new_take(text)
+        self._edited = None
+        self._draw()
+        raise NPCLabError(WENT_ON)
 
     def _regenerate(self) -> Task | None:
         if self._is_busy():
@@ -186,29 +201,31 @@ class ChatBox:
         self._talk.catch_up()
         if not self._talk.turns:
             raise NPCLabError("There is nothing to answer again yet. Say something first.")
-        turn = self._talk.new_take(self._talk.turns[-1].take.question)
-        return self._begin(lambda: self._talk.ask(turn))
+        return self._ask(self._talk.new_take(self._talk.turns[-1].take.question))
 
     def _retry(self) -> Task | None:
         """The last take failed: try the same once more."""
-        if self._is_busy() or not self._failed_question:
+        if self._is_busy() or self._failed is None:
             return None
+        failed, question = self._failed
         self._talk.catch_up()
-        turn = self._talk.new_take(self._failed_question)
-        return self._begin(lambda: self._talk.ask(turn))
+        is_last = failed in self._talk.turns[-1:]
+        return self._ask(self._talk.new_take(question) if is_last else self._talk.new_turn(question))
 
     def _toggle_editing(self) -> None:
-        if self._is_busy() or not self._talk.turns:
-            return
-        self._is_editing = not self._is_editing
-        self._input.value = self._talk.turns[-1].take.question if self._is_editing else ""
+        if self._edited is not None:
+            self._edited = None
+            self._input.value, self._draft = self._draft, ""
+        elif self._talk.turns and not self._is_busy():
+            self._edited, self._draft = self._talk.turns[-1], self._input.value
+            self._input.value = self._edited.take.question
         self._draw_controls()
 
     def _browse(self, step: int) -> Task | None:
         """Show another take of the last turn. If it is whole, the character remembers this one now."""
-        if self._is_busy() or not self._talk.turns:
+        if self._is_busy():
             return None
-        self._talk.catch_up()
+        self._show_news()
         turn = self._talk.turns[-1]
         place = turn.shown + step
         if not 0 <= place < len(turn.takes):
@@ -219,6 +236,12 @@ class ChatBox:
         turn.shown = place
         self._draw()
         return None
+
+    def _show_news(self) -> None:
+        """Show what was said elsewhere meanwhile."""
+        if not self._is_busy():
+            self._talk.catch_up()
+            self._draw()
 
     # From the beginning of a reply to its end
 

@@ -54,6 +54,21 @@ class Line:
             self.widget.children = children
 
 
+class Pile:
+    """Pieces of our own markup below each other. A piece that stays the same is not sent again."""
+
+    def __init__(self) -> None:
+        self.widget = widgets.VBox()
+
+    def show(self, pieces: list[str]) -> None:
+        """Show these pieces."""
+        boxes = [*self.widget.children[: len(pieces)]]
+        boxes += [html_box() for _ in pieces[len(boxes) :]]
+        for box, piece in zip(boxes, pieces, strict=True):
+            box.value = piece
+        self.widget.children = tuple(boxes)
+
+
 class Scroll:
     """A list of lines that stays at its newest line, unless the reader has scrolled up."""
 

@@ -19,6 +19,7 @@ import os
 import sys
 import threading
 import time
+from collections import deque
 from collections.abc import Callable
 from importlib import metadata
 
@@ -58,9 +59,19 @@ class Task:
         self.finish()
         return True
 
+    def see_through(self) -> None:
+        """Draw until the work is done."""
+        try:
+            while not self.step():
+                pass
+        except Exception:  # a drawing failed: the buttons must come alive again nevertheless
+            self.finish()
+            raise
+
     def finish(self) -> None:
         """Wait for the end of the work, and say once that it has come."""
-        self._worker.join()
+        while self._worker.is_alive():
+            self._worker.join(SECONDS_BETWEEN_DRAWINGS)  # Windows hears Ctrl-C only between two waits
         with self._ending:
             if self.has_ended.is_set():
                 return
@@ -78,13 +89,11 @@ class ThreadPump:
     def start(self, task: Task) -> None:
         """Begin the task and return at once."""
         task.begin()
-        threading.Thread(target=_draw_to_the_end, args=[task], daemon=True).start()
+        threading.Thread(target=task.see_through, daemon=True).start()
 
     def soon(self, action: Callable[[], None]) -> None:
         """Do this once the messages that are under way from the page have arrived."""
-        timer = threading.Timer(SECONDS_FOR_A_LATE_MESSAGE, action)
-        timer.daemon = True
-        timer.start()
+        _after(SECONDS_FOR_A_LATE_MESSAGE, action)
 
 
 class BrowserPump:
@@ -97,7 +106,7 @@ class BrowserPump:
         self._link = widgets.jslink((self._ping, "value"), (self._pong, "value"))
         self._pong.observe(self._answer, "value")
         self._task: Task | None = None
-        self._soon: list[Callable[[], None]] = []
+        self._soon: deque[Callable[[], None]] = deque()
         self._last_heard = time.monotonic()
         self.widget: widgets.Widget | None = widgets.Box([self._ping, self._pong], layout=out_of_sight)
 
@@ -113,23 +122,37 @@ class BrowserPump:
         """Do this once the messages that are under way from the page have arrived: with its next answer."""
         self._soon.append(action)
         self._ask()
+        _after(SECONDS_UNTIL_THE_PAGE_IS_GONE, self._do_what_waits)
 
     def _ask(self) -> None:
         self._ping.value += 1
 
     def _answer(self, _: object) -> None:
         self._last_heard = time.monotonic()
-        while self._soon:
-            self._soon.pop(0)()
+        self._do_what_waits()
         task = self._task
+        if self._pong.value != self._ping.value:  # the page was asked again: another answer will come
+            return
         if task is not None and not task.has_ended.is_set() and not task.step():
             self._ask()
 
+    def _do_what_waits(self) -> None:
+        while self._soon:
+            try:
+                action = self._soon.popleft()
+            except IndexError:  # another thread was quicker
+                return
+            action()
+
     def _watch(self, task: Task) -> None:
         """Where the page is silent, ask again: it may have been reloaded. The end needs no page."""
-        while not task.has_ended.wait(SECONDS_UNTIL_THE_PAGE_IS_GONE):
-            if time.monotonic() - self._last_heard > SECONDS_UNTIL_THE_PAGE_IS_GONE and not task.step(0):
-                self._ask()
+        try:
+            while not task.has_ended.wait(SECONDS_UNTIL_THE_PAGE_IS_GONE):
+                silence = time.monotonic() - self._last_heard
+                if silence > SECONDS_UNTIL_THE_PAGE_IS_GONE and not task.step(0):
+                    self._ask()
+        finally:  # also where a drawing failed
+            task.finish()
 
 
 class BlockingPump:
@@ -144,14 +167,14 @@ class BlockingPump:
         """Begin the task and come back when it has ended. Passes `KeyboardInterrupt` on, after a stop."""
         task.begin()
         try:
-            _draw_to_the_end(task)
+            task.see_through()
         except KeyboardInterrupt:
             self._stop()
-            _draw_to_the_end(task)
+            task.finish()
             raise
 
     def soon(self, action: Callable[[], None]) -> None:
-        """Do this now: nothing else can arrive before."""
+        """Do this now: while it waited, nothing could arrive."""
         action()
 
 
@@ -182,9 +205,7 @@ def _kernel_loses_updates() -> bool:
         return False
 
 
-def _draw_to_the_end(task: Task) -> None:
-    try:
-        while not task.step():
-            pass
-    finally:  # also where a drawing failed: the buttons must come alive again
-        task.finish()
+def _after(seconds: float, action: Callable[[], None]) -> None:
+    timer = threading.Timer(seconds, action)
+    timer.daemon = True
+    timer.start()

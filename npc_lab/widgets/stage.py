@@ -2,20 +2,21 @@
 
 `run` waits for the model. It is called in a worker thread and raises nothing: `reason` says why it ended.
 The arena knows nothing of streams. So the stage lends it a factory whose NPCs are heard while they speak,
-and can be stopped in mid-word. Any arena that keeps its factory as `npc_factory` can be watched like this;
-another one is seen line by line.
+and can be stopped in mid-word. Any arena that keeps its factory as an attribute can be watched like this,
+whatever the attribute is called; another one is seen line by line.
 """
 
 from __future__ import annotations
 
-import copy
 import time
 from collections.abc import Mapping
 from contextlib import suppress
-from typing import Any
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, NamedTuple
 
 from npc_lab.character import NPCConfig
-from npc_lab.errors import ReplyError
+from npc_lab.errors import ChatArenaError, NPCNotFoundError, ReplyError
 from npc_lab.factory import NPCFactory
 from npc_lab.plots import png, talk_figure
 from npc_lab.reply import ReplyStream
@@ -23,58 +24,92 @@ from npc_lab.transcript import DIRECTOR, SYSTEM, Message, Transcript
 from npc_lab.widgets.look import in_words
 from npc_lab.widgets.takes import thought_in
 
-STOPPED = "you stopped it"
+STOPPED, PAUSED = "you stopped it", "you paused it"
+# A picture of a long talk takes half a second to draw, which a quick model must not wait for at every turn.
+SECONDS_BETWEEN_PICTURES = 2.0
+
+
+class Scene(NamedTuple):
+    """What there is to see at one moment.
+
+    stream: the reply that is being spoken, or was broken off; it is not in the transcript. waiting: what the
+    director said and nobody has heard yet, because somebody is speaking.
+    """
+
+    transcript: Transcript
+    stream: ReplyStream | None
+    waiting: list[Message]
+
+
+@dataclass(frozen=True)
+class _Speech:
+    """A reply, and how many lines had been spoken before it."""
+
+    stream: ReplyStream
+    after: int
 
 
 class Stage:
     """One conversation of an arena. Raises what the arena raises where an id is unknown.
 
-    asked: turns to be done in all. done: turns done. seconds: how long those took together. measures,
-    picture: what was measured after the last turn, as numbers and as a PNG (empty without matplotlib).
-    stream: the reply under way. reason: why the last run ended. failed: whether because of an error.
+    asked: turns to be done in all. done: turns done. measures, picture: what was measured last, as numbers
+    and as a PNG (empty without matplotlib). reason: why the last run ended. failed: whether because of an
+    error. wants_pause, wants_stop: what was asked of this run, or of the last one.
     """
 
     def __init__(self, arena: Any, npc1_id: str, npc2_id: str, opening: str):
-        self._arena = arena
-        self._watched = _watched(arena, self)
-        self._factory: Any = getattr(arena, "npc_factory", None)
+        self._arena = _watched(arena, self)
+        self._factory = factory_of(arena)
         self._npc_ids = {1: npc1_id, 2: npc2_id}
         self._conversation_id = arena.start_conversation(npc1_id, npc2_id, opening)
         self.names = {seat: name_of(self._factory, self._npc_ids[seat]) for seat in (1, 2)}
         if self.names[1] == self.names[2]:
             self.names = {seat: f"{name} (seat {seat})" for seat, name in self.names.items()}
         self.asked = self.done = 0
-        self.seconds = 0.0
-        self.measures: Mapping[str, float] = {}
+        self.measures: Mapping[str, Any] = {}
         self.picture = b""
-        self.stream: ReplyStream | None = None
         self.reason = ""
         self.failed = False
         self.wants_pause = self.wants_stop = False
+        self._speech: _Speech | None = None
+        self._spoken_before = 0  # lines, when the present turn began
         self._directions: list[str] = []
-        self._spoken_from = 0  # how many messages there were when the present turn began
+        self._seconds = 0.0
+        self._turn_began: float | None = None
+        self._picture_drawn = 0.0
 
     @property
     def transcript(self) -> Transcript:
         """The talk so far."""
-        messages = self._arena.get_conversation_history(self._conversation_id)
-        return Transcript(map(self._seated, messages), self.names, self.reason)
-
-    def unfinished(self) -> ReplyStream | None:
-        """The reply that is being spoken, or was broken off: one that is not in the transcript."""
-        stream = self.stream
-        return stream if stream is not None and len(self.transcript) == self._spoken_from else None
+        transcript = Transcript(names=self.names, stop_reason=self.reason)
+        for message in self._arena.get_conversation_history(self._conversation_id):
+            transcript.append(self._seated(message, next_seat(transcript)))
+        return transcript
 
     @property
-    def next_seat(self) -> int:
-        """Who speaks next, or is speaking: 1 or 2."""
-        return 1 + sum(message.seat is not None for message in self.transcript) % 2
+    def rest(self) -> int:
+        """How many of the turns asked for are still to be done. After a stop, none."""
+        return 0 if self.wants_stop else max(self.asked - self.done, 0)
+
+    @property
+    def seconds(self) -> float:
+        """How long the turns have taken, the present one included."""
+        began = self._turn_began
+        return self._seconds + (time.perf_counter() - began if began is not None else 0.0)
+
+    def scene(self) -> Scene:
+        """What there is to see now."""
+        speech = self._speech  # read first: a line that is recorded meanwhile is in the transcript then
+        transcript = self.transcript
+        is_unfinished = speech is not None and speech.after == _spoken(transcript)
+        waiting = [Message(DIRECTOR, line, datetime.now().astimezone()) for line in list(self._directions)]
+        return Scene(transcript, speech.stream if speech and is_unfinished else None, waiting)
 
     def prepare(self, turns: int) -> None:
         """Before `run`: forget what the buttons asked for last time, and note how many turns are wanted."""
+        self.asked = self.done + max(self.rest, turns)
         self.wants_pause = self.wants_stop = self.failed = False
-        self.reason, self.stream = "", None
-        self.asked = max(self.asked, self.done + turns)
+        self.reason, self._speech = "", None
 
     def run(self, turns: int) -> None:
         """Let the two speak so many more lines, until somebody stops them or one gets no reply."""
@@ -83,19 +118,26 @@ class Stage:
                 self.record_directions()
                 if not self._turn():
                     break
-            self.record_directions()
-            self.reason = self.reason or f"{turns} turn{'s' if turns != 1 else ''} done"
+            else:
+                self.reason = f"{turns} turn{'s' if turns != 1 else ''} done"
+            self._draw_picture()
+            conversation = self._arena.conversations[self._conversation_id]
+            if isinstance(conversation, dict):
+                conversation["stop_reason"] = self.reason
         except Exception as error:  # a learner's own arena may raise anything
             self._fail(in_words(error))
-        conversation = self._arena.conversations[self._conversation_id]
-        if isinstance(conversation, dict):
-            conversation["stop_reason"] = self.reason
 
     def stop(self) -> None:
         """End the talk here: the line that is being spoken is not recorded."""
         self.wants_stop = True
-        if self.stream is not None:
-            self.stream.close()
+        if self._speech is not None:
+            self._speech.stream.close()
+
+    def listen(self, stream: ReplyStream) -> None:
+        """Somebody begins to speak."""
+        self._speech = _Speech(stream, self._spoken_before)
+        if self.wants_stop:  # before there was a stream that could be closed
+            stream.close()
 
     def direct(self, line: str) -> None:
         """A line of the director's, for the next speaker. It is recorded once nobody is speaking."""
@@ -104,39 +146,56 @@ class Stage:
     def record_directions(self) -> None:
         """Hand the director's lines to the arena. Only between two turns: a turn keeps them waiting."""
         while self._directions:
-            self._arena.direct(self._conversation_id, self._directions.pop(0))
+            try:
+                self._arena.direct(self._conversation_id, self._directions[0])
+            finally:
+                del self._directions[0]
 
     def thoughts(self, seat: int) -> list[str]:
-        """What the character in this seat thought, oldest first."""
-        conversation = self._arena.conversations[self._conversation_id]
-        npc = self._factory.npcs[self._npc_ids[seat]]
-        history = npc.chat_histories.get(conversation["npc2_user_id" if seat == 1 else "npc1_user_id"], [])
-        messages = [*getattr(history, "forgotten", []), *history]
-        thoughts = [
-            thought_in(each, npc.config.has_scratchpad) for each in messages if each["role"] == "assistant"
-        ]
+        """What the character in this seat thought, oldest first, and what it is thinking now."""
+        npc_id, partner = self._npc_ids[seat], "npc2_user_id" if seat == 1 else "npc1_user_id"
+        npc = npc_in(self._factory, npc_id)
+        user_id = _part(self._arena.conversations[self._conversation_id], partner)
+        if hasattr(npc, "chat_histories"):
+            remembered = npc.chat_histories.get(user_id, [])
+            history = [*getattr(remembered, "forgotten", []), *remembered]
+        else:
+            history = self._factory.get_npc_chat_history(npc_id, user_id)
+        has_scratchpad = getattr(getattr(npc, "config", None), "has_scratchpad", False)
+        thoughts = [thought_in(each, has_scratchpad) for each in history if each["role"] == "assistant"]
+        transcript, stream, _ = self.scene()
+        if stream is not None and next_seat(transcript) == seat:
+            thoughts.append(stream.reply.thought)
         return list(filter(None, thoughts))
 
-    def _seated(self, message: Any) -> Message:
-        """The message with the seat of its speaker, which a learner's own arena need not note."""
-        if isinstance(message, Message) and message.seat:
+    def _seated(self, message: Any, seat: int) -> Message:
+        """The message with its speaker's seat. A learner's own arena need not note it: the two alternate."""
+        if isinstance(message, Message) and (message.seat or message.sender in (SYSTEM, DIRECTOR)):
             return message
-        seats = {SYSTEM: None, DIRECTOR: None, self._npc_ids[1]: 1}
-        return Message(message.sender, message.content, message.timestamp, seats.get(message.sender, 2))
+        seats: dict[str, int | None] = {SYSTEM: None, DIRECTOR: None}
+        if self._npc_ids[1] != self._npc_ids[2]:
+            seats |= {npc_id: its_seat for its_seat, npc_id in self._npc_ids.items()}
+        return Message(message.sender, message.content, message.timestamp, seats.get(message.sender, seat))
 
     def _turn(self) -> bool:
         """One turn. Gives whether the talk goes on."""
         if self.wants_stop or self.wants_pause:
-            self.reason = STOPPED if self.wants_stop else "you paused it"
+            self.reason = STOPPED if self.wants_stop else PAUSED
             return False
-        began = time.perf_counter()
-        self.stream, self._spoken_from = None, len(self.transcript)
-        succeeded, line_or_reason = self._watched.run_turn(self._conversation_id)
+        self._speech, self._spoken_before = None, _spoken(self.transcript)
+        began = self._turn_began = time.perf_counter()
+        try:
+            outcome = self._arena.run_turn(self._conversation_id)
+        finally:
+            self._turn_began = None
+            self._seconds += time.perf_counter() - began
+        if not isinstance(outcome, tuple) or len(outcome) != 2:
+            raise ChatArenaError(f"run_turn must give (True, line) or (False, reason), not {outcome!r:.60}.")
+        succeeded, line_or_reason = outcome
         if not succeeded:
-            self._fail(line_or_reason)
+            self._fail(str(line_or_reason))
             return False
-        self.stream = None
-        self.seconds += time.perf_counter() - began
+        self._speech = None
         self.done += 1
         self._measure()
         return True
@@ -145,15 +204,51 @@ class Stage:
         self.failed, self.reason = not self.wants_stop, STOPPED if self.wants_stop else reason
 
     def _measure(self) -> None:
-        self.measures = self._arena.evaluate_conversation(self._conversation_id)
-        with suppress(ImportError):  # numbers do without matplotlib
+        try:
+            self.measures = dict(self._arena.evaluate_conversation(self._conversation_id))
+        except Exception as error:  # a learner may not have written it yet: the talk goes on
+            self.measures = {"evaluate_conversation": in_words(error)}
+        if time.monotonic() - self._picture_drawn > SECONDS_BETWEEN_PICTURES:
+            self._draw_picture()
+
+    def _draw_picture(self) -> None:
+        with suppress(Exception):  # matplotlib is missing, or does not work: the numbers do without it
             self.picture = png(talk_figure(self.transcript))
+        self._picture_drawn = time.monotonic()
+
+
+def next_seat(transcript: Transcript) -> int:
+    """Who speaks next, or is speaking: 1 or 2."""
+    last = next((message.seat for message in reversed(transcript) if message.seat), 2)
+    return 3 - last
+
+
+def factory_of(arena: Any) -> Any:
+    """The arena's factory, whatever the attribute is called; None where there is none to be found."""
+    candidates = [getattr(arena, "npc_factory", None), *getattr(arena, "__dict__", {}).values()]
+    return next((each for each in candidates if hasattr(each, "chat_with_npc")), None)
+
+
+def npc_in(factory: Any, npc_id: str) -> Any:
+    """The NPC. Raises `NPCNotFoundError` where it has vanished."""
+    if npc_id not in factory.npcs:
+        raise NPCNotFoundError(npc_id, factory.npcs)
+    return factory.npcs[npc_id]
 
 
 def name_of(factory: Any, npc_id: str) -> str:
     """What the NPC is called, or its id."""
     config = getattr(getattr(factory, "npcs", {}).get(npc_id), "config", None)
-    return (config.called() if isinstance(config, NPCConfig) else "") or npc_id
+    return (config.called() if isinstance(config, NPCConfig) else "") or str(npc_id)
+
+
+def _spoken(transcript: Transcript) -> int:
+    return sum(message.seat is not None for message in transcript)
+
+
+def _part(conversation: Any, name: str) -> Any:
+    """A learner's conversation may be an object of a class of its own."""
+    return conversation[name] if hasattr(conversation, "__getitem__") else getattr(conversation, name)
 
 
 class _WatchedFactory:
@@ -168,9 +263,8 @@ class _WatchedFactory:
 
     def chat_with_npc(self, npc_id: str, user_id: str, message: str) -> str:
         """The same answer as the factory's. Raises `ReplyError` also where it was stopped."""
-        stream = self._stage.stream = self._factory.stream_with_npc(npc_id, user_id, message)
-        if self._stage.wants_stop:  # before there was a stream that could be closed
-            stream.close()
+        stream = self._factory.stream_with_npc(npc_id, user_id, message)
+        self._stage.listen(stream)
         for _ in stream:
             pass
         if not stream.exchange:
@@ -179,10 +273,18 @@ class _WatchedFactory:
 
 
 def _watched(arena: Any, stage: Stage) -> Any:
-    """The same arena with a factory that can be watched, where it has one that streams."""
-    factory: Any = getattr(arena, "npc_factory", None)
-    if not hasattr(factory, "stream_with_npc"):
+    """The same arena, with a factory that can be watched where it has one that streams.
+
+    It shares all its attributes with the learner's own one, which is left as it is; only, whoever asks it
+    for its factory gets the watched one.
+    """
+    factories = {
+        name: property(lambda _, watched=_WatchedFactory(factory, stage): watched)  # type: ignore[misc]
+        for name, factory in getattr(arena, "__dict__", {}).items()
+        if hasattr(factory, "stream_with_npc")
+    }
+    if not factories:
         return arena
-    watched = copy.copy(arena)  # shares its conversations; the learner's own arena is left as it is
-    watched.npc_factory = _WatchedFactory(factory, stage)
+    watched = object.__new__(type(type(arena).__name__, (type(arena),), factories))
+    object.__setattr__(watched, "__dict__", arena.__dict__)
     return watched

@@ -17,7 +17,7 @@ from npc_lab.transcript import Message, Transcript
 CHARACTERS_PER_TOKEN = 4  # in English, roughly: the rule of thumb that OpenAI's help pages give
 
 
-@dataclass
+@dataclass(eq=False)  # two tries are two, however alike they are
 class Take:
     """One try at a turn: what was said, and what there is of the answer.
 
@@ -43,25 +43,26 @@ class Take:
     def facts(self) -> str:
         """Model, seconds and tokens of the reply, as far as they are known; what is estimated says so."""
         reply = self.reply
-        if not reply.seconds:
+        if not reply.raw and not reply.reasoning:
             return ""
         facts = [reply.model or "model unknown", f"{reply.seconds:.1f} s"]
-        if reply.usage is not None:
-            facts.append(f"{reply.usage.prompt_tokens} tokens read, {reply.usage.completion_tokens} written")
-        else:
+        read, written = (getattr(reply.usage, f"{name}_tokens", None) for name in ("prompt", "completion"))
+        if isinstance(read, int) and isinstance(written, int):
+            facts.append(f"{read} tokens read, {written} written")
+        else:  # an endpoint may send no count, or half of one
             facts.append(f"about {estimated_tokens(reply.raw + reply.reasoning)} tokens written (estimated)")
         if reply.finish_reason == "length":
             facts.append("cut at its token limit")
         return " · ".join(facts)
 
 
-@dataclass
+@dataclass(eq=False)
 class Turn:
-    """One turn. `shown` and `chosen` are places in `takes`: what is seen, and what is remembered."""
+    """One turn. shown: the place in `takes` of the one that is seen. chosen: the one that is remembered."""
 
     takes: list[Take]
     shown: int = 0
-    chosen: int | None = None
+    chosen: Take | None = None
 
     @property
     def take(self) -> Take:
@@ -71,22 +72,29 @@ class Turn:
     @property
     def exchange(self) -> list[ChatMessage]:
         """What the character remembers of this turn; empty if nothing."""
-        return [] if self.chosen is None else self.takes[self.chosen].exchange
+        return [] if self.chosen is None else self.chosen.exchange
 
     def settle(self) -> None:
         """Show what the character remembers, because the talk goes on from there."""
         if self.chosen is not None:
-            self.shown = self.chosen
+            self.shown = self.takes.index(self.chosen)
 
     def choose(self, take: Take) -> None:
         """Show this take; the character remembers it."""
-        self.shown = self.chosen = self.takes.index(take)
+        self.chosen = take
+        self.settle()
+
+    def add(self, take: Take) -> None:
+        """Another try, which is shown. Earlier ones of which nothing came are in the way now."""
+        self.takes = [each for each in self.takes if each.reply.text or each is self.chosen]
+        self.takes.append(take)
+        self.shown = len(self.takes) - 1
 
     def drop(self, take: Take) -> None:
-        """Forget a take of which nothing came, if there is another one to show."""
-        if len(self.takes) > 1:
-            self.takes.remove(take)
-            self.shown = len(self.takes) - 1
+        """Forget a take of which nothing came, unless its question would be lost with it."""
+        others = [each for each in self.takes if each is not take]
+        if any(each.question == take.question for each in others):
+            self.takes, self.shown = others, len(others) - 1
             self.settle()
 
 

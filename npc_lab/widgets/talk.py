@@ -6,6 +6,11 @@ They are called in a worker thread, raise nothing, and leave their `error` behin
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from weakref import WeakKeyDictionary
+
 from npc_lab.errors import NPCLabError, NPCNotFoundError
 from npc_lab.factory import NPCFactory
 from npc_lab.memory import ChatMessage, exchanges
@@ -13,6 +18,10 @@ from npc_lab.npc import SimpleChatNPC
 from npc_lab.reply import ReplyStream
 from npc_lab.transcript import Transcript
 from npc_lab.widgets.takes import Take, Turn, as_transcript
+
+WENT_ON = "The talk went on elsewhere meanwhile. Nothing was changed; try again."
+_LOOK_AGAIN = 0.05  # seconds between two looks at whether somebody pressed Stop
+_ASKING: WeakKeyDictionary[SimpleChatNPC, dict[str, threading.Lock]] = WeakKeyDictionary()
 
 
 class Talk:
@@ -55,56 +64,67 @@ class Talk:
         npc = self._npc()
         return npc.preview(message, self._user_id), self._forgotten(npc)
 
-    def catch_up(self) -> None:
-        """Take over what was said elsewhere: in another box, in a cell. Raises `NPCNotFoundError`."""
+    def prepare(self) -> None:
+        """Before `ask` and `choose`: forget how the last one ended."""
+        self.stream = self.error = None
+        self.was_stopped = False
+
+    def catch_up(self, newest: Turn | None = None) -> None:
+        """Take over what was said elsewhere: in another box, in a cell. Raises `NPCNotFoundError`.
+
+        newest: a turn that is being asked and stays the last.
+        """
         npc = self._npc()
+        if newest is None and _asking(npc, self._user_id).locked():
+            return  # another box may have taken back what it asks again
         memory = exchanges([*self._forgotten(npc), *npc.chat_histories.get(self._user_id, [])])
-        shown = [turn for turn in self.turns if turn.exchange]
+        turns = [turn for turn in self.turns if turn is not newest]
+        shown = [turn for turn in turns if turn.exchange]
         common = 0
         while common < min(len(memory), len(shown)) and memory[common] == shown[common].exchange:
             common += 1
         if common < len(shown):  # taken back elsewhere
-            del self.turns[self.turns.index(shown[common]) :]
+            del turns[turns.index(shown[common]) :]
         for exchange in memory[common:]:
-            self.turns.append(Turn([Take.remembered(exchange, npc.config.has_scratchpad)], chosen=0))
+            take = Take.remembered(exchange, npc.config.has_scratchpad)
+            turns.append(Turn([take], chosen=take))
+        self.turns = turns if newest is None else [*turns, newest]
 
     def new_turn(self, question: str) -> Turn:
-        """The learner says something."""
+        """The learner says something. Raises `ReplyError` where it is no message."""
+        self._npc().preview(question, self._user_id)
         if self.turns:
             self.turns[-1].settle()
         self.turns.append(Turn([Take(question)]))
-        return self._began(self.turns[-1])
+        return self.turns[-1]
 
     def new_take(self, question: str) -> Turn:
         """Another take of the last turn."""
-        turn = self.turns[-1]
-        turn.takes = [take for take in turn.takes if take.reply.text]
-        turn.takes.append(Take(question))
-        turn.shown = len(turn.takes) - 1
-        return self._began(turn)
+        self.turns[-1].add(Take(question))
+        return self.turns[-1]
 
     def ask(self, turn: Turn) -> None:
         """Get the answer of the turn's newest take. If there is none, all is remembered as it was before."""
-        take, taken = turn.takes[-1], list[ChatMessage]()
+        take = turn.takes[-1]
         try:
-            taken = self._take_back(turn)
-            self.last_forgotten = self._forgotten(self._npc())
-            self.stream = self._factory.stream_with_npc(self._npc_id, self._user_id, take.question)
-            if self.was_stopped:  # before there was a stream that could be closed
-                self.stream.close()
-            for _ in self.stream:
-                pass
+            npc = self._npc()
+            with self._alone(npc):
+                if not self.was_stopped:
+                    self._ask(npc, turn, take)
         except Exception as error:
             self.error = error
-        finally:
-            self._settle_up(turn, take, taken)
+        if not take.exchange:
+            take.mark = "broken off, not remembered" if self.error else "stopped, not remembered"
 
     def choose(self, turn: Turn, take: Take) -> None:
         """Let the NPC remember another take of the last turn."""
         try:
-            self._take_back(turn)
-            self._npc().give_back(self._user_id, take.exchange)
-            turn.choose(take)
+            npc = self._npc()
+            with self._alone(npc):
+                if not self.was_stopped:
+                    self._take_back(npc, turn)
+                    npc.give_back(self._user_id, take.exchange)
+                    turn.choose(take)
         except Exception as error:
             self.error = error
 
@@ -114,35 +134,48 @@ class Talk:
         if self.stream is not None:
             self.stream.close()
 
-    def _began(self, turn: Turn) -> Turn:
-        self.stream = self.error = None
-        self.was_stopped = False
-        return turn
+    @contextmanager
+    def _alone(self, npc: SimpleChatNPC) -> Iterator[None]:
+        """Wait until no other box asks the NPC as this user, or until somebody presses Stop."""
+        asking = _asking(npc, self._user_id)
+        has_turn = asking.acquire(blocking=False)
+        while not has_turn and not self.was_stopped:
+            has_turn = asking.acquire(timeout=_LOOK_AGAIN)
+        try:
+            yield
+        finally:
+            if has_turn:
+                asking.release()
 
-    def _settle_up(self, turn: Turn, take: Take, taken: list[ChatMessage]) -> None:
-        """The take counts, or what it was to replace is remembered again."""
-        if self.stream is not None:
-            take.reply, take.exchange, self.last_prompt = (
-                self.stream.reply,
-                self.stream.exchange,
-                self.stream.sent,
-            )
-        if take.exchange:
-            turn.choose(take)
-            return
-        take.mark = "broken off, not remembered" if self.error else "stopped, not remembered"
-        if taken:
-            self._npc().give_back(self._user_id, taken)
+    def _ask(self, npc: SimpleChatNPC, turn: Turn, take: Take) -> None:
+        if turn.chosen is None:
+            self.catch_up(turn)  # another box may have got its answer while this one waited
+        taken = self._take_back(npc, turn)
+        forgotten = self._forgotten(npc)
+        try:
+            self.stream = self._factory.stream_with_npc(self._npc_id, self._user_id, take.question)
+            if self.was_stopped:  # before there was a stream that could be closed
+                self.stream.close()
+            for _ in self.stream:
+                pass
+        finally:
+            if self.stream is not None:
+                take.reply, take.exchange = self.stream.reply, self.stream.exchange
+                if self.stream.sent:
+                    self.last_prompt, self.last_forgotten = self.stream.sent, forgotten
+            if take.exchange:
+                turn.choose(take)
+            elif taken:
+                npc.give_back(self._user_id, taken)
 
-    def _take_back(self, turn: Turn) -> list[ChatMessage]:
+    def _take_back(self, npc: SimpleChatNPC, turn: Turn) -> list[ChatMessage]:
         """Take the turn's exchange out of the NPC's memory, if it is there."""
         if not turn.exchange:
             return []
-        npc = self._npc()
         taken = npc.take_back(self._user_id)
         if taken != turn.exchange:
             npc.give_back(self._user_id, taken)
-            raise NPCLabError("The talk went on elsewhere meanwhile. Nothing was changed; try again.")
+            raise NPCLabError(WENT_ON)
         return taken
 
     def _forgotten(self, npc: SimpleChatNPC) -> list[ChatMessage]:
@@ -152,3 +185,8 @@ class Talk:
         if self._npc_id not in self._factory.npcs:
             raise NPCNotFoundError(self._npc_id, self._factory.npcs)
         return self._factory.npcs[self._npc_id]
+
+
+def _asking(npc: SimpleChatNPC, user_id: str) -> threading.Lock:
+    """Held by the box that is asking. The NPC's own turn is free between taking back and asking again."""
+    return _ASKING.setdefault(npc, {}).setdefault(user_id, threading.Lock())

@@ -1,0 +1,100 @@
+"""Makes README's pictures from real runs: `python tests/pictures.py` (needs the embedded model and Chromium).
+
+One is `npc-lab demo` in a pseudo-terminal, drawn as an SVG. The others are a chat box and an arena's desk in
+JupyterLab, used as a learner would, photographed.
+"""
+
+import os
+import pty
+import re
+import subprocess
+import sys
+import tempfile
+from io import StringIO
+from pathlib import Path
+
+from browser import Notebook, running_jupyter
+from rich.console import Console
+from rich.text import Text
+
+from npc_lab.weights import cache_folder
+
+IMAGES = Path(__file__).resolve().parents[1] / "notebooks" / "images"
+COMMAND = ["npc-lab", "demo", "--turns", "4"]
+WIDTH = 92  # columns
+SETUP = """
+from dataclasses import asdict
+from npc_lab import ChatArena, NPCFactory, connect
+from npc_lab.widgets import arena_controls, chat_box
+from npc_lab.worlds import load_world
+
+factory, world = NPCFactory(*connect()), load_world("london")
+first, second = (factory.register_npc(**asdict(each)) for each in world.characters)
+"""
+LINES = ["Good evening, sir! Whose sword is that?", "It looks old. What do you want for it?"]
+
+
+def shown_by(command: list[str]) -> str:
+    """What the command shows in a terminal, colours included."""
+    parent, child = pty.openpty()
+    environment = os.environ | {"COLUMNS": str(WIDTH), "TERM": "xterm-256color", "COLORTERM": "truecolor"}
+    with subprocess.Popen(command, stdin=child, stdout=child, stderr=child, env=environment) as process:
+        os.close(child)
+        shown = b""
+        try:
+            while piece := os.read(parent, 65536):
+                shown += piece
+        except OSError:  # how Linux says that the other side is closed
+            pass
+    if process.returncode:
+        sys.exit(shown.decode())
+    return shown.decode().replace("\r\n", "\n")
+
+
+def draw_demo() -> None:
+    """Run the demo and draw it."""
+    console = Console(
+        record=True, width=WIDTH, file=StringIO(), force_terminal=True, color_system="truecolor"
+    )
+    console.print(Text(f"$ {' '.join(COMMAND)}", style="bold"))
+    console.print(Text.from_ansi(shown_by(COMMAND)))
+    drawing = console.export_svg(title="npc-lab demo")
+    # rich lets the reader fetch a font from the network; a picture must not.
+    drawing = re.sub(r"@font-face \{.*?\}\n", "", drawing, flags=re.DOTALL)
+    (IMAGES / "demo.svg").write_text(drawing, encoding="utf-8")
+
+
+def photograph_panels() -> None:
+    """Use a chat box and an arena's desk, on the embedded model, and photograph each."""
+    environment = {"NPC_LAB_PROVIDER": "local", "NPC_LAB_CACHE": str(cache_folder())}
+    with tempfile.TemporaryDirectory() as folder, running_jupyter(Path(folder)) as jupyter:
+        with jupyter.open([SETUP, "chat_box(factory, first)"], environment=environment) as notebook:
+            use_chat_box(notebook)
+            photograph(notebook, "chat_box.png")
+        desk = "arena_controls(ChatArena(factory), first, second, world.opening, max_turns=4)"
+        with jupyter.open([SETUP, desk], environment=environment) as notebook:
+            use_desk(notebook)
+            photograph(notebook, "arena.png")
+
+
+def use_chat_box(notebook: Notebook) -> None:
+    for number, line in enumerate(LINES, start=1):
+        notebook.outputs.get_by_placeholder("Say something").fill(line)
+        notebook.outputs.get_by_role("button", name="Send").click()
+        notebook.outputs.get_by_text("tokens read").nth(number - 1).wait_for()
+    notebook.outputs.get_by_role("button", name="What was sent").click()
+
+
+def use_desk(notebook: Notebook) -> None:
+    notebook.outputs.get_by_role("button", name="Start").click()
+    notebook.outputs.get_by_text("4 turns done").wait_for()
+
+
+def photograph(notebook: Notebook, name: str) -> None:
+    notebook.outputs.locator(".npc-lab").screenshot(path=IMAGES / name)
+
+
+if __name__ == "__main__":
+    draw_demo()
+    photograph_panels()
+    print(f"written: {IMAGES}")
