@@ -21,6 +21,9 @@ HEAVY = [
     "rich",
     "tqdm",
     "numpy",
+    "matplotlib",
+    "markdown_it",
+    "nh3",
 ]
 
 # Each module may import those on its own shelf's lower shelves, and earlier ones of its own.
@@ -81,6 +84,17 @@ def test_the_arena_does_not_know_the_factory() -> None:
 @pytest.mark.parametrize("module", BESIDE)
 def test_where_replies_come_from_stands_beside_the_core(module: str) -> None:
     assert imports_of(module) <= {*BESIDE, *BESIDE_MAY_USE}
+
+
+def test_only_the_widgets_know_ipywidgets() -> None:
+    knowing = {path for path in PACKAGE.rglob("*.py") if "import ipywidgets" in path.read_text(encoding="utf-8")}
+    assert {path.parent.name for path in knowing} == {"widgets"}
+
+
+def test_matplotlib_is_loaded_only_for_a_picture() -> None:
+    code = "import sys, npc_lab.widgets; print('matplotlib' in sys.modules)"
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert result.stdout.strip() == "False"
 
 
 def test_all_is_complete_and_importable() -> None:
