@@ -5,7 +5,9 @@ rest of the package knows one shape only. Endpoints leave fields out, send null,
 the protocol says: what can be read is read, and what is no reply at all is `malformed`.
 """
 
+import socket
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from inspect import isawaitable
 from typing import Any
@@ -80,6 +82,17 @@ def read_pieces(response: Any) -> Iterator[Delta]:
         yield Delta(content=well_formed(high_half))
     if not any_chunk:  # a web page, or JSON where events should be: the openai package skips both
         raise ReplyError("malformed")
+
+
+def hang_up(response: Any) -> None:
+    """End the connection under a streamed reply, from another thread than the one that reads it.
+
+    To close the response is not enough: a read that waits for the next piece would go on waiting, and
+    the endpoint would go on writing. The sockets of httpx are reached as its documentation says.
+    """
+    with suppress(Exception):  # a fake has no connection, and another thread may have closed this one
+        connection = response.response.extensions["network_stream"].get_extra_info("socket")
+        socket.socket.shutdown(connection, socket.SHUT_RDWR)
 
 
 def _delta(message: Any, choice: Any, response: Any) -> Delta:

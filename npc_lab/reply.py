@@ -19,7 +19,7 @@ from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from npc_lab.endpoint import Delta, ask, read_pieces, read_whole
+from npc_lab.endpoint import Delta, ask, hang_up, read_pieces, read_whole
 from npc_lab.errors import ReplyError
 from npc_lab.faults import reply_error, without_key
 from npc_lab.memory import ChatMessage
@@ -138,6 +138,8 @@ class ReplyStream:
             self._closed.set()
         if self._started and not self._reply.seconds:
             self._reply.seconds = time.perf_counter() - self._started
+        if not self._all_arrived:
+            hang_up(self._inbox.response)
         self._inbox.put(_END, announce=True)
         if self._turn is not None:
             self._turn.release()
@@ -189,7 +191,7 @@ class ReplyStream:
         request = self._request()
         self.sent = request["messages"]
         if self._whole:
-            return _arrivals(self._client, request)
+            return _arrivals(self._client, request, self._inbox)
         reading = (self._client, request, self._inbox, self._closed)
         _thread.start_new_thread(_fill, reading)  # threading.Thread would wait until it runs
         return iter(self._inbox)
@@ -235,12 +237,15 @@ class ReplyStream:
                 self.exchange = self._remember(self.reply)
 
 
-def _arrivals(client: Any, request: dict[str, Any]) -> Generator[Delta | Exception, None, None]:
+def _arrivals(
+    client: Any, request: dict[str, Any], inbox: _Inbox
+) -> Generator[Delta | Exception, None, None]:
     """Send the request; give what arrives, and at its end the exception that ended it, if one did."""
     response: Any = None
     try:
         response = ask(client, request)
         if request.get("stream"):
+            inbox.response = response
             yield Delta()  # it has begun to answer
             yield from read_pieces(response)
         else:
@@ -248,6 +253,7 @@ def _arrivals(client: Any, request: dict[str, Any]) -> Generator[Delta | Excepti
     except Exception as error:
         yield error
     finally:
+        inbox.response = None  # from now on its connection may carry another reply
         if request.get("stream") and hasattr(response, "close"):
             response.close()
 
@@ -260,6 +266,7 @@ class _Inbox:
     """
 
     def __init__(self) -> None:
+        self.response: Any = None  # while it is being read: what can be hung up on
         self._arrivals: deque[Any] = deque()
         self._news = threading.Event()
 
@@ -281,7 +288,7 @@ class _Inbox:
 
 def _fill(client: Any, request: dict[str, Any], inbox: _Inbox, closed: threading.Event) -> None:
     """Put what arrives into the inbox, until there is no more or nobody wants it."""
-    arrivals = _arrivals(client, request)
+    arrivals = _arrivals(client, request, inbox)
     has_spoken = False
     for arrival in arrivals:
         if closed.is_set():

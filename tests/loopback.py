@@ -278,6 +278,19 @@ class CutBody(Reply):
         line.cut()
 
 
+@dataclass(frozen=True)
+class Stalled(Reply):
+    """A stream that says some words and then nothing. `hung_up` is set once the client has closed it."""
+
+    words: str
+    hung_up: threading.Event
+
+    def send(self, line: "Connection", request: Request) -> None:
+        line.begin_stream()
+        Stream.take(chunk(self.words), line)
+        line.wait_for_end(self.hung_up)
+
+
 class Reset(Reply):
     """The connection is reset before any reply."""
 
@@ -610,6 +623,13 @@ class Connection(BaseHTTPRequestHandler):
     def wait(self, event: threading.Event | None = None, seconds: float | None = None) -> None:
         self.wfile.flush()  # what was said before is heard before
         self.server.loopback.wait(event, seconds)
+
+    def wait_for_end(self, ended: threading.Event) -> None:
+        """Wait until the client closes the connection: nothing else comes while it waits for its reply."""
+        self.close_connection = True
+        with contextlib.suppress(OSError):  # a reset is an end, too
+            self.connection.recv(1)
+        ended.set()
 
     def log_message(self, *_: Any) -> None:
         """Nothing: a test's output belongs to the test."""

@@ -87,8 +87,9 @@ def test_where_replies_come_from_stands_beside_the_core(module: str) -> None:
 
 
 def test_only_the_widgets_know_ipywidgets() -> None:
-    knowing = {path for path in PACKAGE.rglob("*.py") if "import ipywidgets" in path.read_text(encoding="utf-8")}
-    assert {path.parent.name for path in knowing} == {"widgets"}
+    sources = {path: path.read_text(encoding="utf-8") for path in PACKAGE.rglob("*.py")}
+    knowing = {path.parent.name for path, source in sources.items() if "import ipywidgets" in source}
+    assert knowing == {"widgets"}
 
 
 def test_matplotlib_is_loaded_only_for_a_picture() -> None:

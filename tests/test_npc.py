@@ -8,7 +8,7 @@ import openai
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from loopback import DONE, Held, Stream, Text, chunk
+from loopback import DONE, Held, Stalled, Stream, Text, chunk
 
 from npc_lab import FakeClient, FakeReply, NPCConfig, NPCLabError, ReplyError, SimpleChatNPC, fake_error
 from npc_lab.text import well_formed
@@ -339,6 +339,18 @@ def test_a_stalled_stream_ends_at_once_when_it_is_closed_from_another_thread(loo
     assert npc.chat("Hello again!", "u") == "Hail."
     assert server.sent[1] == [SYSTEM, user("Hello again!")]
     never.set()
+
+
+def test_a_stop_ends_the_connection_also_while_the_endpoint_is_silent(loopback: Any) -> None:
+    hung_up = threading.Event()
+    server = loopback([Stalled("Once upon", hung_up), "Again."])
+    npc = ada(server.client(timeout=30.0))
+    stream = npc.stream("Tell me a story.", "u")
+    assert next(stream) == "Once upon"
+    stream.close()
+    assert hung_up.wait(5.0)
+    assert list(stream) == []
+    assert npc.chat("Once more?", "u") == "Again."
 
 
 def test_a_stream_that_waits_for_its_turn_ends_at_once_when_it_is_closed(loopback: Any) -> None:

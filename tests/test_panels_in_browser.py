@@ -1,5 +1,6 @@
-"""The panels in a real browser, with a real kernel and an endpoint that says its words when a test wants it."""
+"""The panels in a real browser, with a real kernel and an endpoint that speaks when a test wants it to."""
 
+import re
 import threading
 from collections.abc import Iterator
 from itertools import chain, repeat
@@ -7,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from browser import LAB, NARROW, Jupyter, Notebook
+from browser import LAB, NARROW, Jupyter, Notebook, free_port
 from loopback import DONE, Pause, Status, Stream, chunk
 
 pytestmark = pytest.mark.browser
@@ -16,7 +17,7 @@ both_pumps = pytest.mark.parametrize("pump", ["thread", "browser"])
 
 TAVERN = """
 from npc_lab import ChatArena, NPCFactory, connect
-from npc_lab.widgets import arena_controls, chat_box
+from npc_lab.widgets import arena_controls, character_form, chat_box
 
 client, model = connect(base_url={url!r}, model="loopback-model", api_key="sk-nothing")
 factory = NPCFactory(client, model)
@@ -24,6 +25,7 @@ mira = factory.register_npc("A tavern.", "You are Mira, the innkeeper.", 2, has_
 odo = factory.register_npc("A tavern.", "You are Odo, the smith.", name="Odo")
 """
 CHAT = ["box = chat_box(factory, mira, 'Ann')\nbox"]
+FORM = ["form = character_form(factory)\nform"]
 ARENA = ["arena = ChatArena(factory)\ncontrols = arena_controls(arena, mira, odo, max_turns=3)\ncontrols"]
 
 # --- what is said ---------------------------------------------------------------------------------
@@ -67,7 +69,8 @@ class Panel:
             self.root.get_by_text(text).first.wait_for()
 
     def button(self, name: str) -> Any:
-        return self.root.get_by_role("button", name=name, exact=True)
+        # Not by its role's name: that has the icon's character in it.
+        return self.root.locator("button", has_text=re.compile(rf"^\s*{name}\s*$"))
 
     def click(self, *names: str) -> None:
         for name in names:
@@ -79,22 +82,23 @@ class Panel:
 
     def wait_until(self, enabled: str) -> None:
         """Wait until this button can be used."""
-        self.root.locator("button:enabled", has_text=enabled).first.wait_for()
+        self.button(enabled).and_(self.page.locator(":enabled")).wait_for()
 
     def said(self) -> list[str]:
         """Every line: its speaker and its words, without what stands below."""
         return [" ".join(text.split()) for text in self.lines.all_inner_texts()]
 
     def seconds_until(self, click: str, text: str) -> float:
-        """How long after the click on a button the text is to be seen, on the page's own clock."""
+        """How long after the click on a button the text is seen once more, on the page's own clock."""
         seconds: float = self.root.evaluate(SECONDS_UNTIL, [self.button(click).element_handle(), text])
         return seconds
 
 
 SECONDS_UNTIL = """async (root, [button, text]) => {
     const began = performance.now(), seconds = () => (performance.now() - began) / 1000;
+    const count = () => root.innerText.split(text).length, before = count();
     button.click();
-    while (!root.innerText.includes(text) && seconds() < 15)
+    while (count() === before && seconds() < 15)
         await new Promise(look => setTimeout(look, 10));
     return seconds();
 }"""
@@ -118,7 +122,7 @@ def test_words_are_seen_while_they_are_made_and_stop_stops_them(
         [
             speech("#SCRATCHPAD\nHungry?\n#ANSWER\n", "Welcome, **traveller**. ", go_on, "The stew is hot."),
             endless("Once upon a time", after_stop),
-            endless("Once upon a time", after_stop),
+            endless("There was a king", after_stop),
             answer("As you wish."),
         ],
     )
@@ -134,13 +138,13 @@ def test_words_are_seen_while_they_are_made_and_stop_stops_them(
         chat.wait_until(enabled="Send")
 
         seconds = []
-        for question in ("Tell me a story.", "Another one."):
-            chat.send(question)
-            chat.see("Once upon a time", "Mira is speaking …")
+        for beginning in ("Once upon a time", "There was a king"):
+            chat.send("Tell me a story.")
+            chat.see(beginning, "Mira is speaking …")
             seconds.append(chat.seconds_until("Stop", "stopped, not remembered"))
             chat.wait_until(enabled="Send")
+            assert chat.said()[-1].startswith(f"Mira {beginning} (stopped, not remembered)")
         assert min(seconds) < 1  # the better of two, because a machine may be busy
-        assert chat.said()[-1].startswith("Mira Once upon a time (stopped, not remembered)")
         notebook.screenshot(f"chat-stopped-{pump}")
         # As soon as it has another word for us, the server learns that nobody listens.
         after_stop.set()
@@ -233,19 +237,23 @@ def test_another_answer_and_another_question(jupyter: Jupyter, loopback: Any) ->
         chat.send("Good.")
         chat.see("And that is that.")
         # What was taken back is not sent.
-        assert [message["content"][-8:] for message in server.sent[-1]][1:] == ["colour?", "\nBlue.", "Good."]
+        assert [message["content"][-7:] for message in server.sent[-1]][1:] == [
+            "colour?",
+            "R\nBlue.",
+            "Good.",
+        ]
 
 
 def test_a_failure_says_what_to_do_and_can_be_tried_again(jupyter: Jupyter, loopback: Any) -> None:
     failure = Status(500, "The model fell over.", headers={"x-should-retry": "false"})
-    server, cells = tavern(loopback, [failure, answer("Here I am.")])
+    _, cells = tavern(loopback, [failure, answer("Here I am.")])
     with jupyter.open([*cells, *CHAT]) as notebook:
         chat = Panel(notebook)
         notice = chat.root.get_by_role("alert")
         chat.send("Hello!")
         notice.wait_for()
         assert "The model fell over." in notice.inner_text()
-        assert chat.root.get_by_text("Mira", exact=True).count() == 0 or chat.said()[1:] in ([], ["Mira"])
+        assert chat.said()[1:] in ([], ["Mira (broken off, not remembered)"])  # nothing that she said
         notebook.screenshot("chat-failed")
         chat.click("Retry")
         chat.see("Here I am.")
@@ -253,7 +261,7 @@ def test_a_failure_says_what_to_do_and_can_be_tried_again(jupyter: Jupyter, loop
         assert len(chat.said()) == 2
 
         chat.wait_until(enabled="Send")
-        server.close()
+        notebook.run(f"client.base_url = 'http://127.0.0.1:{free_port()}/v1/'")
         chat.send("Are you there?")
         notice.wait_for()
         assert chat.button("Retry").is_visible()
@@ -262,7 +270,7 @@ def test_a_failure_says_what_to_do_and_can_be_tried_again(jupyter: Jupyter, loop
 
 def test_the_folds_show_what_is_behind_the_curtain(jupyter: Jupyter, loopback: Any) -> None:
     go_on, speak = threading.Event(), threading.Event()
-    server, cells = tavern(
+    _, cells = tavern(
         loopback,
         [
             answer("Welcome."),
@@ -308,11 +316,9 @@ def test_the_talk_stays_at_its_newest_line_unless_the_reader_scrolled_up(
 ) -> None:
     go_on = [threading.Event() for _ in range(3)]
     long = "".join(f"This is paragraph {number}.\n\n" for number in range(30))
-    server, cells = tavern(
+    _, cells = tavern(
         loopback,
-        [
-            speech("#SCRATCHPAD\nHm.\n#ANSWER\n", long, "First.", go_on[0], "\n\n", long, "Second.", go_on[1])
-        ],
+        [speech("#SCRATCHPAD\nHm.\n#ANSWER\n", long, "First.", go_on[0], "\n\n", long, "Second.", go_on[1])],
     )
     with jupyter.open([*cells, *CHAT]) as notebook:
         chat = Panel(notebook)
@@ -358,7 +364,7 @@ def test_two_characters_talk_as_the_director_wants_it(jupyter: Jupyter, loopback
     )
     with jupyter.open([*cells, *ARENA], environment={"NPC_LAB_PUMP": pump}) as notebook:
         arena = Panel(notebook)
-        progress = arena.root.get_by_role("progressbar")
+        progress = arena.root.locator(".progress-bar")
         arena.see("0 of 3 turns")
         arena.click("Step")
         arena.see("One.", "1 of 1 turns", "1 turn done")
@@ -371,7 +377,7 @@ def test_two_characters_talk_as_the_director_wants_it(jupyter: Jupyter, loopback
         go_on.set()
         arena.see("Two, and no more.", "you paused it", "Speak of the dragon!")
         assert (len(server.sent), len(arena.said())) == (2, 4)
-        assert progress.get_attribute("aria-valuenow") in ("2", None)  # ipywidgets 7 does not say it
+        assert progress.get_attribute("style").find("width: 50%") > 0
         notebook.screenshot(f"arena-paused-{pump}")
 
         arena.click("Start")
@@ -386,7 +392,7 @@ def test_two_characters_talk_as_the_director_wants_it(jupyter: Jupyter, loopback
         server.wait_until_idle()
         assert notebook.run("[m.content for m in controls.transcript][-1]") == "'Four.'"
         arena.click("Step")
-        arena.see("Five.", "5 of 5 turns")
+        arena.see("Five.", "5 of ")
         assert notebook.errors == []
 
 
@@ -423,24 +429,27 @@ NOT_OURS = "img:not([src^='data:image/png']), script, svg, iframe, details, meta
 def test_nothing_that_is_said_or_named_does_harm(jupyter: Jupyter, loopback: Any) -> None:
     payload = "\n\n".join(HARMFUL)
     reply = f"#SCRATCHPAD\n{payload}\n#ANSWER\n{payload}"
-    server, cells = tavern(loopback, lambda body: speech(*reply.splitlines(keepends=True)))
-    with jupyter.open([*cells, VILLAINS, VILLAINS_MEET]) as notebook:
-        chat, arena = Panel(notebook), Panel(notebook, 1)
+    _, cells = tavern(loopback, lambda body: speech(*reply.splitlines(keepends=True)))
+    with jupyter.open([*cells, VILLAINS, VILLAINS_MEET, *FORM]) as notebook:
+        chat, arena, form = (Panel(notebook, place) for place in range(3))
         chat.click("Private thoughts", "What was sent", "Copy and save")
         chat.send(" ".join(HARMFUL))
-        chat.wait_until(enabled="Regenerate")
+        chat.see("loopback-model")
         arena.click("Private thoughts", "Change the characters", "Copy and save")
         arena.root.get_by_label("Director:").fill(" ".join(HARMFUL))
         arena.click("Drop in", "Step")
         arena.see("1 turn done")
-        # A notice shows what a provider says.
-        for panel in (chat, arena):
+        for field in form.root.locator("input[type=text]:visible, textarea:visible").all():
+            field.fill(payload)
+        form.click("Create")
+        form.see("<script>")
+        for panel in (chat, arena, form):
             spoken = panel.root.inner_text()
             assert [seen for seen in HARMFUL.values() if seen not in spoken] == []
-            assert NAME in spoken
             assert panel.root.locator(NOT_OURS).count() == 0
             assert panel.root.locator("a:not([href^='http']):not([download])").count() == 0
-        notebook.screenshot("harmful")
+            notebook.screenshot("harmful")
+        assert all(NAME in panel.root.inner_text() for panel in (chat, arena))
         notebook.run("'whatever was to run has run by now'")
         assert notebook.harm() == []
 
@@ -478,7 +487,8 @@ TOO_FAINT = """root => {
     };
     const found = [];
     const check = (text, element, pseudo) => {
-        if (!text.trim() || !element.checkVisibility() || element.closest(":disabled")) return;
+        const isEmpty = !text.replace(/\u200b/g, "").trim();
+        if (isEmpty || !element.checkVisibility() || element.closest(":disabled")) return;
         found.push([text.trim().slice(0, 40), ratio(element, pseudo)]);
     };
     const walker = document.createTreeWalker(root, NodeFilter.SHOW_TEXT);
@@ -512,17 +522,25 @@ CUT_OFF = """root => {
 def test_the_panels_can_be_read_and_fit_a_narrow_page(jupyter: Jupyter, loopback: Any, dark: bool) -> None:
     if dark and jupyter.front_end is not LAB:
         pytest.skip("Notebook 6 has no dark theme.")
-    text = "A *word* in `code`, [a link](https://example.invalid), and\n\n> a quote.\n\n| a | b |\n|-|-|\n| c | d |\n"
+    text = "A *word* in `code`, [a link](https://example.invalid), and\n\n> a quote.\n\n|a|b|\n|-|-|\n|c|d|\n"
     failure = Status(400, "Something is wrong.")
-    replies = [answer(text), answer(text), speech("Half", never), answer(text), answer(text), failure]
-    server, cells = tavern(loopback, replies)
+    replies = [
+        answer(text),
+        answer("Again."),
+        speech("#ANSWER\nHalf", never),
+        answer(text),
+        answer(text),
+        failure,
+    ]
+    _, cells = tavern(loopback, replies)
     theme = "dark" if dark else "light"
-    with jupyter.open([*cells, *CHAT, *ARENA], dark=dark) as notebook:
-        chat, arena = Panel(notebook), Panel(notebook, 1)
+    with jupyter.open([*cells, *CHAT, *ARENA, *FORM], dark=dark) as notebook:
+        chat, arena, form = panels = [Panel(notebook, place) for place in range(3)]
         chat.send("Hello!")
+        chat.see("loopback-model")
         chat.wait_until(enabled="Send")
         chat.send("Hello again!")
-        chat.wait_until(enabled="Regenerate")
+        chat.see("Again.")
         chat.click("Regenerate")
         chat.see("Half")
         chat.click("Stop", "Private thoughts", "What was sent", "Copy and save")
@@ -531,17 +549,19 @@ def test_the_panels_can_be_read_and_fit_a_narrow_page(jupyter: Jupyter, loopback
         arena.click("Drop in", "Step")
         arena.see("1 turn done")
         arena.click("Step")
-        arena.see("2 turns done")
+        arena.see("2 of 2 turns")
         arena.click("Step", "Private thoughts", "Change the characters", "Copy and save")
         arena.see("Something is wrong.", "Download:")
-        for panel, name in ((chat, "chat"), (arena, "arena")):
-            panel.root.scroll_into_view_if_needed()
+        form.click("Create", "Save this character")
+        form.root.get_by_role("alert").wait_for()
+        names = ["chat", "arena", "form"]
+        for panel, name in zip(panels, names, strict=True):
             panel.root.evaluate("root => root.scrollIntoView()")
             notebook.screenshot(f"{name}-wide-{theme}")
             assert panel.root.evaluate(TOO_FAINT) == []
             assert panel.root.evaluate(CUT_OFF) == []
         notebook.page.set_viewport_size({"width": NARROW[0], "height": 1500})
-        for panel, name in ((chat, "chat"), (arena, "arena")):
+        for panel, name in zip(panels, names, strict=True):
             panel.root.evaluate("root => root.scrollIntoView()")
             notebook.screenshot(f"{name}-narrow-{theme}")
             assert panel.root.evaluate(CUT_OFF) == []

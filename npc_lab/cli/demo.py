@@ -41,8 +41,9 @@ def show_talk(screen: Screen, world: World, connection: Connection, turns: int) 
         if not succeeded:
             raise NPCLabError(line)
     measures = arena.evaluate_conversation(talk)
+    lines = f"{turns} line{'s' if turns != 1 else ''}"
     screen.say(
-        f"{measures['turn_count']} line{'s' if turns != 1 else ''}, on average {measures['avg_response_length']:.0f} characters and "
+        f"{lines}, on average {measures['avg_response_length']:.0f} characters and "
         f"{measures['avg_response_time']:.1f} seconds each.",
         "dim",
     )

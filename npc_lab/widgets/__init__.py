@@ -10,5 +10,6 @@ takes.py, prompts.py, saving.py. No panel knows a model; each only shows what th
 
 from npc_lab.widgets.arena import ArenaControls, arena_controls
 from npc_lab.widgets.chat import ChatBox, chat_box
+from npc_lab.widgets.form import CharacterForm, character_form
 
-__all__ = ["ArenaControls", "ChatBox", "arena_controls", "chat_box"]
+__all__ = ["ArenaControls", "CharacterForm", "ChatBox", "arena_controls", "character_form", "chat_box"]

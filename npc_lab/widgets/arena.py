@@ -4,22 +4,22 @@ from __future__ import annotations
 
 import base64
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import ipywidgets as widgets
 
 from npc_lab.arena import DEFAULT_OPENING
-from npc_lab.errors import ChatArenaError, NPCLabError
+from npc_lab.errors import ChatArenaError
 from npc_lab.export import export
 from npc_lab.rendering import escaped
-from npc_lab.transcript import Message, Transcript
-from npc_lab.widgets.lines import ASIDE, ONE, TWO, Line, Scroll
-from npc_lab.widgets.look import Fold, Notice, button, exactly, html_box, panel, quiet, row
+from npc_lab.transcript import Transcript
+from npc_lab.widgets.lines import ASIDE, ONE, TWO, Line, Pile, Scroll
+from npc_lab.widgets.look import Fold, Notice, button, exactly, html_box, in_words, panel, quiet, row
 from npc_lab.widgets.pump import BlockingPump, Task, choose_pump
 from npc_lab.widgets.saving import Saving
-from npc_lab.widgets.stage import Stage, name_of
+from npc_lab.widgets.stage import Stage, factory_of, name_of, next_seat, npc_in
 
 _NARROW = {"description_width": "initial"}  # as wide as the words
 _KINDS = {None: ASIDE, 1: ONE, 2: TWO}
@@ -49,16 +49,19 @@ class ArenaControls:
 
     def __init__(self, arena: Any, npc1_id: str, npc2_id: str, opening: str, max_turns: int):
         self._arena = arena
-        self._factory: Any = getattr(arena, "npc_factory", None)
+        self._factory = factory_of(arena)
         for npc_id in (npc1_id, npc2_id):
             arena.register_npc_in_arena(npc_id)  # knows best which ids there are
-        _check_turns(max_turns)
+        if not isinstance(opening, str):
+            raise ChatArenaError(f"The opening line must be text, not {opening!r:.60}.")
+        _check_turns(max_turns, least=1)
         self._named = (npc1_id, npc2_id)
         self._lock = threading.RLock()
         self._pump = choose_pump(self._stop_talk)
         self._stage: Stage | None = None
         self._task: Task | None = None
         self._lines: list[Line] = []
+        self._turns_before = max_turns  # what Turns said at the last Start
         self._build(npc1_id, npc2_id, opening, max_turns)
         self._draw()
 
@@ -75,17 +78,21 @@ class ArenaControls:
 
         It ends early where one of the two gets no reply: the transcript's `stop_reason` says why.
         """
-        _check_turns(turns)
-        self.wait()
-        with self._lock:
-            task = self._run(turns)
+        _check_turns(turns, least=0)
+        task = None
+        while task is None:
+            self.wait()
+            with self._lock:  # somebody may have pressed Start meanwhile
+                task = self._unless_busy(turns)
         BlockingPump(self._stop_talk).start(task)
         return self.transcript
 
     def wait(self) -> None:
         """Come back when no turn is under way."""
-        if (task := self._task) is not None:
-            task.has_ended.wait()
+        with self._lock:  # it is held until the end of a turn is drawn
+            task = self._task
+        if task is not None:
+            task.finish()  # not the page, which is not heard while a cell runs
 
     @property
     def transcript(self) -> Transcript:
@@ -108,7 +115,7 @@ class ArenaControls:
         self._turns = widgets.BoundedIntText(
             max_turns,
             min=1,
-            max=1000,
+            max=max(1000, max_turns),
             description="Turns:",
             style=_NARROW,
             layout=widgets.Layout(width="8em"),
@@ -119,16 +126,11 @@ class ArenaControls:
         self._stop = button("Stop", lambda: self._handle(self._hear_stop), "End now, in mid-line")
         self._new = button("New talk", lambda: self._handle(self._hear_new), "Begin again, with new choices")
         self._progress = widgets.IntProgress(0, min=0, max=max_turns, layout=widgets.Layout(width="12em"))
-        self._clock = widgets.Label()
+        self._status = widgets.Label()
         self._notice = Notice(lambda: self._handle(self._hear_start))
         self._scroll = Scroll()
         self._numbers, self._picture = html_box(), html_box()
         self._build_desk()
-        self._folds = [
-            Fold("Private thoughts", self._thoughts, lambda: self._handle(self._draw_thoughts)),
-            Fold("Change the characters", self._sheets, lambda: self._handle(self._draw_sheets)),
-            Fold("Copy and save", self._saving.widget, self._saving.refresh),
-        ]
         talk = widgets.VBox([self._scroll.widget], layout=widgets.Layout(flex="3 1 20em", width="auto"))
         measures = widgets.VBox(
             [self._numbers, self._picture],
@@ -136,8 +138,8 @@ class ArenaControls:
         )
         self.widget = panel(
             row(self._first, self._second, self._turns),
-            self._opening,
-            row(self._start, self._pause, self._step, self._stop, self._new, self._progress, self._clock),
+            row(self._opening),
+            row(self._start, self._pause, self._step, self._stop, self._new, self._progress, self._status),
             self._notice.widget,
             widgets.HBox(
                 [talk, measures], layout=widgets.Layout(flex_flow="row wrap", align_items="flex-start")
@@ -158,80 +160,114 @@ class ArenaControls:
         )
         self._say = button("Drop in", lambda: self._handle(self._hear_director), "The next speaker hears it")
         self._desk = row(self._line, self._say)
+        self._thoughts = [Pile(), Pile()]
+        thoughts = row(*(pile.widget for pile in self._thoughts))
+        thoughts.layout.align_items = "flex-start"
+        for pile in self._thoughts:
+            pile.widget.layout = widgets.Layout(flex="1 1 14em", width="auto")
+        self._sheets = [_Sheet(), _Sheet()]
+        self._applied = html_box()
+        apply = button("Apply", lambda: self._handle(self._hear_apply), "From the next line on")
+        sheets = [part for sheet in self._sheets for part in sheet.parts]
+        changes = widgets.VBox([*sheets, row(apply, self._applied)])
+        self._saving = Saving(lambda: self.transcript, self._title())
+        self._folds = [
+            Fold("Private thoughts", thoughts, lambda: self._handle(self._draw_thoughts)),
+            Fold("Change the characters", changes, lambda: self._handle(self._draw_sheets)),
+            Fold("Copy and save", self._saving.widget, lambda: self._handle(self._saving.refresh)),
+        ]
+        # What a learner's own arena cannot do is not offered.
         if not hasattr(self._arena, "direct"):
             self._desk.layout.display = "none"
-        self._thoughts = html_box()
-        self._sheet_names = [html_box(), html_box()]
-        self._sheet_texts = [
-            widgets.Textarea(rows=4, layout=widgets.Layout(width="100%")) for _ in self._sheet_names
-        ]
-        apply = button("Apply", lambda: self._handle(self._hear_apply), "From the next line on")
-        pairs = zip(self._sheet_names, self._sheet_texts, strict=True)
-        self._sheets = widgets.VBox([*(part for pair in pairs for part in pair), apply])
-        self._saving = Saving(lambda: self.transcript, self._title())
+        if self._factory is None:
+            for fold in self._folds[:2]:
+                fold.head.layout.display = "none"
 
     def _menu(self, name: str, chosen: str) -> widgets.Dropdown:
         layout = widgets.Layout(flex="1 1 12em", width="auto")
         options = self._options()
-        return widgets.Dropdown(options=options, value=chosen, description=name, style=_NARROW, layout=layout)
+        menu = widgets.Dropdown(options=options, value=chosen, description=name, style=_NARROW, layout=layout)
+        menu.observe(lambda _: self._handle(self._hear_choice), "value")
+        return menu
 
     def _options(self) -> list[tuple[str, str]]:
         """All characters of the factory, or where the arena keeps it to itself, the two that were named."""
         npc_ids = list(dict.fromkeys([*getattr(self._factory, "npcs", {}), *self._named]))
         names = [name_of(self._factory, npc_id) for npc_id in npc_ids]
         return [
-            (name if names.count(name) == 1 else f"{name} ({npc_id[-4:]})", npc_id)
+            (name if names.count(name) == 1 else f"{name} ({str(npc_id)[-4:]})", npc_id)
             for name, npc_id in zip(names, npc_ids, strict=True)
         ]
 
+    def _npc_ids(self) -> tuple[str, str]:
+        return self._first.value, self._second.value
+
     def _title(self) -> str:
-        first, second = (name_of(self._factory, menu.value) for menu in (self._first, self._second))
-        return f"{first} and {second}"
+        return " and ".join(name_of(self._factory, npc_id) for npc_id in self._npc_ids())
 
     # What the page sends
 
     def _handle(self, action: Callable[[], Task | None]) -> None:
-        """Do what a button asks for. What goes wrong becomes a notice."""
-        try:
-            with self._lock:
-                task = action()
-        except NPCLabError as error:
-            self._notice.show(str(error))
-            return
+        """Do what a button asks for."""
+        with self._lock:
+            task = self._guarded(action)
         if task is not None:
             self._pump.start(task)
 
+    def _guarded(self, action: Callable[[], Task | None]) -> Task | None:
+        """Do this. What goes wrong becomes a notice: a learner's own arena may raise anything."""
+        try:
+            return action()
+        except Exception as error:
+            self._notice.show(in_words(error))
+            return None
+
     def _hear_start(self) -> Task | None:
-        stage = self._stage
-        rest = stage.asked - stage.done if stage and not stage.wants_stop else 0
-        return self._unless_busy(rest or self._turns.value)
+        """After a pause it goes on to the turns asked for; a new number in Turns counts from their first."""
+        if self._task:
+            return None
+        stage, turns = self._open_stage(), self._turns.value
+        changed_by, self._turns_before = turns - self._turns_before, turns
+        if stage.rest and stage.rest + changed_by > 0:
+            turns = stage.rest + changed_by
+        stage.asked = stage.done + turns
+        return self._run(turns)
 
     def _hear_pause(self) -> None:
         if self._stage and self._task:
             self._stage.wants_pause = True
-            self._pause.disabled = True
-            self._clock.value = "Pausing after this line …"
+            self._draw_controls()
 
     def _hear_stop(self) -> None:
         if self._stage and self._task:
             self._stop_talk()
-            self._stop.disabled = True
-            self._clock.value = "Stopping …"
+            self._draw_controls()
 
     def _hear_new(self) -> None:
         """The old talk stays in the arena; the next Start begins another one."""
-        if not self._task:
-            self._stage = None
-            for menu in (self._first, self._second):
-                menu.options, menu.value = self._options(), menu.value
-            self._notice.clear()
-            self._draw()
+        if self._task:
+            return
+        self._stage = None
+        self._notice.clear()
+        options = self._options()
+        for menu in (self._first, self._second):
+            if menu.options != tuple(options):
+                chosen, menu.options = menu.value, options
+                menu.value = chosen if chosen in [npc_id for _, npc_id in options] else menu.value
+        self._draw()
+
+    def _hear_choice(self) -> None:
+        self._saving.title = self._title()
+        for fold in self._folds[1:]:
+            fold.refresh()
 
     def _hear_director(self) -> None:
         line = self._line.value
         if not line.strip():
             raise ChatArenaError("The director's line is empty. Write at least one word.")
         stage = self._open_stage()
+        if not stage.failed:
+            self._notice.clear()
         stage.direct(line)
         if not self._task:
             stage.record_directions()
@@ -239,18 +275,19 @@ class ArenaControls:
         self._draw()
 
     def _hear_apply(self) -> None:
-        for npc_id, text in zip(self._npc_ids(), self._sheet_texts, strict=True):
-            self._factory.npcs[npc_id].config.character_description = text.value
-
-    def _unless_busy(self, turns: int) -> Task | None:
-        return None if self._task else self._run(turns)
+        for npc_id, sheet in zip(self._cast(), self._sheets, strict=False):
+            sheet.apply(npc_in(self._factory, npc_id).config)
+        self._applied.value = quiet("Done. It holds from the next line on.")
 
     # From the first line to the last
 
     def _open_stage(self) -> Stage:
         if self._stage is None:
-            self._stage = Stage(self._arena, self._first.value, self._second.value, self._opening.value)
+            self._stage = Stage(self._arena, *self._npc_ids(), self._opening.value)
         return self._stage
+
+    def _unless_busy(self, turns: int) -> Task | None:
+        return None if self._task else self._run(turns)
 
     def _run(self, turns: int) -> Task:
         stage = self._open_stage()
@@ -267,65 +304,82 @@ class ArenaControls:
     def _finish(self) -> None:
         with self._lock:
             self._task = None
-            if self._stage and self._stage.failed:
-                self._notice.show(self._stage.reason, can_retry=True)
+            if self._stage:
+                self._guarded(self._stage.record_directions)  # what was dropped in during the last line
+                if self._stage.failed:
+                    self._notice.show(self._stage.reason, can_retry=True)
             self._draw()
 
     # Drawing
 
     def _draw_live(self) -> None:
         with self._lock:
-            self._draw_talk()
-            self._draw_progress()
-            if self._folds[0].is_open:
-                self._draw_thoughts()
+            self._guarded(self._draw_talk)
+            self._guarded(self._draw_progress)
+            self._folds[0].refresh()
 
     def _draw(self) -> None:
-        """Bring everything up to date."""
-        self._draw_talk()
-        self._draw_progress()
-        self._draw_controls()
+        """Bring everything up to date. The buttons come first: they must be alive, whatever fails."""
+        for draw in (self._draw_controls, self._draw_talk, self._draw_progress):
+            self._guarded(draw)
         for fold in self._folds:
             fold.refresh()
 
     def _draw_controls(self) -> None:
-        is_busy = self._task is not None
+        stage, is_busy = self._stage, self._task is not None
         self._start.disabled = self._step.disabled = is_busy
-        self._pause.disabled = self._stop.disabled = not is_busy
+        self._pause.disabled = not is_busy or (stage is not None and (stage.wants_pause or stage.wants_stop))
+        self._stop.disabled = not is_busy or (stage is not None and stage.wants_stop)
         for part in (self._first, self._second, self._opening):
-            part.disabled = self._stage is not None
-        self._new.disabled = is_busy or self._stage is None
+            part.disabled = stage is not None
+        self._new.disabled = is_busy or stage is None
+        self._status.value = self._state()
 
     def _draw_progress(self) -> None:
         stage = self._stage
-        done, asked, seconds = (
-            (stage.done, stage.asked, stage.seconds) if stage else (0, self._turns.value, 0.0)
-        )
+        done, asked = (stage.done, stage.asked) if stage else (0, self._turns.value)
         self._progress.max, self._progress.value = max(asked, 1), done
-        ending = f" · {stage.reason}" if stage and stage.reason and not stage.failed else ""
-        if not (stage and (stage.wants_stop or stage.wants_pause)) or ending:
-            self._clock.value = f"{done} of {asked} turns · {seconds:.1f} s{ending}"
+        self._status.value = self._state()
         self._numbers.value = _table(stage.measures if stage else {})
         self._picture.value = _image(stage.picture if stage else b"")
 
+    def _state(self) -> str:
+        """How far the talk is, in one line."""
+        stage = self._stage
+        if stage is None:
+            return f"0 of {self._turns.value} turns · press Start, or Step for one line"
+        ending = stage.reason
+        if self._task is not None:
+            ending = "pausing after this line …" if stage.wants_pause else ""
+            ending = "stopping …" if stage.wants_stop else ending
+        elif stage.failed:
+            ending = "no reply"
+        state = f"{stage.done} of {stage.asked} turns · {stage.seconds:.1f} s"
+        return f"{state} · {ending}" if ending else state
+
     def _draw_talk(self) -> None:
-        transcript = self._stage.transcript if self._stage else Transcript()
-        for place, message in enumerate(transcript):
-            line = self._line_at(place, _KINDS[message.seat], transcript.speaker(message))
-            line.show(message.content, quiet(_facts(message)))
-        del self._lines[len(transcript) + self._draw_unfinished(len(transcript)) :]
+        rows = list(self._rows())
+        for place, (kind, name, words, below) in enumerate(rows):
+            self._line_at(place, kind, name).show(words, quiet(below))
+        del self._lines[len(rows) :]
         self._scroll.show([line.widget for line in self._lines])
 
-    def _draw_unfinished(self, place: int) -> int:
-        """Draw the line that is being spoken, or was broken off. Gives how many lines that are: 1 or 0."""
-        stage = self._stage
-        if stage is None or (stream := stage.unfinished()) is None:
-            return 0
-        line = self._line_at(place, _KINDS[stage.next_seat], stage.names[stage.next_seat])
-        text = stream.reply.text
-        mark = "" if self._task else "(broken off, not recorded)"
-        line.show(text, quiet(mark or ("" if text else "…")))
-        return 1
+    def _rows(self) -> Iterator[tuple[str, str, str, str]]:
+        """What there is to see, line by line: the kind, the name, the words, and what stands below them."""
+        if (stage := self._stage) is None:
+            return
+        transcript, stream, waiting = stage.scene()
+        for message in transcript:
+            seconds = f"{message.seconds:.1f} s" if message.seconds is not None else ""
+            yield _KINDS[message.seat], transcript.speaker(message), message.content, seconds
+        if stream is not None:
+            seat, words = next_seat(transcript), stream.reply.text
+            if self._task is not None:
+                yield _KINDS[seat], stage.names[seat], words, "" if words else "…"
+            elif words:
+                yield _KINDS[seat], stage.names[seat], words, "(broken off, not recorded)"
+        for message in waiting:
+            yield ASIDE, transcript.speaker(message), message.content, "(for the next speaker)"
 
     def _line_at(self, place: int, kind: str, name: str) -> Line:
         if place < len(self._lines) and (self._lines[place].kind, self._lines[place].name) != (kind, name):
@@ -335,38 +389,66 @@ class ArenaControls:
         return self._lines[place]
 
     def _draw_thoughts(self) -> None:
-        if self._stage is None:
-            self._thoughts.value = quiet("Nobody has thought anything yet.")
-            return
-        columns = [self._thoughts_of(self._stage, seat) for seat in (1, 2)]
-        self._thoughts.value = f"<div class='npc-lab-columns'>{''.join(columns)}</div>"
+        for seat, npc_id, pile in zip((1, 2), self._npc_ids(), self._thoughts, strict=True):
+            name = self._stage.names[seat] if self._stage else name_of(self._factory, npc_id)
+            thoughts = self._stage.thoughts(seat) if self._stage else []
+            written = [exactly(thought) for thought in thoughts] or [quiet("No private thoughts so far.")]
+            pile.show([f"<b>{escaped(name)}</b>", *written])
 
-    def _thoughts_of(self, stage: Stage, seat: int) -> str:
-        thoughts = stage.thoughts(seat)
-        if stage.next_seat == seat and (stream := stage.unfinished()) is not None:
-            thoughts.append(stream.reply.thought)
-        written = "".join(map(exactly, filter(None, thoughts))) or f"<p>{quiet('No private thoughts.')}</p>"
-        return f"<div><b>{escaped(stage.names[seat])}</b>{written}</div>"
-
-    def _npc_ids(self) -> tuple[str, str]:
-        return self._first.value, self._second.value
+    def _cast(self) -> list[str]:
+        """Both characters, or the one that talks with itself."""
+        return list(dict.fromkeys(self._npc_ids()))
 
     def _draw_sheets(self) -> None:
-        for npc_id, name, text in zip(self._npc_ids(), self._sheet_names, self._sheet_texts, strict=True):
-            name.value = f"<b>{escaped(name_of(self._factory, npc_id))}</b>"
-            text.value = self._factory.npcs[npc_id].config.character_description
+        self._applied.value = ""
+        for npc_id, sheet in zip(self._cast(), self._sheets, strict=False):
+            sheet.show(npc_id, name_of(self._factory, npc_id), npc_in(self._factory, npc_id).config)
+        self._sheets[1].set_visible(len(self._cast()) == 2)
 
 
-def _facts(message: Message) -> str:
-    return f"{message.seconds:.1f} s" if message.seconds is not None else ""
+class _Sheet:
+    """A character's description, to be changed."""
+
+    def __init__(self) -> None:
+        self._name = html_box()
+        self._text = widgets.Textarea(rows=4, layout=widgets.Layout(width="100%"))
+        self._shown: tuple[str, str] | None = None  # the NPC's id, and its description
+        self.parts = (self._name, self._text)
+
+    def set_visible(self, is_visible: bool) -> None:
+        for part in self.parts:
+            part.layout.display = None if is_visible else "none"
+
+    def show(self, npc_id: str, name: str, config: Any) -> None:
+        """Show this character. What somebody is writing about it stays."""
+        self._name.value = f"<b>{escaped(name)}</b>"
+        if self._shown is None or self._shown[0] != npc_id or not self._is_changed():
+            self._text.value = config.character_description
+            self._shown = npc_id, config.character_description
+
+    def apply(self, config: Any) -> None:
+        """Make what was written the character's description."""
+        if self._shown is not None and self._is_changed():
+            config.character_description = self._text.value
+            self._shown = self._shown[0], self._text.value
+
+    def _is_changed(self) -> bool:
+        return self._shown is not None and self._text.value != self._shown[1]
 
 
-def _table(measures: Mapping[str, float]) -> str:
+def _table(measures: Mapping[str, Any]) -> str:
     rows = "".join(
-        f"<tr><td>{escaped(_MEASURES.get(name, name))}</td><td>{value:.4g}</td></tr>"
+        f"<tr><td>{escaped(_MEASURES.get(name, str(name)))}</td><td>{escaped(_number(value))}</td></tr>"
         for name, value in measures.items()
     )
     return f"<table>{rows}</table>" if rows else quiet("Measures appear after the first line.")
+
+
+def _number(value: Any) -> str:
+    """A learner's own measures need not be numbers."""
+    if not isinstance(value, int | float):
+        return str(value)
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"
 
 
 def _image(picture: bytes) -> str:
@@ -377,6 +459,8 @@ def _image(picture: bytes) -> str:
     return f"<img alt='{alternative}' src='data:image/png;base64,{content}' style='max-width: 100%'>"
 
 
-def _check_turns(turns: int) -> None:
-    if not isinstance(turns, int) or isinstance(turns, bool) or turns < 0:
-        raise ChatArenaError(f"The number of turns must be a whole number, 0 or more, not {turns!r:.60}.")
+def _check_turns(turns: int, least: int) -> None:
+    if not isinstance(turns, int) or isinstance(turns, bool) or turns < least:
+        raise ChatArenaError(
+            f"The number of turns must be a whole number, {least} or more, not {turns!r:.60}."
+        )

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import ipywidgets as widgets
@@ -82,7 +83,9 @@ class ChatBox:
 
     def wait(self) -> None:
         """Come back when no reply is under way."""
-        if (task := self._task) is not None:
+        with self._lock:  # after the end of a reply has been drawn
+            task = self._task
+        if task is not None:
             task.finish()  # not the page, which is not heard while a cell runs
 
     @property
@@ -98,6 +101,7 @@ class ChatBox:
     def _build(self) -> None:
         self._scroll = Scroll()
         self._status = html_box()
+        self._status.layout.min_height = "1.6em"  # so that nothing moves when it falls silent
         self._notice = Notice(lambda: self._handle(self._retry))
         self._input = widgets.Text(
             description="You:",
@@ -154,12 +158,12 @@ class ChatBox:
 
     def _hear_send(self) -> None:
         """The text may come a moment after the key or the click that sends it."""
-        self._send_until = time.monotonic() + SECONDS_FOR_A_LATE_MESSAGE
-        self._pump.soon(lambda: self._handle(self._send_input))
+        self._send_until = until = time.monotonic() + SECONDS_FOR_A_LATE_MESSAGE
+        self._pump.soon(lambda: self._handle(lambda: self._send_input(until)))
 
     def _hear_value(self) -> None:
         if time.monotonic() < self._send_until:
-            self._handle(self._send_input)
+            self._handle(lambda: self._send_input(self._send_until))
         else:
             self._folds[1].refresh()
 
@@ -169,9 +173,9 @@ class ChatBox:
             self._stop.disabled = True
             self._status.value = quiet("Stopping …")
 
-    def _send_input(self) -> Task | None:
-        if not self._send_until:
-            return None  # it was sent already
+    def _send_input(self, until: float) -> Task | None:
+        if self._send_until != until:
+            return None  # it was sent already, or Enter was pressed once more
         text = self._input.value
         if self._is_busy():
             self._status.value = quiet(f"{self._talk.name} is still speaking. Wait, or press Stop.")
@@ -226,6 +230,8 @@ class ChatBox:
         if self._is_busy():
             return None
         self._show_news()
+        if not self._talk.turns:
+            return None
         turn = self._talk.turns[-1]
         place = turn.shown + step
         if not 0 <= place < len(turn.takes):
@@ -246,11 +252,24 @@ class ChatBox:
     # From the beginning of a reply to its end
 
     def _is_busy(self) -> bool:
-        return self._task is not None
+        return self._task is not None and not self._task.has_ended.is_set()
+
+    @contextmanager
+    def _lock_when_free(self) -> Iterator[None]:
+        while True:
+            self.wait()
+            with self._lock:
+                if not self._is_busy():
+                    yield
+                    return
+
+    def _ask(self, turn: Turn) -> Task:
+        return self._begin(lambda: self._talk.ask(turn))
 
     def _begin(self, work: Callable[[], None]) -> Task:
-        self._is_editing, self._failed_question = False, ""
+        self._edited = self._failed = None
         self._notice.clear()
+        self._talk.prepare()
         self._task = Task(work, self._draw_live, self._finish)
         self._draw()
         return self._task
@@ -271,9 +290,10 @@ class ChatBox:
             self._task = None
             turn, error = self._talk.turns[-1], self._talk.error
             newest = turn.takes[-1]
+            if isinstance(error, ReplyError):
+                self._failed = turn, newest.question
             if error is not None:
-                self._failed_question = newest.question
-                self._notice.show(in_words(error), can_retry=isinstance(error, ReplyError))
+                self._notice.show(in_words(error), can_retry=self._failed is not None)
             if not newest.exchange and not newest.reply.text:
                 turn.drop(newest)
             self._draw()
@@ -282,13 +302,13 @@ class ChatBox:
 
     def _draw(self) -> None:
         """Bring everything up to date."""
+        self._draw_controls()  # first: whatever else may fail, the buttons come alive again
         turns = self._talk.turns
         del self._views[len(turns) :]
         for turn, view in zip(turns, self._enough_views(len(turns)), strict=True):
             view.show(turn, is_asked=self._is_busy() and turn is turns[-1])
         self._scroll.show([line.widget for view in self._views for line in (view.question, view.answer)])
         self._status.value = ""
-        self._draw_controls()
         for fold in self._folds:
             fold.refresh()
 
@@ -302,7 +322,7 @@ class ChatBox:
         self._send.disabled = is_busy
         self._stop.disabled = not is_busy
         self._again.disabled = self._edit.disabled = is_busy or last is None
-        self._edit.description = "Cancel edit" if self._is_editing else "Edit"
+        self._edit.description = "Cancel edit" if self._edited is not None else "Edit"
         takes = len(last.takes) if last else 0
         self._takes.layout.display = None if takes > 1 and not is_busy else "none"
         if last is not None:
@@ -314,7 +334,7 @@ class ChatBox:
         if self._is_busy() and self._talk.stream is not None:
             replies[-1] = self._talk.stream.reply
         thoughts = [exactly(reply.thought) for reply in replies if reply.thought]
-        self._thoughts.value = "".join(thoughts) or quiet(self._why_no_thoughts())
+        self._thoughts.show(thoughts or [quiet(self._why_no_thoughts())])
 
     def _why_no_thoughts(self) -> str:
         if self._talk.has_scratchpad:
@@ -322,7 +342,8 @@ class ChatBox:
         return f"{self._talk.name} does not think in private. To let it: has_scratchpad=True."
 
     def _draw_prompts(self) -> None:
-        messages, forgotten = self._talk.next_prompt(self._input.value.strip() or _YOUR_NEXT)
+        text = self._input.value
+        messages, forgotten = self._talk.next_prompt(text if text.strip() else _YOUR_NEXT)
         upcoming = prompt_markup("The next prompt", messages, forgotten)
         last = prompt_markup("The last prompt", self._talk.last_prompt, self._talk.last_forgotten)
         self._prompts.value = f"{upcoming}<hr>{last}"

@@ -29,7 +29,7 @@ _STYLE = """<style>
   border: 1px solid rgba(128, 128, 128, .5); padding: .1em .5em; }
 .npc-lab .widget-html-content a { text-decoration: underline; }
 .npc-lab .widget-html-content blockquote {
-  padding-left: .8em; border-left: 2px solid rgba(128, 128, 128, .5); }
+  padding: 0 0 0 .8em; font-size: inherit; border-left: 2px solid rgba(128, 128, 128, .5); }
 .npc-lab-line { border-left: 4px solid rgba(128, 128, 128, .6); padding-left: .7em; margin-bottom: .5em; }
 .npc-lab-one { border-color: #2a78d6; margin-right: 8%; }
 .npc-lab-two { border-color: #c4581c; border-left-style: double; border-left-width: 6px; margin-left: 8%; }
@@ -38,7 +38,14 @@ _STYLE = """<style>
 .npc-lab-notice { border: 1px solid currentColor; border-left-width: 6px; padding: .3em .7em; }
 .npc-lab-columns { display: flex; flex-wrap: wrap; gap: 1em; }
 .npc-lab-columns > div { flex: 1 1 14em; min-width: 0; }
-.npc-lab-forgotten { opacity: .6; }
+.npc-lab-field .widget-inline-hbox:not(.widget-checkbox) {
+  flex-flow: column; align-items: stretch; height: auto; margin: 0; }
+.npc-lab-field .widget-inline-hbox .widget-label { text-align: left; }
+.npc-lab-field select, .npc-lab-field textarea, .npc-lab-field input { flex: 0 0 auto; }
+.npc-lab-field select { height: var(--jp-widgets-inline-height, 28px); }
+.npc-lab-forgotten { opacity: .7; }
+.npc-lab .widget-text, .npc-lab .widget-textarea, .npc-lab .widget-dropdown { max-width: calc(100% - 4px); }
+.npc-lab .jupyter-button.mod-primary { background: #1a6fc4; color: white; }
 .npc-lab button:focus-visible, .npc-lab input:focus-visible, .npc-lab textarea:focus-visible {
   outline: 2px solid #2a78d6; outline-offset: 1px; }
 </style>"""
@@ -101,8 +108,10 @@ class Fold:
             overflow="auto",
             border="1px solid rgba(128,128,128,.4)",
             padding="6px",
+            margin="4px 0 0 0",
         )
-        self.body = widgets.VBox([content], layout=layout)
+        # More than one may be open: each says again which it is.
+        self.body = widgets.VBox([html_box(quiet(name)), content], layout=layout)
         self._make = make
         self.head.observe(self._turn, "value")
 
@@ -125,7 +134,7 @@ class Fold:
 class Notice:
     """Says what went wrong and what to do next, with a button that tries again where that may help."""
 
-    def __init__(self, on_retry: Callable[[], None]):
+    def __init__(self, on_retry: Callable[[], None] = lambda: None):
         self._words = html_box()
         self.retry = button("Retry", on_retry, "Try the same again")
         self._row = row(self._words, self.retry)

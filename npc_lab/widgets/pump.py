@@ -39,21 +39,20 @@ class Task:
     """Work in a thread; `draw` shows how far it is, `end` is called once, at its end."""
 
     def __init__(self, work: Callable[[], None], draw: Callable[[], None], end: Callable[[], None]):
-        self._worker = threading.Thread(target=work, daemon=True)
+        self._work = work
         self._draw = draw
         self._end = end
+        self._is_done = threading.Event()
         self._ending = threading.Lock()
         self.has_ended = threading.Event()
 
     def begin(self) -> None:
         """Start the work."""
-        self._worker.start()
+        threading.Thread(target=self._run, daemon=True).start()
 
     def step(self, seconds: float = SECONDS_BETWEEN_DRAWINGS) -> bool:
         """Wait so long, or until the work is done, and draw. Gives whether this was the last drawing."""
-        self._worker.join(seconds)
-        is_done = not self._worker.is_alive()
-        if not is_done:
+        if not self._is_done.wait(seconds):
             self._draw()
             return False
         self.finish()
@@ -70,8 +69,8 @@ class Task:
 
     def finish(self) -> None:
         """Wait for the end of the work, and say once that it has come."""
-        while self._worker.is_alive():
-            self._worker.join(SECONDS_BETWEEN_DRAWINGS)  # Windows hears Ctrl-C only between two waits
+        while not self._is_done.wait(SECONDS_BETWEEN_DRAWINGS):
+            pass  # Windows hears Ctrl-C only between two waits
         with self._ending:
             if self.has_ended.is_set():
                 return
@@ -79,6 +78,12 @@ class Task:
                 self._end()
             finally:
                 self.has_ended.set()
+
+    def _run(self) -> None:
+        try:
+            self._work()
+        finally:
+            self._is_done.set()
 
 
 class ThreadPump:
@@ -165,8 +170,8 @@ class BlockingPump:
 
     def start(self, task: Task) -> None:
         """Begin the task and come back when it has ended. Passes `KeyboardInterrupt` on, after a stop."""
-        task.begin()
         try:
+            task.begin()
             task.see_through()
         except KeyboardInterrupt:
             self._stop()

@@ -32,7 +32,7 @@ class Saving:
 
     def __init__(self, transcript: Callable[[], Transcript], title: str):
         self._transcript = transcript
-        self._title = title
+        self.title = title
         self._text = widgets.Textarea(rows=6, layout=widgets.Layout(width="100%"))
         self._links = html_box()
         advice = html_box(quiet("To copy: click into the text, press Ctrl+A and Ctrl+C (on a Mac: Cmd)."))
@@ -41,13 +41,13 @@ class Saving:
     def refresh(self) -> None:
         """Bring text and links up to date."""
         transcript = self._transcript()
-        self._text.value = as_markdown(transcript, self._title)
-        if not _on_colab():
+        self._text.value = as_markdown(transcript, self.title)
+        if not on_colab():
             links = [self._link(transcript, *kind) for kind in _KINDS]
             self._links.value = f"Download: {' · '.join(links)}"
 
     def _ways_to_download(self) -> widgets.Widget:
-        if not _on_colab():
+        if not on_colab():
             return self._links
         return row(*(button(name, self._sender(ending), f"Download {name}") for ending, name, _, _ in _KINDS))
 
@@ -59,22 +59,35 @@ class Saving:
         kind: str,
         write: Callable[[Transcript, str], str],
     ) -> str:
-        content = base64.b64encode(write(transcript, self._title).encode()).decode()
-        file_name = escaped(self._file_name(ending))
-        return f"<a download='{file_name}' href='data:{kind};charset=utf-8;base64,{content}'>{name}</a>"
-
-    def _file_name(self, ending: str) -> str:
-        letters = "".join(letter if letter.isalnum() else "_" for letter in self._title)[:60]
-        return f"{letters or 'talk'}{ending}"
+        return link(name, file_name(self.title, ending), kind, write(transcript, self.title))
 
     def _sender(self, ending: str) -> Callable[[], None]:
-        def send() -> None:
-            files: Any = importlib.import_module("google.colab.files")
-            path = Path(tempfile.mkdtemp()) / self._file_name(ending)
-            files.download(str(export(self._transcript(), path, title=self._title)))
+        def write(path: Path) -> None:
+            export(self._transcript(), path, title=self.title)
 
-        return send
+        return lambda: send(file_name(self.title, ending), write)
 
 
-def _on_colab() -> bool:
+def on_colab() -> bool:
+    """Whether this kernel is one of Google Colab's."""
     return "google.colab" in sys.modules
+
+
+def file_name(title: str, ending: str) -> str:
+    """A name that any system takes for a file of this title."""
+    letters = "".join(letter if letter.isalnum() else "_" for letter in title)[:60]
+    return f"{letters or 'talk'}{ending}"
+
+
+def link(words: str, name: str, kind: str, text: str) -> str:
+    """The markup of a link, shown as these words of ours, that downloads the text as a file of this name."""
+    content = base64.b64encode(text.encode()).decode()
+    return f"<a download='{escaped(name)}' href='data:{kind};charset=utf-8;base64,{content}'>{words}</a>"
+
+
+def send(name: str, write: Callable[[Path], object]) -> None:
+    """On Colab: have a file of this name written, and send it to the learner's own machine."""
+    files: Any = importlib.import_module("google.colab.files")
+    path = Path(tempfile.mkdtemp()) / name
+    write(path)
+    files.download(str(path))

@@ -279,12 +279,16 @@ def _watched(arena: Any, stage: Stage) -> Any:
     for its factory gets the watched one.
     """
     factories = {
-        name: property(lambda _, watched=_WatchedFactory(factory, stage): watched)  # type: ignore[misc]
-        for name, factory in getattr(arena, "__dict__", {}).items()
-        if hasattr(factory, "stream_with_npc")
+        name: _always(_WatchedFactory(value, stage))
+        for name, value in getattr(arena, "__dict__", {}).items()
+        if hasattr(value, "stream_with_npc")
     }
     if not factories:
         return arena
-    watched = object.__new__(type(type(arena).__name__, (type(arena),), factories))
+    watched: Any = object.__new__(type(type(arena).__name__, (type(arena),), factories))
     object.__setattr__(watched, "__dict__", arena.__dict__)
     return watched
+
+
+def _always(value: Any) -> property:
+    return property(lambda _: value)

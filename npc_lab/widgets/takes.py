@@ -22,13 +22,14 @@ class Take:
     """One try at a turn: what was said, and what there is of the answer.
 
     exchange: the two messages as the character remembers them; empty if it was stopped, or failed.
-    mark: why an answer is not whole, in one or two words.
+    mark: why an answer is not whole, in a few words. error: why it failed, if it did.
     """
 
     question: str
     reply: Reply = field(default_factory=Reply)
     exchange: list[ChatMessage] = field(default_factory=list)
     mark: str = ""
+    error: Exception | None = None
     began: datetime = field(default_factory=lambda: datetime.now().astimezone())
 
     @classmethod

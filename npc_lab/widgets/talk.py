@@ -112,7 +112,7 @@ class Talk:
                 if not self.was_stopped:
                     self._ask(npc, turn, take)
         except Exception as error:
-            self.error = error
+            self.error = take.error = error
         if not take.exchange:
             take.mark = "broken off, not remembered" if self.error else "stopped, not remembered"
 
