@@ -225,7 +225,9 @@ arena.evaluate_conversation(talk)
 # Each press of *New talk* is a new conversation, with new memories.
 
 # %%
-desk = arena_controls(arena, knight, merchant, "Good day, sir knight! What do you seek at my door?", max_turns=6)
+desk = arena_controls(
+    arena, knight, merchant, "Good day, sir knight! What do you seek at my door?", max_turns=6
+)
 desk
 
 # %% [markdown]

@@ -87,7 +87,7 @@ def use_chat_box(notebook: Notebook) -> None:
 
 def use_desk(notebook: Notebook) -> None:
     notebook.outputs.get_by_role("button", name="Start").click()
-    notebook.outputs.get_by_text("4 turns done").wait_for()
+    notebook.outputs.get_by_text("4 of 4 turns done").wait_for()
 
 
 def photograph(notebook: Notebook, name: str) -> None:

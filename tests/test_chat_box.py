@@ -31,6 +31,7 @@ import ipywidgets as widgets  # isort: skip
 from npc_lab import FakeClient, FakeReply, NPCFactory, NPCLabError, NPCNotFoundError, ReplyError, fake_error
 from npc_lab.widgets import chat_box
 from npc_lab.widgets import pump as pumps
+from npc_lab.widgets.lines import ONE, Line
 
 MARKED = "not remembered"
 
@@ -334,7 +335,7 @@ def test_a_reply_that_never_comes_can_be_stopped(gate: threading.Event) -> None:
     box.wait()
     assert not gate.is_set()
     assert is_idle(box)
-    assert lines(box.widget) == ["you\nHello!", "Mira\n(stopped, not remembered)"]
+    assert lines(box.widget) == ["you\nHello!\n(stopped, not remembered)"]
     assert inn.history() == []
 
 
@@ -524,7 +525,7 @@ def test_an_error_is_a_notice_with_its_hint_and_never_a_line_of_the_character(ki
     assert is_shown(box.widget, retry(box))
     assert inn.memory() == before
     assert is_idle(box)
-    assert lines(box.widget)[2:] == ["you\nsecond", "Mira\n(broken off, not remembered)"]
+    assert lines(box.widget)[2:] == ["you\nsecond\n(no answer, not remembered)"]
     assert ReplyError(kind).hint not in str(box.transcript)
     click(box, "Retry")
     assert inn.said() == ["first", "One.", "second", "Two."]
@@ -551,7 +552,7 @@ def test_what_an_endpoint_does_in_the_middle_of_a_talk(
     box.wait()
     assert ReplyError(kind).hint in notice(box)
     assert shown in lines(box.widget)[-1]
-    assert "broken off, not remembered" in lines(box.widget)[-1]
+    assert "not remembered" in lines(box.widget)[-1]
     assert inn.memory() == before
     click(box, "Retry")
     assert inn.said() == ["first", "One.", "second", "Two."]
@@ -564,7 +565,7 @@ def test_a_dead_endpoint_is_named_and_nothing_is_lost() -> None:
     box.wait()
     assert "127.0.0.1:9" in notice(box)
     assert "sk-secret" not in notice(box)
-    assert lines(box.widget)[0] == "you\nHello!"
+    assert lines(box.widget) == ["you\nHello!\n(no answer, not remembered)"]
     assert is_idle(box)
 
 
@@ -1049,3 +1050,17 @@ def test_thoughts_that_are_finished_are_never_sent_again() -> None:
     box.say("three")
     assert text_of(fold).endswith("Thought 0.\nThought 1.\nThought 2.")
     assert changes == []
+
+
+def test_a_very_long_paragraph_is_sent_less_often_but_whole_at_the_end() -> None:
+    """Each sending costs the whole paragraph, so ten sendings a second would cost more than the talk."""
+    text = "word " * 4_000
+    line = Line(ONE, "Mira")
+    sent: list[str] = []
+    line.show("word")
+    line.widget.children[1].observe(lambda change: sent.append(change["new"]), "value")
+    for end in range(10_000, 20_000, 1_000):
+        line.grow(text[:end])
+    assert len(sent) <= 1
+    line.show(text)
+    assert sent[-1].count("word") == 4_000

@@ -347,20 +347,23 @@ class ArenaControls:
         """How far the talk is, in one line."""
         stage = self._stage
         if stage is None:
-            return f"0 of {self._turns.value} turns · press Start, or Step for one line"
+            return f"0 of {self._turns.value} turns done · press Start, or Step for one line"
         ending = stage.reason
         if self._task is not None:
             ending = "pausing after this line …" if stage.wants_pause else ""
             ending = "stopping …" if stage.wants_stop else ending
         elif stage.failed:
             ending = "no reply"
-        state = f"{stage.done} of {stage.asked} turns · {stage.seconds:.1f} s"
+        elif stage.done == stage.asked and not stage.wants_stop:
+            ending = ""  # the numbers say it
+        state = f"{stage.done} of {stage.asked} turns done · {stage.seconds:.1f} s"
         return f"{state} · {ending}" if ending else state
 
     def _draw_talk(self) -> None:
         rows = list(self._rows())
         for place, (kind, name, words, below) in enumerate(rows):
-            self._line_at(place, kind, name).show(words, quiet(below))
+            line = self._line_at(place, kind, name)
+            (line.grow if self._task else line.show)(words, quiet(below))
         del self._lines[len(rows) :]
         self._scroll.show([line.widget for line in self._lines])
 

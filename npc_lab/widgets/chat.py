@@ -280,7 +280,7 @@ class ChatBox:
             if stream is None or self._talk.was_stopped:
                 return
             reply = stream.reply
-            self._views[-1].answer.show(reply.text)
+            self._views[-1].answer.grow(reply.text)
             doing = "is speaking" if reply.text else "is thinking" if reply.thought else "was asked"
             self._status.value = quiet(f"{self._talk.name} {doing} …")
             self._folds[0].refresh()
@@ -305,9 +305,10 @@ class ChatBox:
         self._draw_controls()  # first: whatever else may fail, the buttons come alive again
         turns = self._talk.turns
         del self._views[len(turns) :]
+        lines: list[widgets.Widget] = []
         for turn, view in zip(turns, self._enough_views(len(turns)), strict=True):
-            view.show(turn, is_asked=self._is_busy() and turn is turns[-1])
-        self._scroll.show([line.widget for view in self._views for line in (view.question, view.answer)])
+            lines += view.show(turn, is_asked=self._is_busy() and turn is turns[-1])
+        self._scroll.show(lines)
         self._status.value = ""
         for fold in self._folds:
             fold.refresh()
@@ -350,14 +351,19 @@ class ChatBox:
 
 
 class _TurnView:
-    """The two lines of a turn."""
+    """The two lines of a turn; only one where the character said nothing."""
 
     def __init__(self, user: str, name: str):
         self.question = Line(ONE, user)
         self.answer = Line(TWO, name)
 
-    def show(self, turn: Turn, is_asked: bool) -> None:
+    def show(self, turn: Turn, is_asked: bool) -> list[widgets.Widget]:
         take = turn.take
+        mark = f"({take.mark})" if take.mark else ""
+        if not take.reply.text and not is_asked:
+            self.question.show(take.question, quiet(mark))
+            return [self.question.widget]
         self.question.show(take.question)
-        mark = f"({take.mark}) " if take.mark else ""
-        self.answer.show(take.reply.text, quiet("" if is_asked else mark + take.facts()))
+        facts = " · ".join(filter(None, (mark, take.facts())))
+        self.answer.show(take.reply.text, quiet("" if is_asked else facts))
+        return [self.question.widget, self.answer.widget]

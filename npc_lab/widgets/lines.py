@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import time
+
 import ipywidgets as widgets
 
 from npc_lab.rendering import escaped, split_finished, to_html
 from npc_lab.widgets.look import html_box
 
 ONE, TWO, ASIDE = "npc-lab-one", "npc-lab-two", "npc-lab-aside"  # the first speaker, the second, nobody
+MOST_CHARACTERS_A_SECOND = 10_000  # of the last paragraph, which is sent again and again while it grows
 
 
 class Line:
@@ -23,6 +26,7 @@ class Line:
         self._paragraphs: list[widgets.HTML] = []
         self._text = ""
         self._finished = 0  # characters of it that will not change any more
+        self._written = 0.0  # when, by time.monotonic()
         self.widget = widgets.VBox([self._head, self._below])
         self.widget.add_class("npc-lab-line")
         self.widget.add_class(kind)
@@ -43,7 +47,14 @@ class Line:
         self._write(rest)
         self._show_paragraphs()
 
+    def grow(self, text: str, below: str = "") -> None:
+        """Show a text that is still being made. A long paragraph is sent less often, to save bytes."""
+        size = len(text) - self._finished
+        if time.monotonic() - self._written >= size / MOST_CHARACTERS_A_SECOND:
+            self.show(text, below)
+
     def _write(self, text: str) -> None:
+        self._written = time.monotonic()
         if not self._paragraphs:
             self._paragraphs.append(html_box())
         self._paragraphs[-1].value = to_html(text)

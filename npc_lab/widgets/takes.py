@@ -104,8 +104,8 @@ def as_transcript(turns: list[Turn], user: str, npc_id: str, name: str) -> Trans
     messages = []
     for take in (turn.take for turn in turns):
         messages.append(Message(user, take.question, take.began, seat=1))
-        words = "\n\n".join(filter(None, (take.reply.text, f"({take.mark})" if take.mark else "")))
-        if words:
+        if take.reply.text:
+            words = take.reply.text + (f"\n\n({take.mark})" if take.mark else "")
             messages.append(Message(npc_id, words, take.began, seat=2, seconds=take.reply.seconds or None))
     return Transcript(messages, {1: user, 2: name})
 

@@ -114,7 +114,7 @@ class Talk:
         except Exception as error:
             self.error = take.error = error
         if not take.exchange:
-            take.mark = "broken off, not remembered" if self.error else "stopped, not remembered"
+            take.mark = f"{_why_unfinished(take)}, not remembered"
 
     def choose(self, turn: Turn, take: Take) -> None:
         """Let the NPC remember another take of the last turn."""
@@ -185,6 +185,12 @@ class Talk:
         if self._npc_id not in self._factory.npcs:
             raise NPCNotFoundError(self._npc_id, self._factory.npcs)
         return self._factory.npcs[self._npc_id]
+
+
+def _why_unfinished(take: Take) -> str:
+    if take.error is None:
+        return "stopped"
+    return "broken off" if take.reply.text else "no answer"
 
 
 def _asking(npc: SimpleChatNPC, user_id: str) -> threading.Lock:
