@@ -2,12 +2,15 @@
 
 import json
 import re
+import sys
 import threading
+from pathlib import Path
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import openai
 import pytest
-from loopback import CUT, DONE, Pause, Status, Stream, Text, chunk, envelope
+from loopback import CUT, DONE, Pause, Stalled, Status, Stream, Text, chunk, envelope
 from panels import (
     PATIENCE,
     button,
@@ -1064,3 +1067,41 @@ def test_a_very_long_paragraph_is_sent_less_often_but_whole_at_the_end() -> None
     assert len(sent) <= 1
     line.show(text)
     assert sent[-1].count("word") == 4_000
+
+
+@pytest.mark.parametrize("trouble", [None, OSError("No space left on device")])
+def test_on_colab_buttons_send_the_files_and_a_failure_is_told(
+    monkeypatch: pytest.MonkeyPatch, trouble: Exception | None
+) -> None:
+    sent: list[str] = []
+
+    def download(path: str) -> None:
+        if trouble:
+            raise trouble
+        sent.append(Path(path).read_text(encoding="utf-8"))
+
+    monkeypatch.setitem(sys.modules, "google.colab", ModuleType("google.colab"))
+    monkeypatch.setitem(sys.modules, "google.colab.files", SimpleNamespace(download=download))
+    box = tavern("One.").box()
+    box.say("first")
+    open_fold(box.widget, "Copy and save")
+    for name in ("Markdown", "JSONL", "web page"):
+        click(box, name)
+    if trouble:
+        assert "No space left on device" in text_of(box.widget)
+    else:
+        assert len(sent) == 3
+        assert all("first" in text and "One." in text for text in sent)
+
+
+def test_stop_ends_the_request_of_a_silent_endpoint_too(loopback: Any) -> None:
+    hung_up = threading.Event()
+    inn = Tavern(loopback([Stalled("Once upon", hung_up), "Again."]).client(timeout=60.0))
+    box = inn.box()
+    send(box, "Tell me a story.")
+    wait_until(lambda: "Once upon" in text_of(box.widget))
+    click(box, "Stop")
+    assert hung_up.wait(PATIENCE)
+    box.wait()
+    assert MARKED in lines(box.widget)[-1]
+    assert box.say("And now?") == "Again."

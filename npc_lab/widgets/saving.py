@@ -18,7 +18,7 @@ import ipywidgets as widgets
 from npc_lab.export import as_html, as_jsonl, as_markdown, export
 from npc_lab.rendering import escaped
 from npc_lab.transcript import Transcript
-from npc_lab.widgets.look import button, html_box, quiet, row
+from npc_lab.widgets.look import button, html_box, in_words, quiet, row
 
 _KINDS: list[tuple[str, str, str, Callable[[Transcript, str], str]]] = [
     (".md", "Markdown", "text/markdown", as_markdown),
@@ -49,7 +49,8 @@ class Saving:
     def _ways_to_download(self) -> widgets.Widget:
         if not on_colab():
             return self._links
-        return row(*(button(name, self._sender(ending), f"Download {name}") for ending, name, _, _ in _KINDS))
+        buttons = (button(name, self._sender(ending), f"Download {name}") for ending, name, _, _ in _KINDS)
+        return widgets.VBox([row(*buttons), self._links])
 
     def _link(
         self,
@@ -65,7 +66,13 @@ class Saving:
         def write(path: Path) -> None:
             export(self._transcript(), path, title=self.title)
 
-        return lambda: send(file_name(self.title, ending), write)
+        def download() -> None:
+            try:
+                send(file_name(self.title, ending), write)
+            except Exception as error:  # no room on the disk, no browser that listens
+                self._links.value = quiet(f"The file could not be sent. {in_words(error)}")
+
+        return download
 
 
 def on_colab() -> bool:
