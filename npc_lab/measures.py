@@ -8,8 +8,7 @@ from collections.abc import Sequence
 
 from npc_lab.transcript import SYSTEM, Message
 
-# A line above it is an echo. The failure has its name from arXiv 2511.09710, where a model judges it. The
-# measure and the limit are ours: a talk that had begun to go round in circles rose from 0 to 0.25.
+# A line above it is an echo. The failure has its name from arXiv 2511.09710; measure and limit are ours.
 ECHO_LIMIT = 0.2
 _RUN = 4  # words in a row: fewer are shared by chance
 # Chinese and Japanese write no blanks, so each of their characters counts as a word.

@@ -1,11 +1,18 @@
 """Panels for notebooks, made of plain ipywidgets: a chat box, the arena's controls, a character's form.
 
-    chat.py      the chat box
-    arena.py     the arena's controls
+    chat.py      the chat box; behind it talk.py and takes.py, which know no widget
+    arena.py     the arena's controls; behind them stage.py, which knows none either
     form.py      the character's form
 
-and what they share: pump.py (how words reach the browser while they are made), look.py, lines.py, talk.py,
-takes.py, prompts.py, saving.py. No panel knows a model; each only shows what the core does.
+and what they share:
+
+    pump.py      how words reach the browser while they are made
+    look.py      the style, and small parts
+    lines.py     the lines of a talk, each sent once
+    prompts.py   what was sent
+    saving.py    copy and save
+
+No panel knows a model; each only shows what the core does.
 """
 
 from npc_lab.widgets.arena import ArenaControls, arena_controls

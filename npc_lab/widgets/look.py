@@ -14,7 +14,7 @@ from npc_lab.errors import NPCLabError
 from npc_lab.rendering import escaped
 
 _STYLE = """<style>
-.npc-lab { container-type: inline-size; max-width: 60em; }
+.npc-lab { max-width: 60em; }
 .npc-lab .widget-html, .npc-lab .widget-html-content, .npc-lab .jupyter-widget-html-content {
   line-height: 1.5; height: auto; min-width: 0; overflow-wrap: anywhere; flex-grow: 1; margin: 0; }
 .npc-lab .widget-html-content p, .npc-lab .widget-html-content ul, .npc-lab .widget-html-content ol,
@@ -36,8 +36,6 @@ _STYLE = """<style>
 .npc-lab-aside { border-left-style: dashed; font-style: italic; }
 .npc-lab-quiet { opacity: .75; font-size: .9em; }
 .npc-lab-notice { border: 1px solid currentColor; border-left-width: 6px; padding: .3em .7em; }
-.npc-lab-columns { display: flex; flex-wrap: wrap; gap: 1em; }
-.npc-lab-columns > div { flex: 1 1 14em; min-width: 0; }
 .npc-lab-field .widget-inline-hbox:not(.widget-checkbox) {
   flex-flow: column; align-items: stretch; height: auto; margin: 0; }
 .npc-lab-field .widget-inline-hbox .widget-label { text-align: left; }

@@ -15,6 +15,7 @@ time differs, because not every front end shows what a thread changes:
 
 from __future__ import annotations
 
+import math
 import os
 import sys
 import threading
@@ -29,7 +30,7 @@ from npc_lab.errors import NPCLabError
 
 SECONDS_BETWEEN_DRAWINGS = 0.1
 # How long a message from the page may be under way behind another one: a value that Enter has just sent.
-SECONDS_FOR_A_LATE_MESSAGE = 0.2
+SECONDS_FOR_A_LATE_MESSAGE = 0.3
 # A page that was reloaded or closed answers no more.
 SECONDS_UNTIL_THE_PAGE_IS_GONE = 2.0
 _LOSES_UPDATES_FROM_THREADS = ("7.0.0", "7.0.1")  # versions of ipykernel; ipywidgets issue 4001
@@ -111,7 +112,7 @@ class BrowserPump:
         self._link = widgets.jslink((self._ping, "value"), (self._pong, "value"))
         self._pong.observe(self._answer, "value")
         self._task: Task | None = None
-        self._soon: deque[Callable[[], None]] = deque()
+        self._soon: deque[tuple[float, Callable[[], None]]] = deque()  # when, by time.monotonic(), and what
         self._last_heard = time.monotonic()
         self.widget: widgets.Widget | None = widgets.Box([self._ping, self._pong], layout=out_of_sight)
 
@@ -124,28 +125,36 @@ class BrowserPump:
         threading.Thread(target=self._watch, args=[task], daemon=True).start()
 
     def soon(self, action: Callable[[], None]) -> None:
-        """Do this once the messages that are under way from the page have arrived: with its next answer."""
-        self._soon.append(action)
+        """Do this once the messages that are under way from the page have arrived.
+
+        That is in an answer of the page's, but not in the first: JupyterLab hands messages of different
+        widgets to different threads, so that an answer can overtake what was sent before it.
+        """
+        self._soon.append((time.monotonic() + SECONDS_FOR_A_LATE_MESSAGE, action))
         self._ask()
-        _after(SECONDS_UNTIL_THE_PAGE_IS_GONE, self._do_what_waits)
+        _after(SECONDS_UNTIL_THE_PAGE_IS_GONE, lambda: self._do_what_waits(until=math.inf))
 
     def _ask(self) -> None:
         self._ping.value += 1
 
     def _answer(self, _: object) -> None:
         self._last_heard = time.monotonic()
-        self._do_what_waits()
+        self._do_what_waits(until=time.monotonic())
         task = self._task
         if self._pong.value != self._ping.value:  # the page was asked again: another answer will come
             return
-        if task is not None and not task.has_ended.is_set() and not task.step():
+        is_drawing = task is not None and not task.has_ended.is_set() and not task.step()
+        if is_drawing or self._soon:
             self._ask()
 
-    def _do_what_waits(self) -> None:
+    def _do_what_waits(self, until: float) -> None:
         while self._soon:
             try:
-                action = self._soon.popleft()
+                due, action = self._soon.popleft()
             except IndexError:  # another thread was quicker
+                return
+            if due > until:
+                self._soon.appendleft((due, action))
                 return
             action()
 
