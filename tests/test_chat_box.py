@@ -1105,3 +1105,23 @@ def test_stop_ends_the_request_of_a_silent_endpoint_too(loopback: Any) -> None:
     box.wait()
     assert MARKED in lines(box.widget)[-1]
     assert box.say("And now?") == "Again."
+
+
+def test_while_editing_the_next_prompt_is_the_one_that_will_be_sent() -> None:
+    inn = tavern("One.", "Two.", "Another two.", history_size=2)
+    box = inn.box()
+    box.say("first")
+    box.say("second")
+    fold = open_fold(box.widget, "What was sent")
+    click(box, "Edit")
+    fill_in(text_field(box.widget), "second, said better")
+    shown = text_of(fold).partition("The last prompt")[0]
+    assert "One." in shown
+    assert "Two." not in shown
+    assert inn.said() == ["second", "Two."]  # to look changes nothing
+    click(box, "Send")
+    wait_until(lambda: len(inn.client.calls) == 3)
+    box.wait()
+    sent = [message["content"] for message in inn.client.calls[-1]["messages"]]
+    assert sent[1:] == ["first", "One.", "second, said better"]
+    assert all(text in shown for text in sent[1:])

@@ -224,6 +224,7 @@ class ChatBox:
             self._edited, self._draft = self._talk.turns[-1], self._input.value
             self._input.value = self._edited.take.question
         self._draw_controls()
+        self._folds[1].refresh()
 
     def _browse(self, step: int) -> Task | None:
         """Show another take of the last turn. If it is whole, the character remembers this one now."""
@@ -344,7 +345,7 @@ class ChatBox:
 
     def _draw_prompts(self) -> None:
         text = self._input.value
-        messages, forgotten = self._talk.next_prompt(text if text.strip() else _YOUR_NEXT)
+        messages, forgotten = self._talk.next_prompt(text if text.strip() else _YOUR_NEXT, self._edited)
         upcoming = prompt_markup("The next prompt", messages, forgotten)
         last = prompt_markup("The last prompt", self._talk.last_prompt, self._talk.last_forgotten)
         self._prompts.value = f"{upcoming}<hr>{last}"

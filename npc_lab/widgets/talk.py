@@ -9,6 +9,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from copy import deepcopy
 from weakref import WeakKeyDictionary
 
 from npc_lab.errors import NPCLabError, NPCNotFoundError
@@ -59,9 +60,13 @@ class Talk:
         """Whether the NPC thinks in private."""
         return self._npc().config.has_scratchpad
 
-    def next_prompt(self, message: str) -> tuple[list[ChatMessage], list[ChatMessage]]:
-        """What would be sent with this message now, and what is forgotten."""
+    def next_prompt(
+        self, message: str, instead_of: Turn | None = None
+    ) -> tuple[list[ChatMessage], list[ChatMessage]]:
+        """What would be sent with this message now, or instead of this last turn; and what is forgotten."""
         npc = self._npc()
+        if instead_of is not None and instead_of.exchange:
+            npc = self._with_last_taken_back(npc)
         return npc.preview(message, self._user_id), self._forgotten(npc)
 
     def prepare(self) -> None:
@@ -177,6 +182,13 @@ class Talk:
             npc.give_back(self._user_id, taken)
             raise NPCLabError(WENT_ON)
         return taken
+
+    def _with_last_taken_back(self, npc: SimpleChatNPC) -> SimpleChatNPC:
+        """Another NPC that remembers the same, without the last exchange."""
+        other = SimpleChatNPC(npc.client, npc.model, npc.config)
+        other.chat_histories[self._user_id] = deepcopy(npc.chat_histories[self._user_id])
+        other.take_back(self._user_id)
+        return other
 
     def _forgotten(self, npc: SimpleChatNPC) -> list[ChatMessage]:
         return list(getattr(npc.chat_histories.get(self._user_id), "forgotten", []))
