@@ -22,16 +22,15 @@ import math
 import os
 import re
 import stat
-import uuid
 import zlib
 from collections.abc import Iterator
-from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from npc_lab.character import FIELDS, NPCConfig
 from npc_lab.errors import CardError, CharacterError
+from npc_lab.files import write_whole
 from npc_lab.text import well_formed
 
 _LARGEST_FILE = 20_000_000  # bytes
@@ -125,16 +124,10 @@ def write_card(card: Card, path: str | os.PathLike[str]) -> None:
     if target.suffix.lower() != ".json":  # or the JSON would take the place of the picture it came from
         raise _about(target, "A card is written as JSON. Choose a name that ends with .json.")
     content = card.to_json().encode()
-    temporary = target.parent / f".card-{uuid.uuid4().hex}"
     try:
-        with temporary.open("xb") as file:
-            file.write(content)
-        os.replace(temporary, target)
+        write_whole(target, content)
     except (OSError, ValueError) as error:
         raise _about(target, _why_not_written(error)) from error
-    finally:
-        with suppress(OSError, ValueError):
-            temporary.unlink()
 
 
 def _path(path: str | os.PathLike[str]) -> Path:

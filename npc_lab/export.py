@@ -4,14 +4,12 @@ Private thoughts are in none of them, since a transcript holds none.
 """
 
 import json
-import os
 import re
-import uuid
-from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 
 from npc_lab.errors import NPCLabError
+from npc_lab.files import write_whole
 from npc_lab.rendering import escaped, to_html
 from npc_lab.text import printable, well_formed
 from npc_lab.transcript import COLOURS, Message, Transcript
@@ -110,10 +108,8 @@ def as_html(transcript: Transcript, title: str = "A talk") -> str:
 
 
 def _write(path: Path, text: str) -> None:
-    draft = path.with_name(f".{uuid.uuid4().hex}.part")  # beside it: a file moves at once on one disk only
     try:
-        draft.write_bytes(text.encode("utf-8"))
-        os.replace(draft, path)
+        write_whole(path, text.encode("utf-8"))
     except FileNotFoundError as error:
         raise NPCLabError(f"There is no folder {str(path.parent)!r}. Make it first.") from error
     except PermissionError as error:
@@ -121,9 +117,6 @@ def _write(path: Path, text: str) -> None:
     except (OSError, ValueError) as error:  # a ValueError: the path holds a null character
         reason = getattr(error, "strerror", None) or error
         raise NPCLabError(f"{str(path)!r} could not be written: {reason}. Choose another name.") from error
-    finally:
-        with suppress(OSError, ValueError):  # it is gone already if all went well
-            draft.unlink()
 
 
 def _literal(text: str) -> str:

@@ -2,13 +2,16 @@
 
 import threading
 import uuid
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, TypeVar
 
 from npc_lab.character import FIELDS, NPCConfig
 from npc_lab.errors import CharacterError, NPCFactoryError, NPCNotFoundError, UserNotFoundError, nearest
 from npc_lab.memory import ChatMessage
 from npc_lab.npc import SimpleChatNPC
 from npc_lab.reply import ReplyStream
+
+NPC = TypeVar("NPC")
 
 
 class NPCFactory:
@@ -71,8 +74,15 @@ class NPCFactory:
 
     def _npc(self, npc_id: str, user_id: str) -> SimpleChatNPC:
         """The NPC, once both ids are known to exist."""
-        if not isinstance(npc_id, str) or npc_id not in self.npcs:
-            raise NPCNotFoundError(npc_id, self.npcs)
+        npc = find_npc(self.npcs, npc_id)
         if not isinstance(user_id, str) or user_id not in self.user_ids:
             raise UserNotFoundError(user_id, self.user_ids)
-        return self.npcs[npc_id]
+        return npc
+
+
+def find_npc(npcs: Mapping[str, NPC], npc_id: str) -> NPC:
+    """The NPC of this id. Raises `NPCNotFoundError` if there is none."""
+    try:
+        return npcs[npc_id]
+    except (KeyError, TypeError):  # TypeError: a list, for instance, is no key
+        raise NPCNotFoundError(npc_id, npcs) from None

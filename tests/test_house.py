@@ -39,7 +39,18 @@ SHELVES = [
 ]
 BESIDE = ["providers", "fake", "weights", "embedded", "connect"]
 BESIDE_MAY_USE = ["errors", "text", "memory", "character"]
-ON_TOP = ["worlds", "rendering", "export", "plots", "cards", "widgets", "cli", "__init__", "__main__"]
+ON_TOP = [
+    "worlds",
+    "files",
+    "rendering",
+    "export",
+    "plots",
+    "cards",
+    "widgets",
+    "cli",
+    "__init__",
+    "__main__",
+]
 
 
 def imports_of(module: str) -> set[str]:

@@ -13,13 +13,14 @@ import ipywidgets as widgets
 from npc_lab.arena import DEFAULT_OPENING
 from npc_lab.errors import ChatArenaError
 from npc_lab.export import export
+from npc_lab.factory import find_npc
 from npc_lab.rendering import escaped
 from npc_lab.transcript import Transcript
 from npc_lab.widgets.lines import ASIDE, ONE, TWO, Line, Pile, Scroll
 from npc_lab.widgets.look import Fold, Notice, button, exactly, html_box, in_words, panel, quiet, row
 from npc_lab.widgets.pump import BlockingPump, Task, choose_pump
 from npc_lab.widgets.saving import Saving
-from npc_lab.widgets.stage import Stage, factory_of, name_of, next_seat, npc_in
+from npc_lab.widgets.stage import Stage, factory_of, name_of, next_seat
 
 _NARROW = {"description_width": "initial"}  # as wide as the words
 _KINDS = {None: ASIDE, 1: ONE, 2: TWO}
@@ -276,7 +277,7 @@ class ArenaControls:
 
     def _hear_apply(self) -> None:
         for npc_id, sheet in zip(self._cast(), self._sheets, strict=False):
-            sheet.apply(npc_in(self._factory, npc_id).config)
+            sheet.apply(find_npc(self._factory.npcs, npc_id).config)
         self._applied.value = quiet("Done. It holds from the next line on.")
 
     # From the first line to the last
@@ -405,7 +406,7 @@ class ArenaControls:
     def _draw_sheets(self) -> None:
         self._applied.value = ""
         for npc_id, sheet in zip(self._cast(), self._sheets, strict=False):
-            sheet.show(npc_id, name_of(self._factory, npc_id), npc_in(self._factory, npc_id).config)
+            sheet.show(npc_id, name_of(self._factory, npc_id), find_npc(self._factory.npcs, npc_id).config)
         self._sheets[1].set_visible(len(self._cast()) == 2)
 
 

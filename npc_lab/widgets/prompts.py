@@ -18,7 +18,7 @@ def prompt_markup(title: str, messages: Sequence[ChatMessage], forgotten: Sequen
         return f"<p><b>{escaped(title)}</b>: nothing yet.</p>"
     characters = sum(len(message["content"]) for message in messages)
     size = f"{len(messages)} messages, {characters:,} characters"
-    size += f", about {estimated_tokens('x' * characters):,} tokens (estimated)"
+    size += f", about {estimated_tokens(characters):,} tokens (estimated)"
     parts = [f"<p><b>{escaped(title)}</b>: {size}</p>", *map(_message, messages[:1])]
     if (hidden := len(forgotten) - MOST_FORGOTTEN) > 0:
         parts.append(f"<p class='npc-lab-forgotten'>{hidden} more forgotten messages</p>")

@@ -16,8 +16,8 @@ from datetime import datetime
 from typing import Any, NamedTuple
 
 from npc_lab.character import NPCConfig
-from npc_lab.errors import ChatArenaError, NPCNotFoundError, ReplyError
-from npc_lab.factory import NPCFactory
+from npc_lab.errors import ChatArenaError, ReplyError
+from npc_lab.factory import NPCFactory, find_npc
 from npc_lab.plots import png, talk_figure
 from npc_lab.reply import ReplyStream
 from npc_lab.transcript import DIRECTOR, SYSTEM, Message, Transcript
@@ -154,7 +154,7 @@ class Stage:
     def thoughts(self, seat: int) -> list[str]:
         """What the character in this seat thought, oldest first, and what it is thinking now."""
         npc_id, partner = self._npc_ids[seat], "npc2_user_id" if seat == 1 else "npc1_user_id"
-        npc = npc_in(self._factory, npc_id)
+        npc = find_npc(self._factory.npcs, npc_id)
         user_id = _part(self._arena.conversations[self._conversation_id], partner)
         if hasattr(npc, "chat_histories"):
             remembered = npc.chat_histories.get(user_id, [])
@@ -227,13 +227,6 @@ def factory_of(arena: Any) -> Any:
     """The arena's factory, whatever the attribute is called; None where there is none to be found."""
     candidates = [getattr(arena, "npc_factory", None), *getattr(arena, "__dict__", {}).values()]
     return next((each for each in candidates if hasattr(each, "chat_with_npc")), None)
-
-
-def npc_in(factory: Any, npc_id: str) -> Any:
-    """The NPC. Raises `NPCNotFoundError` where it has vanished."""
-    if npc_id not in factory.npcs:
-        raise NPCNotFoundError(npc_id, factory.npcs)
-    return factory.npcs[npc_id]
 
 
 def name_of(factory: Any, npc_id: str) -> str:

@@ -51,7 +51,9 @@ class Take:
         if isinstance(read, int) and isinstance(written, int):
             facts.append(f"{read} tokens read, {written} written")
         else:  # an endpoint may send no count, or half of one
-            facts.append(f"about {estimated_tokens(reply.raw + reply.reasoning)} tokens written (estimated)")
+            facts.append(
+                f"about {estimated_tokens(len(reply.raw + reply.reasoning))} tokens written (estimated)"
+            )
         if reply.finish_reason == "length":
             facts.append("cut at its token limit")
         return " · ".join(facts)
@@ -116,6 +118,6 @@ def thought_in(answer: ChatMessage, has_scratchpad: bool) -> str:
     return "\n".join(filter(None, (answer.get("reasoning_content", ""), thought)))
 
 
-def estimated_tokens(text: str) -> int:
-    """How many tokens a text has, roughly."""
-    return max(1, round(len(text) / CHARACTERS_PER_TOKEN)) if text else 0
+def estimated_tokens(characters: int) -> int:
+    """How many tokens a text of so many characters has, roughly."""
+    return max(1, round(characters / CHARACTERS_PER_TOKEN)) if characters else 0

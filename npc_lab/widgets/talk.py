@@ -12,8 +12,8 @@ from contextlib import contextmanager
 from copy import deepcopy
 from weakref import WeakKeyDictionary
 
-from npc_lab.errors import NPCLabError, NPCNotFoundError
-from npc_lab.factory import NPCFactory
+from npc_lab.errors import NPCLabError
+from npc_lab.factory import NPCFactory, find_npc
 from npc_lab.memory import ChatMessage, exchanges
 from npc_lab.npc import SimpleChatNPC
 from npc_lab.reply import ReplyStream
@@ -194,9 +194,7 @@ class Talk:
         return list(getattr(npc.chat_histories.get(self._user_id), "forgotten", []))
 
     def _npc(self) -> SimpleChatNPC:
-        if self._npc_id not in self._factory.npcs:
-            raise NPCNotFoundError(self._npc_id, self._factory.npcs)
-        return self._factory.npcs[self._npc_id]
+        return find_npc(self._factory.npcs, self._npc_id)
 
 
 def _why_unfinished(take: Take) -> str:
