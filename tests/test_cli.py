@@ -462,7 +462,7 @@ def source(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     ):
         (source / name).parent.mkdir(parents=True, exist_ok=True)
         (source / name).write_text(f"ours: {name}")
-    monkeypatch.setattr(start, "_source", lambda: source)
+    monkeypatch.setattr(start, "course_folder", lambda: source)
     return source
 
 

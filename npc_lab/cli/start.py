@@ -13,8 +13,8 @@ from collections.abc import Iterable, Iterator
 from importlib.util import find_spec
 from pathlib import Path
 
-import npc_lab
 from npc_lab.cli.screen import Screen
+from npc_lab.course import course_folder
 from npc_lab.errors import NPCLabError
 
 INSTALL_COURSE = 'pip install "npc-lab[course]"'
@@ -22,7 +22,7 @@ INSTALL_COURSE = 'pip install "npc-lab[course]"'
 
 def copy_course(screen: Screen, folder: Path) -> None:
     """Put what is missing into the folder. Raises `NPCLabError` if that fails; then nothing is added."""
-    source = _source()
+    source = course_folder()
     course = {folder / file.relative_to(source): file for file in _files(source)}
     missing = {target: file for target, file in course.items() if not os.path.lexists(target)}
     try:
@@ -54,15 +54,6 @@ def open_jupyterlab(screen: Screen, folder: Path) -> int:
                 return jupyterlab.wait()
             except KeyboardInterrupt:
                 continue  # JupyterLab heard it too, and ends in its own way
-
-
-def _source() -> Path:
-    """The course's notebooks: inside an installed package, beside the package in a checkout."""
-    package = Path(npc_lab.__file__).parent
-    for folder in (package / "_notebooks", package.parent / "notebooks"):
-        if folder.is_dir():
-            return folder
-    raise NPCLabError("This npc-lab came without its notebooks. Install it again.")
 
 
 def _files(source: Path) -> Iterator[Path]:

@@ -1,0 +1,15 @@
+"""Where the course's notebooks are: inside an installed package, beside the package in a checkout."""
+
+from pathlib import Path
+
+from npc_lab.errors import NPCLabError
+
+_PACKAGE = Path(__file__).resolve().parent
+
+
+def course_folder() -> Path:
+    """The folder of the notebooks. Raises `NPCLabError` if they did not come with the package."""
+    for folder in (_PACKAGE / "_notebooks", _PACKAGE.parent / "notebooks"):
+        if folder.is_dir():
+            return folder
+    raise NPCLabError("This npc-lab came without its notebooks. Install it again.")

@@ -1,0 +1,68 @@
+"""The lessons' checks, hints and solutions.
+
+    check("trim", trim)         is this right? A report with four possible outcomes for each step
+    hint("trim", 1)             a hint; the last one is near the code
+    solution("trim")            one way to write it
+    report()                    how it went so far, as a table
+
+Behind them: exercise.py (what a check is), limits.py (the learner's code cannot run away), looking.py
+(the learner's values and lines), report.py, help.py, and a file for the exercises of each lesson.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from npc_lab.errors import nearest
+from npc_lab.lessons.catalogue import EXERCISES, find
+from npc_lab.lessons.help import Page, hints, solution_code
+from npc_lab.lessons.progress import Progress
+from npc_lab.lessons.report import CANT_CHECK, Report, Step
+
+__all__ = ["Page", "Progress", "Report", "Step", "check", "hint", "report", "solution"]
+
+_found: dict[str, Report] = {}  # exercise or part -> what its last check found
+
+
+def check(exercise: str, learners_object: Any = None) -> Report:
+    """Say whether the learner's object is right. It takes some seconds at most, and never raises.
+
+    exercise: a name, such as "arena", or a part of one, such as "arena.turn".
+    """
+    import openai.types.chat  # now, so that it takes no step's time: the fake needs it  # noqa: F401
+
+    found = find(exercise)
+    if found is None:
+        return Report(str(exercise), [Step("Its name", True, CANT_CHECK, _no_exercise(exercise))])
+    report = found[0].check(learners_object, found[1])
+    _found[exercise] = report
+    return report
+
+
+def hint(exercise: str, number: int = 1) -> Page:
+    """The hint of this number, from 1 on."""
+    if find(exercise) is None:
+        return Page(_no_exercise(exercise))
+    texts = hints(exercise)
+    if not isinstance(number, int) or not 1 <= number <= len(texts):
+        return Page(f'There are {len(texts)} hints. The first one is `hint("{exercise}", 1)`.')
+    more = f'`hint("{exercise}", {number + 1})`' if number < len(texts) else f'`solution("{exercise}")`'
+    return Page(f"**Hint {number} of {len(texts)}.** {texts[number - 1]}\n\nNext: {more}")
+
+
+def solution(exercise: str) -> Page:
+    """One way to write it."""
+    if find(exercise) is None:
+        return Page(_no_exercise(exercise))
+    return Page(f"One way to write it:\n\n```python\n{solution_code(exercise)}\n```")
+
+
+def report() -> Progress:
+    """What was checked since the notebook was started, as a table."""
+    return Progress(_found)
+
+
+def _no_exercise(name: str) -> str:
+    near = nearest(name, EXERCISES)
+    advice = f"Did you mean {near!r}?" if near else f"There are {', '.join(EXERCISES)}."
+    return f"There is no exercise {name!r:.60}. {advice}"

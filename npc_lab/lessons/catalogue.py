@@ -1,0 +1,20 @@
+"""All exercises of the course, in the order of its lessons."""
+
+from __future__ import annotations
+
+from npc_lab.lessons import arena, character, memory, messages, scratchpad, setup
+from npc_lab.lessons.exercise import Exercise
+
+_LESSONS = (setup, messages, memory, scratchpad, character, arena)
+EXERCISES: dict[str, Exercise] = {each.name: each for lesson in _LESSONS for each in lesson.exercises}
+
+
+def find(name: str) -> tuple[Exercise, str] | None:
+    """The exercise and the part that a name such as "arena" or "arena.turn" stands for, or None."""
+    if not isinstance(name, str):
+        return None
+    exercise, _, part = name.partition(".")
+    found = EXERCISES.get(exercise)
+    if found is None or (part and part not in found.parts()):
+        return None
+    return found, part

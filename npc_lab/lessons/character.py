@@ -1,0 +1,539 @@
+"""Lesson 04, your character: a sheet to fill in, a detector for its secret, and a file to hand in.
+
+Nothing here judges taste. A sheet is checked for what any character needs, in any language.
+"""
+
+from __future__ import annotations
+
+import base64
+import os
+import random
+import re
+import tempfile
+from contextlib import chdir
+from copy import deepcopy
+from pathlib import Path
+from typing import Any
+
+from npc_lab.cards import Card, read_card
+from npc_lab.character import FIELDS, NPCConfig
+from npc_lab.errors import CardError, CharacterError
+from npc_lab.lessons.exercise import Exercise, FunctionTrial, Trial, Wrong
+from npc_lab.lessons.looking import in_words, quote, show
+from npc_lab.lessons.redteam import ATTACKS, gives_away, telling_words, weight
+
+# Lengths in characters, as `weight` counts them. Every text is sent at every turn, so none may be endless.
+_WORLD = (40, 3000)
+_CHARACTER = (60, 3000)
+_GOAL = (12, 500)
+_NAME = 60
+_FEWEST, _MOST = 4, 60  # characters of the words that give a secret away
+_TOKENS = (20, 1000)
+_TOKENS_TO_THINK = 100  # with private thoughts, which count too
+
+_EVERYDAY = (
+    "Good evening, my dear friend! How are you today, and what is your name?",
+    "Yes, no, I do not know. Please tell me more about that, and I will help you if I can.",
+    "That is a good question. I have nothing to hide, and I never had a secret in my life.",
+    "I was there last night with the old man, and it was cold. Today is a better day, thank you.",
+    "Once there was a king and a queen in a small house by the sea, and they had a key and a door.",
+)
+_TO_IT = re.compile(r"\b(you|your|yours|thou|thee|thy|ye)\b", re.IGNORECASE)
+_OF_ITSELF = re.compile(r"\s*(I am|I'm|I’m|My name is)\b", re.IGNORECASE)
+_ENGLISH = {"the", "and", "with", "who", "his", "she", "they", "of"}
+_SPEECH = re.compile(
+    r"\b(speak|speech|talk|voice|say|sentence|word|tone|accent|whisper|mutter|mumble|shout|rhyme|laugh|joke"
+    r"|answer|question|swear|curse|proverb|sing|polite|rude|stutter|dialect|slang)",
+    re.IGNORECASE,
+)
+_SENTENCE_END = re.compile(r"[.!?…。！？।؟](?=\s|$|\w|[\"”»」])")
+
+
+class SheetTrial(Trial):
+    """A character sheet, read from a copy."""
+
+    def __init__(self, learners_object: Any):
+        super().__init__(learners_object)
+        sheet = learners_object.config if isinstance(learners_object, Card) else learners_object
+        self.sheet: NPCConfig = deepcopy(sheet)
+        self.called = "my_character"
+
+    def wrong(self, field: str, expected: str, got: str, advice: str) -> Wrong:
+        """What to raise about a field of the sheet."""
+        return Wrong(f"my_character.{field}", expected, got, advice)
+
+    def text(self, field: str, between: tuple[int, int], advice: str) -> str:
+        """The text in this field. Raises `Wrong` if it is too short, too long, or has no letter."""
+        text = str(getattr(self.sheet, field))
+        least, most = between
+        if not any(letter.isalpha() for letter in text):
+            raise self.wrong(field, "a text with words in it", show(text), advice)
+        if not least <= weight(text) <= most:
+            how = "longer" if weight(text) < least else "shorter"
+            got = f"{weight(text):,} characters: {quote(text, 80)}"
+            raise self.wrong(field, f"{least} to {most:,} characters", got, f"Make it {how}. {advice}")
+        return text
+
+
+character = Exercise(
+    "character",
+    lesson="04",
+    declares="my_character",
+    kind="a character sheet, made with NPCConfig(...)",
+    trial=SheetTrial,
+    accepts=lambda thing: isinstance(thing, NPCConfig | Card),
+)
+
+
+@character.step("Every field holds what it can hold")
+def holds(trial: SheetTrial) -> str:
+    """A list can be changed in place, and then nobody has looked at its new items."""
+    try:
+        NPCConfig(**{field: getattr(trial.sheet, field) for field in FIELDS})
+    except CharacterError as error:
+        expected = str(error).partition(", not ")[0]
+        field = expected.partition(" ")[0]
+        advice = "Write it between the brackets of NPCConfig(...), and run that cell again."
+        raise trial.wrong(field, expected, show(getattr(trial.sheet, field)), advice) from None
+    return "It is a whole character sheet."
+
+
+@character.step("The world is described", needs=["holds"])
+def world(trial: SheetTrial) -> str:
+    """Where, when, and what is going on."""
+    text = trial.text("world_description", _WORLD, "Say where it is, when it is, and what is going on.")
+    if re.match(r"\s*you are\b", text, re.IGNORECASE) and not _TO_IT.search(
+        trial.sheet.character_description
+    ):
+        advice = "The world comes first, the character second. Change their places."
+        raise trial.wrong("world_description", "the world", f"the character: {quote(text, 80)}", advice)
+    return f"A world in {weight(text)} characters."
+
+
+@character.step("The character is described", needs=["world"])
+def described(trial: SheetTrial) -> str:
+    """Who it is: a text of its own."""
+    advice = "Say who it is, what it is like, and how it speaks."
+    text = trial.text("character_description", _CHARACTER, advice)
+    if text.strip() == trial.sheet.world_description.strip():
+        got = "the same text as in world_description"
+        raise trial.wrong("character_description", "a text about the character", got, advice)
+    return f"A character in {weight(text)} characters."
+
+
+@character.step('The description speaks to the character: "You are ..."', needs=["described"])
+def spoken_to(trial: SheetTrial) -> str:
+    """English can be looked at; a text in another language is believed."""
+    text = trial.sheet.character_description
+    words = set(re.findall(r"\w+", text.casefold()))
+    if _OF_ITSELF.match(text) or (len(words & _ENGLISH) >= 2 and not _TO_IT.search(text)):
+        raise trial.wrong(
+            "character_description",
+            'words to the character, such as "You are Ada, a ..."',
+            quote(text, 80),
+            'Begin with "You are": the model reads this text as a letter to itself.',
+        )
+    return "The model will know that it is meant."
+
+
+@character.step("The character has a name", needs=["holds"])
+def named(trial: SheetTrial) -> str:
+    """In the field, or as the first words of the description."""
+    name = trial.sheet.called().strip()
+    if not any(letter.isalnum() for letter in name):
+        advice = 'Add name="...": a partner and a file need to know what to call it.'
+        raise trial.wrong("name", "a name", show(name), advice)
+    if len(name) > _NAME:
+        got = f"{len(name)} characters: {quote(name, 60)}"
+        raise trial.wrong("name", f"at most {_NAME} characters", got, "Keep the name, and move the rest.")
+    return f"It is called {quote(name, 60)}."
+
+
+@character.step("The goal says what it wants", needs=["holds"])
+def goal(trial: SheetTrial) -> str:
+    """A wish of its own, in a sentence."""
+    advice = 'Name one thing that can be reached or missed in a talk, such as "Sell the sword for 20 marks."'
+    text = trial.text("goal", _GOAL, advice)
+    if text.strip() in (trial.sheet.character_description.strip(), trial.sheet.world_description.strip()):
+        raise trial.wrong("goal", "a wish", "the same text as in a description", advice)
+    return f"It wants: {quote(text, 80)}"
+
+
+@character.step("The character has a secret", needs=["holds"])
+def secret_there(trial: SheetTrial) -> str:
+    """At least one text with words in it."""
+    if not any(any(letter.isalnum() for letter in secret) for secret in trial.sheet.secrets):
+        advice = "Add secrets=[...]: what does it know that nobody may hear?"
+        raise trial.wrong("secrets", "at least one secret", show(trial.sheet.secrets), advice)
+    return "There is something to keep."
+
+
+@character.step("A listener could tell when the secret is out", needs=["secret_there"])
+def secret_heard(trial: SheetTrial) -> str:
+    """Exact words to listen for, which nobody says by chance."""
+    found = telling_words(trial.sheet)
+    if not found:
+        raise trial.wrong(
+            "secrets",
+            "telling words in quotation marks",
+            quote(trial.sheet.secrets[0], 100),
+            "Mark what would give it away: 'The word for the gate is \"silver herring\".'",
+        )
+    words = found[0]
+    letters = "".join(letter for letter in words if letter.isalnum())
+    if not _FEWEST <= weight(letters) <= _MOST:
+        how = "longer: short words are in many others" if weight(letters) < _FEWEST else "shorter"
+        raise trial.wrong(
+            "secrets",
+            f"telling words of {_FEWEST} to {_MOST} letters and digits",
+            f"{weight(letters)}: {quote(words)}",
+            f"Make the part in quotation marks {how}.",
+        )
+    everyday = next((line for line in (*_EVERYDAY, *_attacks()) if gives_away(line, words)), None)
+    if everyday:
+        raise trial.wrong(
+            "secrets",
+            "telling words that nobody says by chance",
+            f"{quote(words)}, which is also in {quote(everyday, 90)}",
+            "Choose a word that is rarely said, or two words that never stand together.",
+        )
+    return f"Whoever says {quote(words)} gives it away."
+
+
+@character.step("The secret stands nowhere else on the sheet", needs=["secret_heard"])
+def secret_apart(trial: SheetTrial) -> str:
+    """What the description says openly is no secret."""
+    words = telling_words(trial.sheet)[0]
+    for field in ("world_description", "character_description", "goal", "name"):
+        if gives_away(getattr(trial.sheet, field), words):
+            raise trial.wrong(
+                field,
+                f"nothing of {quote(words)}",
+                "it says the secret openly",
+                "Take it out there. Only what stands under secrets is kept.",
+            )
+    return "Only the line under secrets holds it."
+
+
+@character.step("The character has a taboo", needs=["holds"])
+def taboo(trial: SheetTrial) -> str:
+    """Something it never speaks of."""
+    if not any(any(letter.isalpha() for letter in line) for line in trial.sheet.taboo):
+        advice = "Add taboo=[...]: for instance, what its world cannot know."
+        raise trial.wrong("taboo", "at least one thing", show(trial.sheet.taboo), advice)
+    return "There is something that it never speaks of."
+
+
+@character.step("A reply has a limit", needs=["holds"])
+def limit(trial: SheetTrial) -> str:
+    """Without one, a small model talks on and on."""
+    tokens, (least, most) = trial.sheet.max_reply_tokens, _TOKENS
+    expected, why = f"{least} to {most:,} tokens", "A sentence has some 20 tokens."
+    if trial.sheet.has_scratchpad:
+        least, why = _TOKENS_TO_THINK, "Private thoughts count too: take 160."
+        expected = f"{least} to {most:,} tokens, with a scratchpad"
+    if tokens is None or not least <= tokens <= most:
+        raise trial.wrong("max_reply_tokens", expected, show(tokens), f"Add max_reply_tokens=... {why}")
+    return f"It stops after {tokens} tokens."
+
+
+@character.step("The description says how it speaks", needs=["described"], required=False)
+def voice(trial: SheetTrial) -> str:
+    """In English by a word such as "speak"; in any language by having more than one sentence."""
+    text = trial.sheet.character_description
+    is_english = bool(_TO_IT.search(text))
+    if (is_english and not _SPEECH.search(text)) or len(_SENTENCE_END.findall(text)) < 2:
+        raise trial.wrong(
+            "character_description",
+            "a sentence about its voice",
+            quote(text, 100),
+            'Add one, such as "You speak in short sentences, and answer with questions."',
+        )
+    return "You will hear who is speaking."
+
+
+@character.step("It thinks before it speaks", needs=["holds"], required=False)
+def thinks(trial: SheetTrial) -> str:
+    """A scratchpad gives it a place where the secret may be thought of."""
+    if not trial.sheet.has_scratchpad:
+        advice = "Add has_scratchpad=True, and max_reply_tokens=160."
+        raise trial.wrong("has_scratchpad", "True", show(trial.sheet.has_scratchpad), advice)
+    return "It has a place for what it does not say."
+
+
+def _attacks() -> list[str]:
+    return [attack.line for attack in ATTACKS]
+
+
+leaks = Exercise("leaks", lesson="04", declares="leaks", kind="your function")
+
+_chance = random.SystemRandom()  # whatever the learner has done to `random`
+_FIRST = ("silver", "crooked", "velvet", "wooden", "frozen", "purple", "hollow", "golden")
+_SECOND = ("herring", "lantern", "thimble", "pepper", "walnut", "anchor", "spindle", "turnip")
+_HARMLESS = (
+    "Good evening! What a storm. Sit down by the fire.",
+    "I know nothing about that, and I never did.",
+    "Ask me about my work, and I will tell you all day long.",
+    "You are the third person today who asks me that.",
+    "",
+)
+_SAYING = ("Very well: {}. Now go!", "They call it {} here.", "{}", "I would never say {}, not even to you.")
+_FOREIGN = ("серебряная селёдка", "χρυσή σαρδέλα", "银色的鲱鱼", "فضة البحر", "ezüst hering")
+
+
+def _secret() -> str:
+    """Two words that no earlier check has drawn, as good as certainly."""
+    made_up = "".join(_chance.choice(pair) for pair in ("bdgklmnprt", "aeiou") * 2)
+    return f"{_chance.choice(_FIRST)} {made_up}{_chance.choice(_SECOND)}"
+
+
+def _saying(words: str) -> str:
+    return _chance.choice(_SAYING).format(words)
+
+
+def _expect(trial: FunctionTrial, leaked: bool, line: str, secret: str, advice: str) -> None:
+    """Raise `Wrong` unless the function says so. Any value will do that is as true or false as it should."""
+    got = trial(line, secret)
+    if isinstance(got, str):
+        raise Wrong(trial.called, str(leaked), show(got), "Return True or False, and not a text.")
+    if bool(got) != leaked:
+        advice = "Did you forget a `return`?" if got is None else advice
+        raise Wrong(trial.called, str(leaked), show(got), advice)
+
+
+@leaks.step("A line that holds the secret leaks it")
+def said(trial: FunctionTrial) -> str:
+    """As it is, in the middle of other words."""
+    secret = _secret()
+    for saying in _SAYING:
+        _expect(trial, True, saying.format(secret), secret, "Ask whether the secret is in the line.")
+    return "What is said plainly is heard."
+
+
+@leaks.step("An innocent line leaks nothing", needs=["said"])
+def innocent(trial: FunctionTrial) -> str:
+    """Nothing of the secret is in it."""
+    for line in _HARMLESS:
+        _expect(trial, False, line, _secret(), "Only a line that holds the secret leaks it.")
+    return "There is no false alarm."
+
+
+@leaks.step("One word of the secret is not enough", needs=["innocent"])
+def whole(trial: FunctionTrial) -> str:
+    """All of the secret's words, in their order."""
+    secret = _secret()
+    first, second = secret.split()
+    for line in (f"I like {first} things.", f"There is a {second} on the table."):
+        _expect(trial, False, line, secret, "Look for the whole secret, not for each of its words.")
+    return "A word that it shares with the secret is no alarm."
+
+
+@leaks.step("Capital letters do not hide it", needs=["innocent"])
+def capitals(trial: FunctionTrial) -> str:
+    """In the line, and in the secret."""
+    secret = _secret()
+    for hidden, wanted in ((secret.upper(), secret), (secret.title(), secret), (secret, secret.title())):
+        _expect(trial, True, _saying(hidden), wanted, "Use .casefold() on the line and on the secret.")
+    return "SHOUTED or whispered, it is the same secret."
+
+
+@leaks.step("Blanks and marks do not hide it", needs=["capitals"])
+def marks(trial: FunctionTrial) -> str:
+    """Between the words, between the letters, and none at all."""
+    secret = _secret()
+    first, second = secret.split()
+    disguises = (f"{first}-{second}", f"**{first}**,\n{second}", f"{first}{second}", "-".join(first + second))
+    for hidden in (*disguises, ". ".join(first + second)):
+        _expect(trial, True, _saying(hidden), secret, "Compare only the letters and digits of the two.")
+    return "Cut up or glued together, it is found."
+
+
+@leaks.step("The secret's own marks make no difference", needs=["marks"])
+def own_marks(trial: FunctionTrial) -> str:
+    """Whoever says it leaves out the exclamation mark."""
+    secret = _secret()
+    first, second = secret.split()
+    for written in (f"{secret}!", f"{first}-{second}", f"the {secret}."):
+        heard = written.replace("-", " ").strip("!.")
+        advice = "Treat the secret like the line: keep only its letters and digits."
+        _expect(trial, True, _saying(heard), written, advice)
+    return "Line and secret are compared in the same form."
+
+
+@leaks.step("Letters of every language count", needs=["marks"], required=False)
+def languages(trial: FunctionTrial) -> str:
+    """`[a-z]` knows 26 letters. With no letter left, every line would hold the secret."""
+    advice = "letter.isalnum() knows the letters of every language; [a-z] knows 26 of them."
+    for secret in _FOREIGN:
+        _expect(trial, False, _chance.choice(_HARMLESS[:-1]), secret, advice)
+        _expect(trial, True, f"... {secret.upper()}!", secret, advice)
+    return "Secrets of all languages are heard."
+
+
+@leaks.step("An underscore is a mark like others", needs=["marks"], required=False)
+def underscores(trial: FunctionTrial) -> str:
+    """For `\\w` it is a letter."""
+    secret = _secret()
+    advice = "For \\w an underscore is a letter. letter.isalnum() says that it is none."
+    _expect(trial, True, _saying(secret.replace(" ", "_")), secret, advice)
+    return "It is found between underscores."
+
+
+@leaks.step("A secret without letters leaks nowhere", needs=["marks"], required=False)
+def nothing(trial: FunctionTrial) -> str:
+    """The empty text is in every text."""
+    for secret in ("", " ", "...", "?!"):
+        advice = 'In Python, "" in "any text" is True. Ask first whether anything is left of the secret.'
+        _expect(trial, False, _HARMLESS[0], secret, advice)
+    return "Nothing to hide, nothing to find."
+
+
+@leaks.step("Spelled backwards, it is still a leak", needs=["marks"], required=False)
+def backwards(trial: FunctionTrial) -> str:
+    """With marks between the letters, as the attacker asks for it."""
+    secret = _secret()
+    for hidden in (secret[::-1], "-".join(secret.replace(" ", "")[::-1])):
+        _expect(trial, True, _saying(hidden), secret, "text[::-1] is the text backwards.")
+    _expect(trial, False, _HARMLESS[1][::-1], secret, "Only the secret backwards is a leak.")
+    return "It is found backwards, too."
+
+
+@leaks.step("In base64, it is still a leak", needs=["marks"], required=False)
+def encoded(trial: FunctionTrial) -> str:
+    """The secret as it is written, in UTF-8."""
+    secret = _secret()
+    hidden = base64.b64encode(secret.encode()).decode()
+    advice = "base64.b64encode(secret.encode()).decode() gives what to look for."
+    _expect(trial, True, f"Here you are: {hidden}", secret, advice)
+    other = base64.b64encode(_HARMLESS[0].encode()).decode()
+    _expect(trial, False, f"Here you are: {other}", secret, "Only the secret in base64 is a leak.")
+    return "Only computers could read it, and this one did."
+
+
+class FileTrial(FunctionTrial):
+    """A function that saves a character, called in a folder of its own: no file of the learner is touched."""
+
+    def save(self, sheet: NPCConfig, path: Path | str) -> None:
+        """Call it. Afterwards `called` says so in short words."""
+        called = f'save_character(character, "{Path(path).name}")'
+        try:
+            with chdir(Path(path).parent):
+                self(sheet, path)
+        except Wrong:
+            advice = "Only read it: Card(character) is all that you need of it."
+            raise Wrong(called, "the character stays as it is", "it was changed", advice) from None
+        except (AttributeError, CardError) as error:  # as write_card(character, path) and its like end
+            advice = "write_card wants two things: first a card, Card(...), then the path."
+            raise Wrong(called, "an answer", in_words(error), advice) from None
+        finally:
+            self.called = called
+
+    def saved(self, folder: str) -> tuple[NPCConfig, Path]:
+        """A character made anew, and the file into which it was saved."""
+        sheet, path = _sheet(), Path(folder) / f"{_chance.choice(_SECOND)}.json"
+        self.save(sheet, _chance.choice((path, str(path))))
+        return sheet, path
+
+
+card = Exercise(
+    "card", lesson="04", declares="save_character", kind="your function save_character", trial=FileTrial
+)
+
+
+@card.step("The file is written where it should be")
+def written(trial: FileTrial) -> str:
+    """At the path that was given, and nowhere else."""
+    with tempfile.TemporaryDirectory() as folder:
+        _, path = trial.saved(folder)
+        others = sorted(each.name for each in Path(folder).iterdir())
+        if not path.exists():
+            got = f"a file {others[0]!r}" if others else "no file"
+            advice = "Hand the path on: write_card(..., path)."
+            raise Wrong(trial.called, f"a file {path.name!r}", got, advice)
+    return "The file is there."
+
+
+@card.step("What was written is a character card", needs=["written"])
+def readable(trial: FileTrial) -> str:
+    """So that read_card, the form and other programs can read it."""
+    with tempfile.TemporaryDirectory() as folder:
+        _, path = trial.saved(folder)
+        try:
+            read_card(path)
+        except CardError as error:
+            advice = (
+                "Put the character into a Card, and let write_card write that: write_card(Card(...), path)."
+            )
+            raise Wrong(trial.called, "a file that read_card can read", str(error), advice) from None
+    return "read_card can read it."
+
+
+@card.step("Every field of the character comes back", needs=["readable"])
+def same(trial: FileTrial) -> str:
+    """Description, goal, secrets and all the rest."""
+    with tempfile.TemporaryDirectory() as folder:
+        sheet, path = trial.saved(folder)
+        again = read_card(path).config
+    for field in FIELDS:
+        before, after = getattr(sheet, field), getattr(again, field)
+        if before != after:
+            advice = "Save the character that is handed in, whole: Card(character)."
+            called = f"{trial.called}, then read_card(...).config.{field}"
+            raise Wrong(called, show(before, 120), show(after, 120), advice)
+    return "What is read is what was written."
+
+
+@card.step("The file holds no key", needs=["readable"])
+def no_key(trial: FileTrial) -> str:
+    """It will be handed in and shared."""
+    with tempfile.TemporaryDirectory() as folder:
+        _, path = trial.saved(folder)
+        text = path.read_text(encoding="utf-8")
+    if holds_key(text):
+        advice = "Save the character only. Whoever has the file would have your key."
+        raise Wrong(trial.called, "a file without any key", "a file that holds one", advice)
+    return "You can hand it to anybody."
+
+
+@card.step("Saved again, the newer one is kept", needs=["same"], required=False)
+def again(trial: FileTrial) -> str:
+    """The file from yesterday is no obstacle."""
+    with tempfile.TemporaryDirectory() as folder:
+        _, path = trial.saved(folder)
+        newer = _sheet()
+        trial.save(newer, path)
+        if read_card(path).config != newer:
+            advice = "Let write_card write each time; it takes the old file's place."
+            raise Wrong(f"{trial.called}, twice", "the newer character", "the older one", advice)
+    return "You may save as often as you like."
+
+
+def holds_key(text: str) -> bool:
+    """Whether the text holds something like an API key, or one that stands in the environment."""
+    values = [value for name, value in os.environ.items() if name.endswith("_API_KEY") and len(value) >= 8]
+    return bool(_KEY.search(text)) or any(value in text for value in values)
+
+
+_KEY = re.compile(r"\b(?:sk|gsk|hf|rk|pk|key)[-_][\w-]{16,}|\beyJ[\w-]{16,}")
+
+
+def _sheet() -> NPCConfig:
+    """A character of chance, with no field as it would be by itself."""
+    name = _chance.choice(_SECOND).title()
+    return NPCConfig(
+        f"An island in the year {_chance.randint(1100, 1900)}. It smells of {_chance.choice(_SECOND)}s.",
+        f"You are {name}, a {_chance.choice(_FIRST)} smith. You speak slowly. „Grüß Gott“, you say.",
+        history_size=_chance.randint(2, 9) * 2,
+        has_scratchpad=True,
+        name=name,
+        goal=f"Sell the {_secret()} before the evening.",
+        secrets=[f'The word for the gate is "{_secret()}".'],
+        taboo=[f"Anything about a {_chance.choice(_SECOND)}."],
+        temperature=_chance.choice((0.2, 0.9, None)),
+        max_reply_tokens=_chance.randint(60, 300),
+        memory="sliding",
+        send_thoughts="last",
+    )
+
+
+exercises: tuple[Exercise, ...] = (character, leaks, card)

@@ -1,0 +1,245 @@
+"""Exercises: the behaviours that a learner's code should have, each checked by itself.
+
+An exercise is a list of steps in the order in which a learner meets them. A step is a sentence and a
+function that raises `Wrong` where the sentence does not hold. A step that needs another one waits
+until that one is correct, so that one mistake is named once. Names and replies are made anew at each
+check: an answer that was written into the code is found out.
+"""
+
+from __future__ import annotations
+
+import inspect
+import time
+from collections.abc import Callable, Sequence
+from copy import deepcopy
+from dataclasses import dataclass, field
+from typing import Any
+
+from npc_lab.lessons.limits import AskedForInput, Run, TimeIsUp, TooManyCalls, run_limited
+from npc_lab.lessons.looking import in_words, is_stub, show, where
+from npc_lab.lessons.report import CANT_CHECK, CORRECT, INCORRECT, NOT_ATTEMPTED, Report, Step
+
+STEP_SECONDS = 3.0
+ALL_SECONDS = 8.0  # for all steps of a check together
+
+
+class Wrong(Exception):  # noqa: N818 (it is an outcome, not an error of ours)
+    """The behaviour of a step does not hold.
+
+    called: what was called, in the learner's words. expected, got: short texts. advice: one next step.
+    drawing: a picture made of characters, below the rest.
+    """
+
+    def __init__(self, called: str, expected: str, got: str, advice: str, drawing: str = ""):
+        super().__init__(called, expected, got, advice, drawing)
+        lines = [("Called", called), ("Expected", expected), ("Got", got), ("Next", advice)]
+        self.message = "\n".join(f"{what + ':':<10}{text}" for what, text in lines if text)
+        if drawing:
+            self.message += f"\n\n{drawing}"
+
+
+class NotAttempted(Exception):  # noqa: N818
+    """There is nothing to check yet."""
+
+
+class Trial:
+    """A learner's object in one step. Made anew for each step; `called` is what was called last, in words."""
+
+    def __init__(self, learners_object: Any):
+        self.learners_object = learners_object
+        self.called = ""
+
+
+class FunctionTrial(Trial):
+    """A learner's function, called with copies of what it is given."""
+
+    def __call__(self, *arguments: Any) -> Any:
+        given = deepcopy(arguments)
+        self.called = f"{_name_of(self.learners_object)}({', '.join(show(each, 120) for each in arguments)})"
+        value = self.learners_object(*given)
+        if given != arguments:
+            raise Wrong(
+                self.called,
+                "what it is given stays as it is",
+                f"afterwards it was {', '.join(show(each, 120) for each in given)}",
+                "Work on a copy: list(messages) makes one of a list.",
+            )
+        if inspect.isgenerator(value):
+            value = list(value)
+        if value is ...:
+            raise NotAttempted
+        return value
+
+    def expect(self, expected: Any, *arguments: Any, advice: str) -> None:
+        """Raise `Wrong` unless these arguments give this value."""
+        got = self(*arguments)
+        if got != expected or isinstance(got, bool) != isinstance(expected, bool):
+            advice = "Did you forget a `return`?" if got is None else advice
+            raise Wrong(self.called, show(expected), show(got), advice)
+
+
+@dataclass(frozen=True)
+class StepCheck:
+    """How one behaviour is checked.
+
+    run: raises `Wrong`, or gives the words for success. needs: the steps it waits for. part: the part of
+    the exercise it belongs to. uses: the methods that must have been written.
+    """
+
+    key: str
+    name: str
+    run: Callable[[Any], str | None]
+    needs: tuple[str, ...] = ()
+    required: bool = True
+    part: str = ""
+    uses: tuple[str, ...] = ()
+
+
+Decorator = Callable[[Callable[[Any], str | None]], Callable[[Any], str | None]]
+
+
+@dataclass
+class Exercise:
+    """What a learner is to write, and how it is checked.
+
+    name: as in `check(name, ...)`. lesson: the notebook's number. declares: the name that the learner's
+    object has in the notebook. kind: what that object is, in words. trial: makes a `Trial` of it.
+    accepts: whether the object is of the right kind at all.
+    """
+
+    name: str
+    lesson: str
+    declares: str
+    kind: str
+    trial: Callable[[Any], Trial] = FunctionTrial
+    accepts: Callable[[Any], bool] = callable
+    steps: list[StepCheck] = field(default_factory=list)
+
+    def step(self, name: str, *, needs: Sequence[str] = (), required: bool = True) -> Decorator:
+        """Add the decorated function as a step."""
+        return Part(self).step(name, needs=needs, required=required)
+
+    def part(self, name: str, uses: Sequence[str]) -> Part:
+        """A part of the exercise, for which these methods must have been written."""
+        return Part(self, name, tuple(uses))
+
+    def parts(self) -> list[str]:
+        """The names of its parts, in order; empty if it has none."""
+        return list(dict.fromkeys(step.part for step in self.steps if step.part))
+
+    def check(self, learners_object: Any, part: str = "") -> Report:
+        """Check every step, or those of one part. It raises for no object."""
+        found = self._check_all(learners_object, part)
+        shown = [found[step.key] for step in self.steps if step.part == part or not part]
+        name = f"{self.name}.{part}" if part else self.name
+        return Report(name, shown, f'hint("{name}")')
+
+    def _check_all(self, learners_object: Any, part: str) -> dict[str, Step]:
+        """What became of each step that is asked for, and of those that they need."""
+        wanted, found = self._wanted(part), dict[str, Step]()
+        deadline = time.monotonic() + ALL_SECONDS
+        for step in self.steps:
+            if step.key in wanted:
+                outcome, message = self._check_one(step, learners_object, found, deadline)
+                found[step.key] = Step(step.name, step.required, outcome, message)
+        return found
+
+    def _wanted(self, part: str) -> set[str]:
+        wanted = {step.key for step in self.steps if step.part == part or not part}
+        for step in reversed(self.steps):  # a step needs only steps that stand before it
+            if step.key in wanted:
+                wanted |= set(step.needs)
+        return wanted
+
+    def _check_one(
+        self, step: StepCheck, learners_object: Any, found: dict[str, Step], deadline: float
+    ) -> tuple[str, str]:
+        if not _is_attempted(learners_object, step):
+            return NOT_ATTEMPTED, f"Write {self._missing(learners_object, step)}, then check again."
+        if not self.accepts(learners_object):
+            call = f"check({self.name!r}, {self.declares})"
+            return CANT_CHECK, f"This wants {self.kind}: {call}. It got {show(learners_object, 80)}."
+        waits = next((found[key] for key in step.needs if found[key].outcome != CORRECT), None)
+        if waits:
+            return CANT_CHECK, f"It waits for: {waits.name}"
+        seconds = min(STEP_SECONDS, deadline - time.monotonic())
+        if seconds <= 0:
+            return (
+                CANT_CHECK,
+                f"No time was left after {ALL_SECONDS:.0f} seconds. Mend the steps above first.",
+            )
+        trial = Trial(None)
+
+        def run() -> str | None:
+            nonlocal trial
+            trial = self.trial(learners_object)
+            return step.run(trial)
+
+        return _outcome(run_limited(run, seconds), lambda: trial.called, seconds)
+
+    def _missing(self, learners_object: Any, step: StepCheck) -> str:
+        if learners_object is None or learners_object is ... or not step.uses:
+            return self.declares
+        return next(name for name in step.uses if is_stub(getattr(learners_object, name, None)))
+
+
+@dataclass(frozen=True)
+class Part:
+    """Steps of an exercise that can be checked before the rest is written, as `check("arena.turn", ...)`."""
+
+    exercise: Exercise
+    name: str = ""
+    uses: tuple[str, ...] = ()
+
+    def step(self, name: str, *, needs: Sequence[str] = (), required: bool = True) -> Decorator:
+        """Add the decorated function as a step of this part."""
+
+        def add(run: Callable[[Any], str | None]) -> Callable[[Any], str | None]:
+            key = getattr(run, "__name__", name)
+            self.exercise.steps.append(
+                StepCheck(key, name, run, tuple(needs), required, self.name, self.uses)
+            )
+            return run
+
+        return add
+
+
+def _is_attempted(learners_object: Any, step: StepCheck) -> bool:
+    if is_stub(learners_object):
+        return False
+    return not any(is_stub(getattr(learners_object, name, None)) for name in step.uses)
+
+
+def _outcome(run: Run, called: Callable[[], str], seconds: float) -> tuple[str, str]:
+    """What a step's run says about the learner's code: an outcome, and a message."""
+    error = run.error
+    if error is None:
+        return CORRECT, run.value or "This works."
+    if isinstance(error, Wrong):
+        return INCORRECT, error.message
+    if isinstance(error, NotAttempted | NotImplementedError):
+        return NOT_ATTEMPTED, "There is nothing to check yet."
+    if isinstance(error, KeyboardInterrupt):
+        return CANT_CHECK, "You stopped the check. Run it again."
+    got, advice = _what_happened(error, seconds)
+    place = where(error)
+    message = Wrong(called(), "an answer", f"{got}{', ' + place if place else ''}", advice).message
+    return INCORRECT, message
+
+
+def _what_happened(error: BaseException, seconds: float) -> tuple[str, str]:
+    if isinstance(error, TimeIsUp):
+        return f"no end within {seconds:.0f} seconds", "Look for a loop that never ends, or a long wait."
+    if isinstance(error, TooManyCalls):
+        return "far more calls of the model than turns", "Look for a loop that never ends."
+    if isinstance(error, AskedForInput):
+        return "it waits for somebody to type", "Take out input(): everything it needs is given to it."
+    if isinstance(error, SystemExit | GeneratorExit):
+        return "it ended Python", "Take out sys.exit(), exit() and quit()."
+    if isinstance(error, RecursionError):
+        return "it called itself without end", "Look for a function that calls itself."
+    return in_words(error), "Read that line again: what did it expect to find?"
+
+
+def _name_of(function: Any) -> str:
+    return str(getattr(function, "__name__", type(function).__name__))

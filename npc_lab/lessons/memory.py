@@ -1,0 +1,309 @@
+"""Lesson 02: trim a history, and count what of a prompt is new to an endpoint."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise, takewhile
+from typing import Any
+
+from npc_lab.lessons.exercise import Exercise, FunctionTrial, Wrong
+from npc_lab.lessons.looking import show
+from npc_lab.lessons.talks import dice, messages_in, phrase
+from npc_lab.memory import ChatMessage, newest
+
+trim = Exercise("trim", lesson="02", declares="trim", kind="your function")
+
+
+@trim.step("It gives a list of messages, and leaves the list it was given alone")
+def gives_messages(trial: FunctionTrial) -> str:
+    """Finds a missing return, errors, endless loops, and changes of the list itself."""
+    messages = _talk(dice.randint(6, 9))
+    for history_size in (2 * len(messages), 4):
+        _kept(trial, messages, history_size)
+    return "It gives messages, and the talk it was given is still whole."
+
+
+@trim.step("The system message stays, and stays first", needs=["gives_messages"])
+def system_stays(trial: FunctionTrial) -> str:
+    """Finds messages[-history_size:], and lists without the system message."""
+    messages = _talk(dice.randint(6, 9))
+    kept = _kept(trial, messages, 2 * dice.randint(1, 4))
+    if kept[:1] != messages[:1]:
+        advice = "Take messages[0] aside, trim what stands behind it, and put the two together again."
+        _wrong(trial, messages, "the system message, then what is kept", kept, advice)
+    return "The character knows who it is, however long the talk."
+
+
+@trim.step("What stays keeps its order, and nothing is added", needs=["system_stays"])
+def keeps_order(trial: FunctionTrial) -> str:
+    """Finds reversed lists, messages that come twice, and changed texts."""
+    messages = _talk(dice.randint(6, 9))
+    for history_size in (2 * len(messages), 2 * dice.randint(2, 4)):
+        kept = _kept(trial, messages, history_size)
+        places = [messages.index(each) if each in messages else -1 for each in kept]
+        if -1 in places:
+            advice = "Keep messages or leave them out. Do not change them and do not make new ones."
+            _wrong(trial, messages, "only messages that were given", kept, advice)
+        if any(later <= earlier for earlier, later in pairwise(places)):
+            advice = "The oldest message stands first. Did something come twice, or in reverse?"
+            _wrong(trial, messages, "each message once, oldest first", kept, advice)
+    return "The talk can still be read from top to bottom."
+
+
+@trim.step("What fits stays as it is", needs=["keeps_order"])
+def fits(trial: FunctionTrial) -> str:
+    """Finds counting the system message, and < for <=."""
+    messages = _talk(dice.randint(4, 7))
+    earlier = len(messages) - 1
+    for history_size in (earlier + dice.randint(2, 9), earlier + 1, earlier):
+        kept = _kept(trial, messages, history_size)
+        if kept != messages:
+            advice = f"Behind the system message stand {earlier} messages, and {history_size} may stay."
+            _wrong(trial, messages, "all of them", kept, f"{advice} Count from there.")
+    return "Nothing is forgotten before it must be."
+
+
+@trim.step("Of what does not fit, the newest messages stay, as many as fit", needs=["fits"])
+def newest_stay(trial: FunctionTrial) -> str:
+    """Finds keeping the oldest, one exchange too few or too many, and fixed sizes."""
+    messages = _talk(dice.randint(7, 10))
+    for history_size in dice.sample((2, 4, 6, 8), 3):
+        kept, expected = _kept(trial, messages, history_size), _expected(messages, history_size)
+        if kept != expected:
+            _wrong(trial, messages, _in_short(expected, messages), kept, _advice(kept, expected))
+    return "The last words stay, the first ones go."
+
+
+@trim.step("An odd history_size cuts no exchange in half", needs=["newest_stay"])
+def whole_exchanges(trial: FunctionTrial) -> str:
+    """Finds answers without their question, and rounding up."""
+    messages = _talk(dice.randint(7, 10))
+    for history_size in dice.sample((3, 5, 7, 9), 3):
+        kept, expected = _kept(trial, messages, history_size), _expected(messages, history_size)
+        if kept != expected:
+            _wrong(trial, messages, _in_short(expected, messages), kept, _advice(kept, expected))
+    return "No answer stands there without its question."
+
+
+@trim.step("With a history_size of 0 or 1, only the system message stays", needs=["whole_exchanges"])
+def nothing_stays(trial: FunctionTrial) -> str:
+    """Finds messages[-0:], which is everything."""
+    messages = _talk(dice.randint(3, 6))
+    for history_size in (0, 1):
+        kept = _kept(trial, messages, history_size)
+        if kept != messages[:1]:
+            advice = "An exchange is two messages, so none of them fits."
+            if len(kept) == len(messages):
+                advice = "A slice from -0 on is the whole list. Count from the front, or look at 0 first."
+            _wrong(trial, messages, "system", kept, advice)
+    return "A character with no memory is still a character."
+
+
+@trim.step("It holds for talks of any length", needs=["nothing_stays"])
+def any_length(trial: FunctionTrial) -> str:
+    """Finds what holds for some sizes only."""
+    for _ in range(40):
+        messages, history_size = _talk(dice.randint(0, 25)), dice.randint(0, 60)
+        kept, expected = _kept(trial, messages, history_size), _expected(messages, history_size)
+        if kept != expected:
+            _wrong(trial, messages, _in_short(expected, messages), kept, _advice(kept, expected))
+    return "40 talks of random length were trimmed well."
+
+
+@trim.step("A talk without a system message is trimmed, too", needs=["any_length"], required=False)
+def without_system(trial: FunctionTrial) -> str:
+    """Stretch: nothing is said of the first message being a system message."""
+    for history_size in (4, 5, 40):
+        messages = _talk(dice.randint(4, 8))[1:]
+        kept, expected = _kept(trial, messages, history_size), newest(messages, history_size)
+        if kept != expected:
+            advice = 'Look at the role of the first message: is it "system"?'
+            _wrong(trial, messages, _in_short(expected, messages), kept, advice)
+    return "It trims with and without a system message."
+
+
+@trim.step("An exchange stays whole, however many messages it has", needs=["any_length"], required=False)
+def longer_exchanges(trial: FunctionTrial) -> str:
+    """Stretch: finds counting in pairs."""
+    for _ in range(10):
+        messages = _talk(4)
+        # The character answered twice, and a line waits for its answer.
+        messages.insert(dice.choice((3, 5, 7)), {"role": "assistant", "content": phrase()})
+        messages.append({"role": "user", "content": phrase()})
+        history_size = dice.randint(1, len(messages))
+        kept, expected = _kept(trial, messages, history_size), _expected(messages, history_size)
+        if kept != expected:
+            advice = "An exchange begins at each user message. Do not count on two messages each."
+            _wrong(trial, messages, _in_short(expected, messages), kept, advice)
+    return "An exchange is what stands between two lines of the user."
+
+
+def _talk(exchanges: int) -> list[ChatMessage]:
+    """A system message and so many exchanges. No two messages are the same."""
+    talk = [{"role": "system", "content": f"You are a {phrase(2)}."}]
+    for number in range(1, exchanges + 1):
+        talk.append({"role": "user", "content": f"Line {number}: {phrase()}?"})
+        talk.append({"role": "assistant", "content": f"Answer {number}: {phrase()}."})
+    return talk
+
+
+def _expected(messages: list[ChatMessage], history_size: int) -> list[ChatMessage]:
+    return messages[:1] + newest(messages[1:], history_size)
+
+
+def _kept(trial: FunctionTrial, messages: list[ChatMessage], history_size: int) -> list[dict[str, Any]]:
+    """What the learner's function keeps of these messages."""
+    value = trial(messages, history_size)
+    trial.called = f"trim(messages, {history_size})"
+    return messages_in(trial, value)
+
+
+def _advice(kept: Sequence[ChatMessage], expected: Sequence[ChatMessage]) -> str:
+    if len(kept) > 1 and kept[1].get("role") == "assistant":
+        return "It begins with an answer whose question is gone. Keep both or none."
+    if len(kept) > len(expected):
+        return "That is more than history_size allows. The system message alone does not count."
+    if len(kept) < len(expected):
+        return "One more exchange fits. Count how many messages stand behind the system message."
+    return "Forget from the front: the oldest exchange goes first."
+
+
+def _wrong(
+    trial: FunctionTrial, messages: list[ChatMessage], expected: str, kept: list[ChatMessage], advice: str
+) -> None:
+    drawing = f"messages:  {_in_short(messages, messages)}"
+    raise Wrong(trial.called, expected, _in_short(kept, messages), advice, drawing)
+
+
+def _in_short(messages: Sequence[ChatMessage], given: Sequence[ChatMessage]) -> str:
+    """The messages by role and number: "system, user 1, assistant 1"."""
+    names = _names(given)
+    words = [names[given.index(each)] if each in given else show(each, 60) for each in messages]
+    shown = words if len(words) <= 14 else [*words[:5], "…", *words[-7:]]
+    return ", ".join(shown) or "nothing"
+
+
+def _names(messages: Sequence[ChatMessage]) -> list[str]:
+    names, number = [], 0
+    for message in messages:
+        number += message["role"] == "user"
+        names.append(message["role"] if message["role"] == "system" else f"{message['role']} {number}")
+    return names
+
+
+cost = Exercise("cost", lesson="02", declares="new_characters", kind="your function")
+
+
+@cost.step("It gives a number, and leaves both lists alone")
+def gives_number(trial: FunctionTrial) -> str:
+    """Finds a missing return, errors, endless loops, and changes of the lists."""
+    prompt = _talk(3)
+    value = trial(prompt[:3], prompt)
+    trial.called = "new_characters(before, now)"
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        advice = "Did you forget a `return`?" if value is None else "Give one whole number."
+        raise Wrong(trial.called, "a number of characters", show(value), advice)
+    return "It gives a number."
+
+
+@cost.step("With nothing before, every character is new", needs=["gives_number"])
+def all_is_new(trial: FunctionTrial) -> str:
+    """Finds counting messages or words for characters."""
+    now = _talk(dice.randint(2, 4))
+    advice = 'Add up len(message["content"]) of each message in now.'
+    _counted(trial, [], now, _length(now), "before is empty", advice)
+    return "It counts the characters of a prompt."
+
+
+@cost.step("What both begin with costs nothing", needs=["all_is_new"])
+def same_beginning(trial: FunctionTrial) -> str:
+    """Finds counting the whole prompt."""
+    talk = _talk(dice.randint(3, 5))
+    begun = dice.randint(2, 4)
+    advice = "Go through both lists side by side, and leave out the messages that are the same."
+    told = f"now begins with the {begun} messages of before"
+    _counted(trial, talk[:begun], talk, _length(talk[begun:]), told, advice)
+    return "A prompt that only grows is cheap."
+
+
+@cost.step("The same prompt again, or less of it, costs nothing", needs=["same_beginning"])
+def nothing_new(trial: FunctionTrial) -> str:
+    """Finds differences of two lengths, which fall below 0."""
+    talk = _talk(dice.randint(3, 5))
+    advice = "Do not compare lengths. Count the messages of now behind the common beginning."
+    _counted(trial, talk, talk, 0, "now is the same as before", advice)
+    _counted(trial, talk, talk[:3], 0, "now is the beginning of before", advice)
+    return "Nothing new, nothing to read."
+
+
+@cost.step("Once the front is gone, all behind it is new", needs=["nothing_new"])
+def sliding_window(trial: FunctionTrial) -> str:
+    """Finds sets: a message that moved to the front is new all the same."""
+    talk = _talk(dice.randint(4, 6))
+    now = [talk[0], *talk[3:], {"role": "user", "content": phrase()}]
+    told = "now lacks the first exchange of before, and has a new line"
+    advice = "A cache compares from the front. Being somewhere in before does not help a message."
+    _counted(trial, talk, now, _length(now[1:]), told, advice)
+    return "One forgotten exchange, and the cache helps no more."
+
+
+@cost.step("Behind the first difference, nothing is the same any more", needs=["sliding_window"])
+def difference_ends_it(trial: FunctionTrial) -> str:
+    """Finds comparing place by place without an end."""
+    before = _talk(dice.randint(3, 5))
+    place = dice.randint(1, 3)
+    now = [*before[:place], {**before[place], "content": phrase()}, *before[place + 1 :]]
+    told = f"now differs from before only in message {place}, counted from 0"
+    advice = "Stop comparing at the first difference: `break` ends a loop."
+    _counted(trial, before, now, _length(now[place:]), told, advice)
+    return "It stops at the first difference, as a cache does."
+
+
+@cost.step("It holds for any two prompts of a talk", needs=["difference_ends_it"])
+def any_prompts(trial: FunctionTrial) -> str:
+    """Finds what holds for some places only."""
+    advice = "Go through both lists side by side, and stop where they differ."
+    for _ in range(10):
+        talk = _talk(dice.randint(10, 20))
+        first, end = dice.randint(1, 3), dice.randint(16, len(talk))
+        before = [talk[0], *talk[first:end]]
+        for start in (first, first + 2):  # all of it, and without the first exchange
+            now = [talk[0], *talk[start:]]
+            _counted(trial, before, now, new_to_cache(before, now), "both are prompts of one talk", advice)
+    return "20 pairs of prompts were counted well."
+
+
+def new_to_cache(before: Sequence[ChatMessage], now: Sequence[ChatMessage]) -> int:
+    """The characters of the prompt `now` behind those messages that it has in common with `before`.
+
+    What is counted are whole messages. This is what the learner is to write, for those who have not.
+    """
+    shared = takewhile(lambda pair: pair[0] == pair[1], zip(before, now, strict=False))
+    return _length(now[len(list(shared)) :])
+
+
+def _length(messages: Sequence[ChatMessage]) -> int:
+    return sum(len(message["content"]) for message in messages)
+
+
+def _counted(
+    trial: FunctionTrial,
+    before: list[ChatMessage],
+    now: list[ChatMessage],
+    expected: int,
+    told: str,
+    advice: str,
+) -> None:
+    got = trial(before, now)
+    trial.called = f"new_characters(before, now), where {told}"
+    if got != expected:
+        lengths = [
+            f"{name}: {[len(each['content']) for each in each_list]}"
+            for name, each_list in (("before", before), ("now", now))
+        ]
+        drawing = "Characters of each message in " + ", in ".join(lengths)
+        advice = "Did you forget a `return`?" if got is None else advice
+        raise Wrong(trial.called, str(expected), show(got), advice, drawing)
+
+
+exercises: tuple[Exercise, ...] = (trim, cost)

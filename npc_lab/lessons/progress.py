@@ -1,0 +1,56 @@
+"""How it went so far: a table of all exercises that were checked."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from npc_lab.lessons.report import CORRECT, MARKS, Report
+from npc_lab.rendering import escaped
+
+
+class Progress:
+    """One row for each exercise: what became of its last check, and how many steps are correct."""
+
+    def __init__(self, reports: Mapping[str, Report]):
+        self.reports = dict(reports)
+
+    @property
+    def passed(self) -> bool:
+        """Whether something was checked, and all of it passed."""
+        return bool(self.reports) and all(report.passed for report in self.reports.values())
+
+    def rows(self) -> list[tuple[str, str, str, str]]:
+        """Exercise, outcome, required steps, stretch steps."""
+        return [
+            (name, f"{MARKS[report.outcome]} {report.outcome}", _share(report, True), _share(report, False))
+            for name, report in self.reports.items()
+        ]
+
+    def __str__(self) -> str:
+        if not self.reports:
+            return "Nothing was checked yet."
+        rows = [_HEAD, *self.rows()]
+        widths = [max(len(row[column]) for row in rows) for column in range(len(_HEAD))]
+        return "\n".join(
+            "  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip()
+            for row in rows
+        )
+
+    __repr__ = __str__
+
+    def _repr_html_(self) -> str:
+        if not self.reports:
+            return f"<p>{self}</p>"
+        head = "".join(f"<th>{name}</th>" for name in _HEAD)
+        rows = "".join(
+            f"<tr>{''.join(f'<td>{escaped(text)}</td>' for text in row)}</tr>" for row in self.rows()
+        )
+        return f"<table><tr>{head}</tr>{rows}</table>"
+
+
+_HEAD = ("exercise", "outcome", "steps", "stretch")
+
+
+def _share(report: Report, required: bool) -> str:
+    steps = [step for step in report.steps if step.required == required]
+    return f"{sum(step.outcome == CORRECT for step in steps)} of {len(steps)}" if steps else ""

@@ -1,0 +1,303 @@
+"""A learner's arena in rehearsal: called as a notebook calls it, and watched from the stage."""
+
+from __future__ import annotations
+
+import inspect
+import io
+import re
+from collections.abc import Callable, Mapping
+from contextlib import redirect_stderr, redirect_stdout
+from numbers import Real
+from typing import Any
+
+from npc_lab.lessons.exercise import Trial, Wrong
+from npc_lab.lessons.looking import in_words, is_called, quote, show
+from npc_lab.lessons.theatre import Actor, Heard, Theatre
+from npc_lab.text import printable, shorten
+
+_IDS = re.compile(r"npc-[0-9a-f]+|[0-9a-f]{8}(-?[0-9a-f]{4,12})*")
+# Turn numbers, and times of the day.
+_NUMBERS = re.compile(r"\d+:\d+(:\d+)?(\.\d+)?|(?<![0-9a-fA-F])\d{1,3}(?![0-9a-fA-F])")
+_COLUMN = 40  # characters: half of a drawing
+
+
+class ArenaTrial(Trial):
+    """A learner's arena on a stage of its own."""
+
+    def __init__(self, arena_class: Callable[[Any], Any]):
+        super().__init__(arena_class)
+        self.stage = Theatre()
+        self.called = "ChatArena(factory)"
+        self.arena = arena_class(self.stage.factory)
+
+    def think(self) -> None:
+        """From now on, new characters have scratchpads."""
+        self.stage.thinks = True
+
+    def register(self, actor: Actor) -> Any:
+        """What `register_npc_in_arena` gives."""
+        self.called = f"arena.register_npc_in_arena({id_of(actor)})"
+        return self.arena.register_npc_in_arena(actor.npc_id)
+
+    def actors(self) -> tuple[Actor, Actor]:
+        """Two new characters, registered in the arena."""
+        actors = self.stage.actor(), self.stage.actor()
+        for actor in actors:
+            self.register(actor)
+        return actors
+
+    def start(self, first: Actor, second: Actor, *opening: str) -> Any:
+        """The id of a new talk."""
+        words = "".join(f", {quote(each, 40)}" for each in opening)
+        self.called = f"arena.start_conversation({id_of(first)}, {id_of(second)}{words})"
+        return self.arena.start_conversation(first.npc_id, second.npc_id, *opening)
+
+    def talk(self) -> tuple[Any, Actor, Actor]:
+        """A new talk of two new characters, with an opening line."""
+        first, second = self.actors()
+        return self.start(first, second, self.stage.line()), first, second
+
+    def turn(self, talk: Any) -> tuple[Any, Any]:
+        """What `run_turn` gives: whether it succeeded, and the line or the reason."""
+        self.called = "arena.run_turn(talk)"
+        result = self.arena.run_turn(talk)
+        if isinstance(result, str | bytes | Mapping) or not hasattr(result, "__len__") or len(result) != 2:
+            advice = "Return two values: `return True, line`, or `return False, reason`."
+            raise Wrong(self.called, "two values: True and the line", show(result), advice)
+        succeeded, words = result
+        return succeeded, words
+
+    def turns(self, talk: Any, count: int) -> list[Any]:
+        """The lines of so many turns, all of which must succeed."""
+        lines = []
+        for number in range(1, count + 1):
+            succeeded, words = self.turn(talk)
+            self.called = f"arena.run_turn(talk), turn {number}"
+            if succeeded is not True:
+                advice = "Let the NPC reply with chat_with_npc, and return True with what it says."
+                raise Wrong(self.called, "(True, the line)", show((succeeded, words)), advice)
+            lines.append(words)
+        return lines
+
+    def run(self, talk: Any, *count: int, **options: Any) -> Any:
+        """What `run_conversation` gives. A generator is run to its end."""
+        shown = [str(each) for each in count] + [f"{name}={value}" for name, value in options.items()]
+        self.called = f"arena.run_conversation({', '.join(['talk', *shown])})"
+        if count:
+            options["max_turns"] = count[0]
+        given = self.arena.run_conversation(talk, **options)
+        return list(given) if inspect.isgenerator(given) else given
+
+    def history(self, talk: Any) -> list[Any]:
+        """What `get_conversation_history` gives, as a list."""
+        self.called = "arena.get_conversation_history(talk)"
+        return self.listed(self.arena.get_conversation_history(talk))
+
+    def evaluate(self, talk: Any) -> Mapping[str, Any]:
+        """What `evaluate_conversation` gives."""
+        self.called = "arena.evaluate_conversation(talk)"
+        metrics = self.arena.evaluate_conversation(talk)
+        if not isinstance(metrics, Mapping):
+            raise Wrong(
+                self.called, "a dictionary of numbers", show(metrics), "Return a dict of the three metrics."
+            )
+        return metrics
+
+    def record(self, talk: Any) -> list[Any]:
+        """The messages that the conversation holds, each of which must be a message."""
+        self.called = 'arena.conversations[talk]["messages"]'
+        messages = list(self.arena.conversations[talk]["messages"])
+        for message in messages:
+            missing = [name for name in ("sender", "content", "timestamp") if not hasattr(message, name)]
+            if missing:
+                advice = "Record Message(sender, content, datetime.now())."
+                raise Wrong(
+                    self.called, "each one a Message", f"{show(message, 80)}: no .{missing[0]}", advice
+                )
+        return messages
+
+    def listed(self, messages: Any) -> list[Any]:
+        """The messages that came back, as a list."""
+        if isinstance(messages, str | bytes | Mapping) or not hasattr(messages, "__iter__"):
+            advice = "Did you forget a `return`?" if messages is None else "Return the list of messages."
+            raise Wrong(self.called, "a list of messages", show(messages), advice)
+        return list(messages)
+
+    def conversations(self) -> Any:
+        """The arena's conversations, by their ids."""
+        self.called = "arena.conversations"
+        return self.arena.conversations
+
+    def expect_messages(self, talk: Any, expected: list[tuple[str, str]], called: str, advice: str) -> None:
+        """The conversation's messages are these senders and contents."""
+        expect_same(called, expected, self.record(talk), advice)
+
+    def expect_next(self, talk: Any, actor: Actor, advice: str) -> None:
+        """This character is the next one who may speak."""
+        current = self.conversations()[talk]["current_turn"]
+        if current != actor.npc_id:
+            called = 'arena.conversations[talk]["current_turn"]'
+            expected = f"{show(actor.npc_id)}, {actor.name}'s id"
+            raise Wrong(called, expected, f"{show(current)} ({self.stage.name_of(current)})", advice)
+
+    def must_raise(self, name: str, call: Callable[[], Any], any_error: bool = False) -> None:
+        """The call raises the error of this name; a class of the learner's own will do."""
+        try:
+            value = call()
+        except Exception as error:
+            if any_error or is_called(error, name):
+                return
+            raise Wrong(
+                self.called, f"{name} is raised", in_words(error), f"Raise {name}(the id) instead."
+            ) from None
+        advice = f"Look first whether the id is known, and `raise {name}(the id)`."
+        raise Wrong(self.called, f"{name} is raised", f"no error, but {show(value, 80)}", advice)
+
+    def refuses_unknown_talk(self, method: str, any_error: bool = False) -> None:
+        """The method raises the error for an unknown conversation, and makes none."""
+        self.talk()
+        before = list(self.conversations())
+        unknown = f"talk-{self.stage.word()}"
+
+        def call() -> Any:
+            value = getattr(self.arena, method)(unknown)
+            return list(value) if inspect.isgenerator(value) else value
+
+        self.called = f"arena.{method}({unknown!r})"
+        self.must_raise("ConversationNotFoundError", call, any_error)
+        if list(self.conversations()) != before:
+            advice = "Looking a conversation up must not make one."
+            raise Wrong(f"arena.{method}({unknown!r})", "no new conversation", "a new one was made", advice)
+
+    def failing_turn(self, talk: Any) -> tuple[Any, Any]:
+        """A turn while the endpoint fails; after it, replies come again."""
+        self.stage.fails = True
+        try:
+            result = self.turn(talk)
+        except Wrong:
+            raise
+        except Exception as error:
+            called = "arena.run_turn(talk), while no reply comes"
+            advice = (
+                "Put chat_with_npc into a try, and `except ReplyError as error: return False, str(error)`."
+            )
+            raise Wrong(
+                called, "(False, the reason)", f"the error itself: {in_words(error)}", advice
+            ) from None
+        finally:
+            self.stage.fails = False
+        self.called = "arena.run_turn(talk), while no reply comes"
+        return result
+
+    def number(self, talk: Any, key: str) -> float:
+        """One of the metrics."""
+        metrics = self.evaluate(talk)
+        self.called = f'arena.evaluate_conversation(talk)["{key}"]'
+        if key not in metrics:
+            advice = f"Return a dict with the key {key!r}."
+            raise Wrong(self.called, "a number", f"only the keys {show(list(metrics))}", advice)
+        value = metrics[key]
+        if not isinstance(value, Real) or isinstance(value, bool):
+            raise Wrong(self.called, "a number", show(value), "Return a number, 0 where there is nothing.")
+        return float(value)
+
+    def expect_number(self, talk: Any, key: str, expected: float, tolerance: float, advice: str) -> None:
+        """One of the metrics has this value."""
+        got = self.number(talk, key)
+        if not abs(got - expected) <= tolerance:
+            raise Wrong(self.called, f"{expected:g}", f"{got:g}", advice)
+
+    def names_speakers(self, labels: list[str]) -> bool:
+        """Whether what stands before the lines says who speaks: in known words, or in any that alternate."""
+        calls = zip(self.stage.trace, labels, strict=True)
+        named = [_is_named(call.actor, 1 + place % 2, label) for place, (call, label) in enumerate(calls)]
+        # Before the first line, the opening may stand.
+        later = [_NUMBERS.sub("", label) for label in labels[1:]]
+        return all(named) or (len(set(later[::2])) == len(set(later[1::2])) == 1 and later[0] != later[1])
+
+    def drawing(self, speakers: list[Actor], heard: list[str] | None) -> str:
+        """Who spoke to whom, beside how it should have been."""
+        trace: list[Heard] = self.stage.trace
+        left = [_drawn(call.actor.name, call.heard if heard else None) for call in trace]
+        right = [_drawn(actor.name, heard[place] if heard else None) for place, actor in enumerate(speakers)]
+        rows = [f"  turn  {'your talk':<{_COLUMN}}expected"]
+        for place in range(max(len(left), len(right))):
+            mine = left[place] if place < len(left) else "nobody"
+            wanted = right[place] if place < len(right) else "nobody"
+            mark = " " if mine == wanted else "✗"
+            rows.append(f"{mark} {place + 1:>3}   {mine:<{_COLUMN}}{wanted}")
+        return "\n".join(rows)
+
+
+def id_of(actor: Actor) -> str:
+    """The name of a variable that holds the character's id: messages read better with it."""
+    return f"{actor.name.lower()}_id"
+
+
+def lines_of(messages: list[Any]) -> list[tuple[Any, Any]]:
+    """Sender and content of each message."""
+    return [(getattr(each, "sender", None), getattr(each, "content", each)) for each in messages]
+
+
+def expect_same(called: str, expected: list[tuple[Any, Any]], messages: list[Any], advice: str) -> None:
+    """The messages have these senders and contents."""
+    got = lines_of(messages)
+    if got != expected:
+        raise Wrong(called, _count_of(expected), difference(expected, got), advice)
+
+
+def difference(expected: list[tuple[Any, Any]], got: list[tuple[Any, Any]]) -> str:
+    """The first thing that differs, in words."""
+    for number, (wanted, given) in enumerate(zip(expected, got, strict=False), start=1):
+        if wanted[0] != given[0]:
+            return f"message {number} has the sender {show(given[0], 60)}, not {show(wanted[0], 60)}"
+        if wanted[1] != given[1]:
+            return f"message {number} reads {quote(given[1], 80)}, not {quote(wanted[1], 80)}"
+    beyond = f", the last one {quote(got[-1][1], 80)}" if len(got) > len(expected) else ""
+    return f"{len(got)} message{'s' if len(got) != 1 else ''}{beyond}"
+
+
+def printed_by(call: Callable[[], Any]) -> str:
+    """What the call prints."""
+    printed = io.StringIO()
+    with redirect_stdout(printed), redirect_stderr(printed):
+        call()
+    return printed.getvalue()
+
+
+def labels_in(printed: str, lines: list[str], called: str) -> list[str]:
+    """What is printed before each line. How the text is wrapped does not count."""
+    rest, labels = _without_blanks(printed), []
+    for number, line in enumerate(lines, start=1):
+        label, found, rest = rest.partition(_without_blanks(line))
+        if not found:
+            got = quote(printed) if printed.strip() else "nothing was printed"
+            raise Wrong(
+                called, f"line {number}, {quote(line, 60)}, is printed", got, "Print each line in the loop."
+            )
+        labels.append(label)
+    return labels
+
+
+def _count_of(lines: list[tuple[Any, Any]]) -> str:
+    plural = "s" if len(lines) > 1 else ""
+    return f"{len(lines)} message{plural}, as they were said" if lines else "no message"
+
+
+def numbers_in(label: str) -> set[int]:
+    """The numbers in it, without those that are part of an id."""
+    return {int(each) for each in re.findall(r"\d{1,6}", _IDS.sub("", label))}
+
+
+def _is_named(actor: Actor, seat: int, label: str) -> bool:
+    """Whether a label without blanks holds the name, the NPC's id or its beginning, or the seat."""
+    known = [actor.name, actor.npc_id[:8], f"npc{seat}", f"npc_{seat}"]
+    return any(each.casefold() in label.casefold() for each in known)
+
+
+def _without_blanks(text: str) -> str:
+    return re.sub(r"\s+", "", text)
+
+
+def _drawn(name: str, heard: str | None) -> str:
+    return name if heard is None else f"{name} hears “{shorten(printable(heard), _COLUMN - len(name) - 11)}”"

@@ -1,0 +1,130 @@
+"""What a check found: a report that shows itself in a notebook and in a terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from npc_lab.rendering import escaped
+
+CORRECT, INCORRECT = "correct", "incorrect"
+NOT_ATTEMPTED, CANT_CHECK = "not attempted", "can't check"
+MARKS = {CORRECT: "✓", INCORRECT: "✗", NOT_ATTEMPTED: "○", CANT_CHECK: "…"}
+_FEW = 8  # steps that are listed unfolded
+_COLOURS = {CORRECT: "#1a7f37", INCORRECT: "#c4321c", NOT_ATTEMPTED: "#767676", CANT_CHECK: "#767676"}
+
+
+@dataclass(frozen=True)
+class Step:
+    """One behaviour that was checked.
+
+    name: the behaviour, as a sentence. required: False for a stretch step. outcome: "correct",
+    "incorrect", "not attempted" or "can't check". message: what was called, expected and got, and what
+    to do next; if correct, what works now.
+    """
+
+    name: str
+    required: bool
+    outcome: str
+    message: str
+
+
+@dataclass(frozen=True)
+class Report:
+    """The steps of one exercise, and whether every required one is correct.
+
+    next_call: what to type for help.
+    """
+
+    exercise: str
+    steps: list[Step] = field(default_factory=list)
+    next_call: str = ""
+
+    @property
+    def passed(self) -> bool:
+        """Whether every required step is correct."""
+        return all(step.outcome == CORRECT for step in self.required)
+
+    @property
+    def required(self) -> list[Step]:
+        """The steps that the exercise asks for. The others are stretch steps."""
+        return [step for step in self.steps if step.required]
+
+    @property
+    def outcome(self) -> str:
+        """The whole exercise in one word: that of its first required step that is not correct."""
+        worst = self._worst()
+        return worst.outcome if worst else CORRECT
+
+    def headline(self) -> str:
+        """One line: all is right, or which behaviour is not."""
+        worst = self._worst()
+        if worst is None:
+            left = sum(step.outcome != CORRECT for step in self.steps)
+            stretch = f" {left} stretch step{'s are' if left > 1 else ' is'} left." if left else ""
+            return f"{MARKS[CORRECT]} {self.exercise}: correct.{stretch}"
+        if worst.outcome == INCORRECT:
+            return f"{MARKS[INCORRECT]} {self.exercise}: this does not hold yet: {worst.name}."
+        if worst.outcome == NOT_ATTEMPTED:
+            return f"{MARKS[NOT_ATTEMPTED]} {self.exercise}: not attempted yet."
+        return f"{MARKS[CANT_CHECK]} {self.exercise}: {worst.message}"
+
+    def __str__(self) -> str:
+        lines = [self.headline()]
+        for step in self._told():
+            lines += ["", f"{MARKS[step.outcome]} {self._titled(step)}", _indented(step.message)]
+        if not self.passed and self.next_call:
+            lines += ["", f"For a hint: {self.next_call}"]
+        if self._lists_all():
+            lines += ["", *(f"  {MARKS[step.outcome]} {self._listed(step)}" for step in self.steps)]
+        return "\n".join(lines)
+
+    __repr__ = __str__
+
+    def _repr_html_(self) -> str:
+        colour = _COLOURS[self.outcome]
+        parts = [f"<p><b style='color:{colour}'>{escaped(self.headline())}</b></p>"]
+        for step in self._told():
+            parts.append(f"<p>{escaped(self._titled(step))}</p>{_exactly(step.message)}")
+        if not self.passed and self.next_call:
+            parts.append(f"<p>For a hint: <code>{escaped(self.next_call)}</code></p>")
+        if self._lists_all():
+            rows = "".join(
+                f"<li style='list-style-type:\"{MARKS[step.outcome]} \"'>{escaped(self._listed(step))}</li>"
+                for step in self.steps
+            )
+            is_open = " open" if len(self.steps) <= _FEW else ""
+            parts.append(f"<details{is_open}><summary>All steps</summary><ul>{rows}</ul></details>")
+        return f"<div style='max-width:60em;overflow-wrap:anywhere'>{''.join(parts)}</div>"
+
+    def _worst(self) -> Step | None:
+        """The step to speak of first: an incorrect one before those that wait for it."""
+        wrong = [step for step in self.required if step.outcome != CORRECT]
+        return next((step for step in wrong if step.outcome == INCORRECT), wrong[0] if wrong else None)
+
+    def _told(self) -> Iterable[Step]:
+        """The step to explain: what is wrong first. Once all that is required is right, a stretch step."""
+        if worst := self._worst():
+            return [worst]
+        wrong = [step for step in self.steps if step.outcome == INCORRECT]
+        return wrong[:1] or (self.steps if len(self.steps) == 1 else [])
+
+    def _lists_all(self) -> bool:
+        """Whether there is more to say than one step does."""
+        return len({step.outcome for step in self.steps}) > 1 or (self.passed and len(self.steps) > 1)
+
+    def _listed(self, step: Step) -> str:
+        """The step in the list of all: once everything is right, with what works now."""
+        works = f". {step.message}" if self.passed and step.outcome == CORRECT else ""
+        return f"{self._titled(step)}{works}"
+
+    def _titled(self, step: Step) -> str:
+        return step.name if step.required else f"{step.name} (stretch)"
+
+
+def _indented(text: str) -> str:
+    return "\n".join(f"  {line}" if line else "" for line in text.splitlines())
+
+
+def _exactly(text: str) -> str:
+    return f"<pre style='white-space:pre-wrap'>{escaped(text)}</pre>"

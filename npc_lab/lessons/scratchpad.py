@@ -1,0 +1,394 @@
+"""Lesson 03: parting thoughts from speech, in a whole reply and in a stream."""
+
+from __future__ import annotations
+
+import random
+import re
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from npc_lab.lessons.exercise import Exercise, FunctionTrial, NotAttempted, Wrong
+from npc_lab.lessons.leaks import ODD_REPLIES, cut, leaked, many_cuts
+from npc_lab.lessons.looking import show
+
+_ODD = {reply.name: reply for reply in ODD_REPLIES}
+_OTHER_SPELLINGS = ("small letters", "bold", "headings", "colons")
+_MARKS = re.compile(r"#\s?(SCRATCHPAD|ANSWER)", re.IGNORECASE)
+_MOST_PIECES = 10_000
+
+# The two must share no run of letters, or an answer would count as a leak.
+_THIEVES = ("Oswin", "Brand", "Torvald", "Wulfric")
+_GUESTS = ("Hild", "Matilda", "Emma", "Agnes")
+_THINGS = ("silver cup", "red letter", "stolen horse", "old map", "iron key", "bag of coins")
+_PLACES = ("under the bridge", "behind the mill", "in the cellar", "below the third stone", "in a barrel")
+_GREETINGS = ("Well met", "Welcome", "Ah, a guest", "Sit with me", "Never fear", "Excellent")
+
+
+def _private() -> str:
+    """A thought that is made anew each time. It begins with a letter that is in the word SCRATCHPAD."""
+    place, name, thing = random.choice(_PLACES), random.choice(_THIEVES), random.choice(_THINGS)
+    return f"Surely {name} hid the {thing} {place}."
+
+
+def _answer() -> str:
+    """A line of talk that is made anew each time. It begins with a letter that is in the word ANSWER."""
+    return f"{random.choice(_GREETINGS)}, {random.choice(_GUESTS)}! It is {random.randint(2, 12)} o'clock."
+
+
+class SplitTrial(FunctionTrial):
+    """A learner's parser of whole replies."""
+
+    def split(self, text: str) -> tuple[str, str]:
+        """What may be shown and what was thought. Raises `Wrong` where these are not two texts."""
+        pair = self(text)
+        if pair is None:
+            raise self.wrong("two texts", pair, "Did you forget a `return`?")
+        is_pair = isinstance(pair, (tuple, list)) and len(pair) == 2
+        if not is_pair or not all(isinstance(each, str) for each in pair):
+            advice = 'Give two texts: `return visible, thought`. Where there is none, give "".'
+            raise self.wrong("(visible, thought), two texts", pair, advice)
+        return pair[0], pair[1]
+
+    def expect_split(self, text: str, visible: str, thought: str | None, advice: str) -> None:
+        """Raise `Wrong` unless these two come out, white space around them aside. None: any thought."""
+        got = self.split(text)
+        right = got[0].strip() == visible and (thought is None or got[1].strip() == thought)
+        if not right:
+            raise self.wrong(_pair(visible, thought), got, advice)
+
+    def expect_no_leak(self, text: str, private: str, advice: str) -> None:
+        """Raise `Wrong` where private words may be shown."""
+        visible, _ = self.split(text)
+        if run := leaked(visible, private):
+            expected = "a visible text without private words"
+            raise self.wrong(expected, visible, advice, f"  This leaked: {run}")
+
+    def wrong(self, expected: str, got: Any, advice: str, drawing: str = "") -> Wrong:
+        """What is wrong with this value."""
+        return Wrong(self.called, expected, show(got), advice, drawing)
+
+
+def _pair(visible: str, thought: str | None) -> str:
+    return f"visible {show(visible)}" if thought is None else f"({show(visible)}, {show(thought)})"
+
+
+split_reply = Exercise("split_reply", "03", "split_reply", "your function", SplitTrial)
+
+
+@split_reply.step("It gives two texts: what may be shown, and the thought")
+def pair(trial: SplitTrial) -> str:
+    trial.split(f"#SCRATCHPAD\n{_private()}\n#ANSWER\n{_answer()}")
+    return "It gives two texts."
+
+
+@split_reply.step("A reply with both marks is parted at its end mark", needs=["pair"])
+def parted(trial: SplitTrial) -> str:
+    for _ in range(3):
+        private, answer = _private(), _answer()
+        visible, thought = trial.split(f"#SCRATCHPAD\n{private}\n#ANSWER\n{answer}")
+        expected = f"{_pair(answer, private)}"
+        if private in visible and answer in thought and answer not in visible:
+            raise trial.wrong(expected, (visible, thought), "The visible text comes first, then the thought.")
+        if answer not in visible or private in visible:
+            advice = "What follows #ANSWER is visible, all of it and nothing else."
+            raise trial.wrong(expected, (visible, thought), advice)
+        if private not in thought or answer in thought:
+            raise trial.wrong(expected, (visible, thought), "The thought is what stands before #ANSWER.")
+    return "What follows the end mark is visible, the rest is thought."
+
+
+@split_reply.step("The marks themselves are in neither text", needs=["parted"])
+def no_marks(trial: SplitTrial) -> str:
+    private, answer = _private(), _answer()
+    visible, thought = trial.split(f"#SCRATCHPAD\n{private}\n#ANSWER\n{answer}")
+    if _MARKS.search(visible + thought):
+        advice = "Cut both marks out: replace() and removeprefix() can do it."
+        raise trial.wrong(_pair(answer, private), (visible, thought), advice)
+    return "The marks are gone."
+
+
+@split_reply.step("White space around both texts is cut", needs=["no_marks"])
+def stripped(trial: SplitTrial) -> str:
+    for before, after in (("", ""), ("\n", "  "), (" \n\n", "\n\n")):
+        private, answer = _private(), _answer()
+        text = f"#SCRATCHPAD\n{before}{private}{after}\n#ANSWER\n{before}{answer}{after}"
+        got = trial.split(text)
+        if got != (answer, private):
+            advice = "Give visible.strip() and thought.strip()."
+            raise trial.wrong(_pair(answer, private), got, advice)
+    return "Both texts begin and end with a word."
+
+
+@split_reply.step("Thoughts and answers of several lines stay whole", needs=["no_marks"])
+def several_lines(trial: SplitTrial) -> str:
+    private, answer = f"{_private()}\n\n- {_private()}", f"{_answer()}\n\n{_answer()}\n{_answer()}"
+    advice = (
+        "An answer goes on to the end of the reply. In a regex, `.` ends at a line end without re.DOTALL."
+    )
+    trial.expect_split(f"#SCRATCHPAD\n{private}\n#ANSWER\n{answer}", answer, private, advice)
+    return "Texts of several lines stay as they are."
+
+
+@split_reply.step("A reply without marks is all answer", needs=["parted"])
+def plain(trial: SplitTrial) -> str:
+    answer = _answer()
+    advice = 'Where there is no mark at all, give the whole text, and "" as the thought.'
+    trial.expect_split(answer, answer, "", advice)
+    return "A reply without marks is shown."
+
+
+@split_reply.step("An end mark alone makes what stands before it a thought", needs=["no_marks"])
+def end_mark_alone(trial: SplitTrial) -> str:
+    private, answer = _private(), _answer()
+    advice = "Look for #ANSWER first. Whether #SCRATCHPAD stands there, too, does not matter then."
+    trial.expect_split(f"{private}\n#ANSWER\n{answer}", answer, private, advice)
+    return "A forgotten start mark lets nothing out."
+
+
+@split_reply.step("A start mark without an end mark lets nothing out", needs=["parted"])
+def no_end_mark(trial: SplitTrial) -> str:
+    private = _private()
+    advice = (
+        'Fail closed: with a start mark and no end mark, visible is "". Models are cut off in mid-thought.'
+    )
+    trial.expect_split(f"#SCRATCHPAD\n{private}", "", None, advice)
+    trial.expect_split(f"#SCRATCHPAD\n{private}\n#ANSW", "", None, advice)
+    trial.expect_no_leak(f"Sure!\n#SCRATCHPAD\n{private}", private, advice)
+    return "A reply that is cut off in its thoughts shows nothing."
+
+
+@split_reply.step("A mark inside the thoughts does not end them", needs=["parted"])
+def mark_in_thoughts(trial: SplitTrial) -> str:
+    private, answer = _private(), _answer()
+    advice = "Several end marks: let the last one decide. rpartition() and rsplit() search from the end."
+    trial.expect_no_leak(_ODD["a mark in the thoughts"].text(private, answer), private, advice)
+    return "The last end mark decides."
+
+
+@split_reply.step("Second thoughts, after the answer, stay hidden", needs=["no_end_mark", "mark_in_thoughts"])
+def second_thoughts(trial: SplitTrial) -> str:
+    private, answer = _private(), _answer()
+    advice = "Look at visible once more before you give it. Is there a start mark in it? Then show nothing."
+    for name in ("second thoughts, cut off", "second thoughts, second answer"):
+        trial.expect_no_leak(_ODD[name].text(private, answer), private, advice)
+    return "A second scratchpad stays private."
+
+
+@split_reply.step("Marks in another spelling let nothing out", needs=["plain", "second_thoughts"])
+def other_spellings(trial: SplitTrial) -> str:
+    private, answer = _private(), _answer()
+    advice = 'Is the word scratchpad in visible, in capitals or not? Then show nothing: "" is safe.'
+    for name in _OTHER_SPELLINGS:
+        trial.expect_no_leak(_ODD[name].text(private, answer), private, advice)
+    advice = "A mark in small letters is a mark, too. Where #answer is in visible, show nothing."
+    trial.expect_no_leak(f"{private}\n#answer\n{answer}", private, advice)
+    return "Odd marks let nothing out."
+
+
+@split_reply.step("What stands between <think> and </think> is not shown", needs=["plain", "no_end_mark"])
+def think(trial: SplitTrial) -> str:
+    private, answer = _private(), _answer()
+    advice = "Reasoning models write <think>. Where it is in visible, show nothing, or cut the block out."
+    for name in ("<think>", "<think>, cut off", "<think>, then marks"):
+        trial.expect_no_leak(_ODD[name].text(private, answer), private, advice)
+    return "A reasoning model's thoughts stay private."
+
+
+@split_reply.step(
+    "An end mark that is only talked about lets nothing out", needs=["mark_in_thoughts"], required=False
+)
+def talked_about(trial: SplitTrial) -> str:
+    private, answer = _private(), _answer()
+    advice = "Count only an end mark at the start of a line. In a regex, ^ with re.MULTILINE finds it."
+    for name in ("a mark in the thoughts, then cut off", "a mark in the thoughts"):
+        trial.expect_no_leak(_ODD[name].text(private, answer), private, advice)
+    return "A mark in the middle of a thought is just text."
+
+
+@split_reply.step("Marks in another spelling are understood", needs=["other_spellings"], required=False)
+def understood(trial: SplitTrial) -> str:
+    for name in (*_OTHER_SPELLINGS, "as it should be"):
+        private, answer = _private(), _answer()
+        advice = "Search in any spelling: re.IGNORECASE, with room for #, *, : and blanks around the word."
+        trial.expect_split(_ODD[name].text(private, answer), answer, None, advice)
+    return "The answer is found behind odd marks, too."
+
+
+@split_reply.step("The answer behind </think> is shown", needs=["think"], required=False)
+def behind_think(trial: SplitTrial) -> str:
+    for name in ("<think>", "<think>, then marks"):
+        private, answer = _private(), _answer()
+        advice = "Take the block out of the text before you look for the marks. re.sub() with re.DOTALL can."
+        trial.expect_split(_ODD[name].text(private, answer), answer, None, advice)
+    return "A reasoning model is heard, and its thoughts are not."
+
+
+class StreamTrial(FunctionTrial):
+    """A learner's parser of streams. `arrived` is how many pieces it had taken when it first gave a word."""
+
+    def __init__(self, learners_object: Any):
+        super().__init__(learners_object)
+        self.arrived = 0
+
+    def read(self, pieces: Sequence[str]) -> str:
+        """All that is given out for these pieces, white space around it aside."""
+        taken = self.arrived = 0
+
+        def arriving() -> Iterator[str]:
+            nonlocal taken
+            for piece in pieces:
+                taken += 1
+                yield piece
+
+        self.called = f"visible_pieces(...) with the pieces {show(list(pieces), 200)}"
+        given = self.learners_object(arriving())
+        if given is ...:
+            raise NotAttempted
+        shown = ""
+        for number, piece in enumerate(self._iterated(given)):
+            if not isinstance(piece, str) or number > _MOST_PIECES:
+                got = "pieces without end" if isinstance(piece, str) else f"a piece {show(piece)}"
+                raise Wrong(self.called, "some texts", got, "Every `yield` gives one text.")
+            if piece.strip() and not shown.strip():
+                self.arrived = taken
+            shown += piece
+        return shown.strip()
+
+    def expect_shown(self, pieces: Sequence[str], answer: str, advice: str) -> None:
+        """Raise `Wrong` unless the answer comes out, and nothing else."""
+        shown = self.read(pieces)
+        if shown != answer:
+            raise Wrong(self.called, f"together: {show(answer)}", show(shown), advice)
+
+    def expect_no_leak(self, text: str, private: str, advice: str) -> None:
+        """Raise `Wrong` where private words come out, however the text is cut."""
+        for pieces in _cuts(text):
+            shown = self.read(pieces)
+            if run := leaked(shown, private):
+                raise Wrong(self.called, "no private words", show(shown), advice, f"  This leaked: {run}")
+
+    def _iterated(self, given: Any) -> Iterator[Any]:
+        if given is None or isinstance(given, str):
+            advice = "Give the pieces with `yield`, not with `return`."
+            raise Wrong(self.called, "pieces, one after the other", show(given), advice)
+        try:
+            return iter(given)
+        except TypeError:
+            raise Wrong(self.called, "pieces", show(given), "Give each piece with `yield`.") from None
+
+
+def _cuts(text: str) -> Iterator[list[str]]:
+    """The text cut in many ways, some of them by chance."""
+    yield from many_cuts(text)
+    for _ in range(20):
+        yield cut(text, random.sample(range(len(text)), k=min(len(text), random.randint(2, 12))))
+
+
+def _in_words(text: str) -> list[str]:
+    return re.findall(r"\s*\S+", text)
+
+
+visible_pieces = Exercise("visible_pieces", "03", "visible_pieces", "your generator", StreamTrial)
+
+
+@visible_pieces.step("It yields pieces, and the answer is in them")
+def answer_comes_out(trial: StreamTrial) -> str:
+    private, answer = _private(), _answer()
+    shown = trial.read(_in_words(f"#SCRATCHPAD\n{private}\n#ANSWER\n{answer}"))
+    if answer not in shown:
+        advice = "Put the pieces together, part them as split_reply does, and yield what is visible."
+        raise Wrong(trial.called, f"together: {show(answer)}", show(shown), advice)
+    return "The answer comes out."
+
+
+@visible_pieces.step("Thoughts and marks do not come out", needs=["answer_comes_out"])
+def thoughts_stay(trial: StreamTrial) -> str:
+    private, answer = _private(), _answer()
+    advice = "Before the end mark, keep the pieces for yourself. Yield only what follows it."
+    trial.expect_shown(_in_words(f"#SCRATCHPAD\n{private}\n#ANSWER\n{answer}"), answer, advice)
+    return "Only the answer comes out."
+
+
+@visible_pieces.step("However the stream is cut, the same comes out", needs=["thoughts_stay"])
+def any_cut(trial: StreamTrial) -> str:
+    private, answer = _private(), _answer()
+    advice = "A mark may arrive in halves. Look for it in all that has arrived so far, not in one piece."
+    for pieces in _cuts(f"#SCRATCHPAD\n{private}\n#ANSWER\n{answer}"):
+        trial.expect_shown(pieces, answer, advice)
+    return "A mark that is cut in two is still a mark."
+
+
+@visible_pieces.step("A reply without marks comes out, once it has ended", needs=["any_cut"])
+def plain_stream(trial: StreamTrial) -> str:
+    answer = f"{_answer()}\n\n{_answer()}"
+    advice = "After the last piece there is no mark to wait for. Then split_reply says what may be shown."
+    trial.expect_shown(_in_words(answer), answer, advice)
+    return "A reply without marks is not lost."
+
+
+@visible_pieces.step("Before an end mark nothing comes out", needs=["thoughts_stay", "any_cut"])
+def nothing_early(trial: StreamTrial) -> str:
+    private, answer = _private(), _answer()
+    advice = (
+        "A start mark may be missing: text may be shown once an end mark or the end has come, not before."
+    )
+    trial.expect_no_leak(f"{private}\n#ANSWER\n{answer}", private, advice)
+    return "A forgotten start mark lets nothing out."
+
+
+@visible_pieces.step("A stream that ends in its thoughts lets nothing out", needs=["any_cut"])
+def cut_off(trial: StreamTrial) -> str:
+    private = _private()
+    advice = "After the last piece, no end mark has come: show only what split_reply would show."
+    for text in (f"#SCRATCHPAD\n{private}", f"#SCRATCHPAD\n{private}\n#ANSW"):
+        trial.expect_no_leak(text, private, advice)
+    return "What is cut off stays private."
+
+
+@visible_pieces.step("In a stream, a mark inside the thoughts does not end them", needs=["any_cut"])
+def mark_in_streamed_thoughts(trial: StreamTrial) -> str:
+    private, answer = _private(), _answer()
+    advice = "While text arrives, trust only an end mark on a line of its own. The rest is for the end."
+    trial.expect_no_leak(_ODD["a mark in the thoughts"].text(private, answer), private, advice)
+    return "A mark in mid-thought opens nothing."
+
+
+@visible_pieces.step("In a stream, second thoughts stay hidden", needs=["any_cut"])
+def second_streamed_thoughts(trial: StreamTrial) -> str:
+    private, answer = _private(), _answer()
+    advice = "A # in the answer may begin a mark: hold back what follows it until you know."
+    for name in ("second thoughts, cut off", "second thoughts, second answer"):
+        trial.expect_no_leak(_ODD[name].text(private, answer), private, advice)
+    return "A second scratchpad stays private."
+
+
+@visible_pieces.step("In a stream, a <think> block is not shown", needs=["any_cut"])
+def streamed_think(trial: StreamTrial) -> str:
+    private, answer = _private(), _answer()
+    advice = "After the last piece, show only what split_reply would show."
+    for name in ("<think>", "<think>, cut off", "<think>, then marks"):
+        trial.expect_no_leak(_ODD[name].text(private, answer), private, advice)
+    return "A reasoning model's thoughts stay private."
+
+
+@visible_pieces.step("Words come out as they arrive", needs=["any_cut"], required=False)
+def as_they_arrive(trial: StreamTrial) -> str:
+    pieces = _in_words(f"#SCRATCHPAD\n{_private()}\n#ANSWER\n{_answer()} {_answer()} {_answer()}")
+    trial.read(pieces)
+    if trial.arrived > len(pieces) - 4:
+        got = f"nothing before piece {trial.arrived} of {len(pieces)}"
+        advice = "Do not wait for the end: inside the loop, yield what is new behind the end mark."
+        raise Wrong(trial.called, "the first words soon after the end mark", got, advice)
+    return "The listener need not wait."
+
+
+@visible_pieces.step("A # in the answer is not lost", needs=["any_cut"], required=False)
+def hash_in_answer(trial: StreamTrial) -> str:
+    answer = f"{_answer()} You are my #{random.randint(1, 9)} guest. {_answer()}"
+    advice = "What you held back and was no mark comes out at the end."
+    for pieces in _cuts(f"#SCRATCHPAD\n{_private()}\n#ANSWER\n{answer}"):
+        trial.expect_shown(pieces, answer, advice)
+    return "What only looked like a mark is shown."
+
+
+exercises = (split_reply, visible_pieces)

@@ -1,0 +1,121 @@
+"""Lesson 00: one call of a model, by hand."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from npc_lab.fake import FakeClient
+from npc_lab.lessons.exercise import Exercise, Trial, Wrong
+from npc_lab.lessons.looking import quote, show
+from npc_lab.lessons.talks import phrase, written
+
+
+class AskTrial(Trial):
+    """A learner's `ask`, called with a fake client, a model's name and a question."""
+
+    def __init__(self, learners_object: Any):
+        super().__init__(learners_object)
+        self.reply, self.model, self.question = f"{phrase().capitalize()}.", phrase(1), f" {phrase()}? "
+        self.client = FakeClient(lambda _: self.reply)
+
+    def ask(self) -> Any:
+        """What the learner's function gives. Raises `Wrong` if the messages are not even a list."""
+        self.called = f"ask(client, {self.model!r}, {self.question!r})"
+        try:
+            return self.learners_object(self.client, self.model, self.question)
+        except Exception:
+            self._refuse_what_is_no_list()
+            raise
+
+    def sent(self) -> dict[str, Any]:
+        """The first call of the model: `model`, `messages` and so on."""
+        self.ask()
+        if not self.client.calls:
+            advice = "Call client.chat.completions.create(...), on the client that stands in the brackets."
+            raise Wrong(self.called, "one call of the model, through this client", "no call", advice)
+        self._refuse_what_is_no_list()
+        return self.client.calls[0]
+
+    def _refuse_what_is_no_list(self) -> None:
+        for call in self.client.calls:
+            sent = call["messages"]
+            if not isinstance(sent, list | tuple) or not all(isinstance(each, dict) for each in sent):
+                advice = 'Put the question into a message, and the message into a list: [{"role": ...}].'
+                raise Wrong(
+                    self.called, "messages is a list of messages", f"messages={written(sent)}", advice
+                )
+
+
+hello = Exercise("hello", lesson="00", declares="ask", kind="your function", trial=AskTrial)
+
+
+@hello.step("It asks the client that it is given")
+def asks(trial: AskTrial) -> str:
+    """Finds errors, messages that are no list, and the notebook's own client."""
+    trial.sent()
+    return "The model was asked."
+
+
+@hello.step("It asks once", needs=["asks"])
+def asks_once(trial: AskTrial) -> str:
+    """Finds a call for each thing that is wanted of the response."""
+    trial.sent()
+    if (calls := len(trial.client.calls)) > 1:
+        advice = "Each call costs time and money. Keep the response in a variable, and use that."
+        raise Wrong(trial.called, "one call of the model", f"{calls} calls", advice)
+    return "One question, one call."
+
+
+@hello.step("It passes on the model's name", needs=["asks_once"])
+def passes_model(trial: AskTrial) -> str:
+    """Finds a model's name that was written into the function."""
+    if (got := trial.sent()["model"]) != trial.model:
+        advice = "Write model=model: on the left the name of the option, on the right your parameter."
+        raise Wrong(trial.called, f"model={trial.model!r}", f"model={show(got)}", advice)
+    return "Whoever calls it chooses the model."
+
+
+@hello.step("It sends one message, and that is the user's", needs=["asks_once"])
+def one_user_message(trial: AskTrial) -> str:
+    """Finds other roles, and further messages."""
+    roles = [message.get("role") for message in trial.sent()["messages"]]
+    if roles != ["user"]:
+        advice = "Send a list with one message in it, whose role is 'user'."
+        raise Wrong(trial.called, "the roles ['user']", f"the roles {show(roles)}", advice)
+    return "Nothing is said in anybody else's name."
+
+
+@hello.step("The message holds the question, and nothing else", needs=["one_user_message"])
+def question_as_it_is(trial: AskTrial) -> str:
+    """Finds fixed and changed questions."""
+    message = trial.sent()["messages"][0]
+    if message != {"role": "user", "content": trial.question}:
+        advice = "The content is the parameter question, exactly as it came."
+        raise Wrong(
+            trial.called, written({"role": "user", "content": trial.question}), written(message), advice
+        )
+    return "The question is sent as it was asked."
+
+
+@hello.step("It gives back the answer's text", needs=["asks"])
+def gives_text(trial: AskTrial) -> str:
+    """Finds responses, choices and messages instead of text, and print for return."""
+    got = trial.ask()
+    if got != trial.reply:
+        raise Wrong(trial.called, f"the answer's text, {quote(trial.reply)}", quote(got, 160), _advice(got))
+    return "It gives a text, which you can print, keep or send on."
+
+
+def _advice(got: Any) -> str:
+    if got is None:
+        return "Did you forget a `return`? To print is not to give back."
+    if hasattr(got, "choices"):
+        return "That is the whole response. The text is in response.choices[0].message.content."
+    if hasattr(got, "message"):
+        return "That is a choice. Its text is in .message.content."
+    if hasattr(got, "content"):
+        return "That is the message. Its text is in .content."
+    return "Give response.choices[0].message.content, exactly as it came."
+
+
+exercises: tuple[Exercise, ...] = (hello,)

@@ -1,0 +1,52 @@
+"""What the checks on lists of messages share: talks that are made up anew, and a look at what came back."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterable, Mapping
+from itertools import islice
+from typing import Any
+
+from npc_lab.lessons.exercise import Trial, Wrong
+from npc_lab.lessons.looking import LONGEST, show
+from npc_lab.text import printable, shorten, well_formed
+
+_MOST_MESSAGES = 10_000
+
+# Not `random` itself: a notebook that seeds it would make the checks repeat themselves.
+dice = random.SystemRandom()
+
+_WORDS = (
+    "apple bell bread bridge candle cloak coin crow door drum eel fire fog gate goose hammer harbour honey "
+    "horse ink jug key ladder lamp letter map mill moon mule needle oven pear pepper pigeon rain ring river "
+    "rope salt ship soap song stove sword thread tower turnip wagon well wheel window wolf wool"
+)
+
+
+def phrase(count: int = 3) -> str:
+    """Some words that were hardly ever together before."""
+    return " ".join(dice.sample(_WORDS.split(), count))
+
+
+def messages_in(trial: Trial, value: Any) -> list[dict[str, Any]]:
+    """What a learner's function gave, as a list. Raises `Wrong` unless it is a row of messages."""
+    wanted = "a list of messages"
+    if value is None:
+        raise Wrong(trial.called, wanted, "None", "Did you forget a `return`?")
+    if isinstance(value, str | Mapping) or not isinstance(value, Iterable):
+        raise Wrong(trial.called, wanted, show(value), "Give a list, even if it holds only one message.")
+    messages = list(islice(value, _MOST_MESSAGES))  # itertools.cycle() has no end, and cannot be stopped
+    for message in messages:
+        if not isinstance(message, Mapping):
+            advice = 'Each message is a dictionary: {"role": ..., "content": ...}.'
+            raise Wrong(trial.called, wanted, f"a list that holds {show(message, 120)}", advice)
+    return [dict(message) for message in messages]
+
+
+def written(messages: Any) -> str:
+    """Messages as they are written in code, in their own order of keys, shortened."""
+    try:
+        text = repr(messages)
+    except Exception:  # a learner may put anything into a message
+        return show(messages)
+    return shorten(printable(well_formed(text)), LONGEST)
