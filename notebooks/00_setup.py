@@ -15,9 +15,17 @@
 #
 # [![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)](https://colab.research.google.com/github/OWNER/npc_lab/blob/v0.1.0/notebooks/00_setup.ipynb)
 #
-# A character in this course is played by a language model. Here you choose which one, and say hello to it.
+# A character in this course is played by a language model. Here you choose which one, say hello to it, and
+# look calmly at what can go wrong.
 #
-# **Time:** 10 minutes. **You need:** nothing. A key is welcome, but every lesson works without one.
+# **You will be able to:**
+#
+# - choose where replies come from, and say what is sent to whom;
+# - ask a model a question in three lines of code;
+# - read an error, and know what to do next;
+# - use the checks and hints of this course.
+#
+# **Time:** 20 minutes. **Difficulty:** ●○○○○. **You need:** nothing. A key is welcome, but every lesson works without one.
 
 # %% [markdown]
 # On Google Colab, run the next cell first; it takes a minute.
@@ -38,6 +46,7 @@
 
 # %%
 from npc_lab import connect
+from npc_lab.lessons import check, hint, report, solution
 
 client, model = connect()
 
@@ -62,6 +71,17 @@ if I_WANT_TO_TYPE_A_KEY:
     client, model = connect("nebius", api_key=getpass("Your key: "))
 
 # %% [markdown]
+# ## What is sent, and to whom
+#
+# | replies come from | what you type goes to | cost |
+# |---|---|---|
+# | a provider, with your key | that provider: type nothing private | a little, for each reply |
+# | the embedded model | nobody: it stays on this machine | nothing |
+# | the fake | nobody: no model is asked | nothing |
+#
+# The embedded model is *small*: 135 million parameters, where large ones have thousands of times as many.
+# It talks in character. It also forgets, repeats itself, and believes anything. The lessons say where you need a larger one.
+#
 # ## Say hello
 #
 # This is all there is to it: you send a list of messages, and one more message comes back.
@@ -75,6 +95,59 @@ print(answer)
 
 # %%
 assert answer.strip(), "The model said nothing. Run the cell above once more."
+
+# %% [markdown]
+# **Change one thing:** ask something else. Then set `max_tokens` to 5. What happens to the answer?
+#
+# ## Your first exercise
+#
+# Each lesson has exercises, and all of them work like this one:
+#
+# 1. You write your code in place of the dots.
+# 2. You run the cell with `check`. It tells you in its first line what is right, or what is not yet.
+#    Check as often as you like.
+# 3. If you are stuck, there are hints, from a first idea to something near the code. At the end there is a solution.
+
+# %% [markdown]
+# ### Exercise: ask a model
+#
+# Difficulty ●○○○○ · Importance ●●●○○ · about 5 minutes
+#
+# Write `ask(client, model, question)`. It sends the question as one user message and gives back the answer's text.
+#
+# For example, `ask(client, model, "Who are you?")` could give `"I am a language model."`
+# Keep `max_tokens=60`: a small model does not stop by itself.
+
+
+# %% tags=["exercise:hello"]
+def ask(client, model, question):
+    """Send one user message, give the answer's text."""
+    # <YOUR CODE HERE>
+    ...
+
+
+# %% [markdown]
+# The check asks no real model. It hands your function a *fake*, which notes what it was sent.
+
+# %% tags=["check"]
+hello_check = check("hello", ask)
+hello_check
+
+# %% tags=["help"]
+# Stuck? Take away the # before one line, and run this cell.
+# hint("hello", 1)
+# hint("hello", 2)
+# hint("hello", 3)
+# solution("hello")
+
+# %% [markdown]
+# Once the check says *correct*, your function can ask the real model:
+
+# %%
+if hello_check.passed:
+    print(ask(client, model, "What is a character in a story?"))
+else:
+    print("First write ask, then run this cell again.")
 
 # %% [markdown]
 # ## Meet somebody
@@ -100,27 +173,120 @@ chat_box(factory, npc_id)
 # - **Stop** ends a reply, **Regenerate** asks for another one.
 # - **What was sent** opens what the model really gets to read. Lesson 01 builds that by hand.
 #
-# ## What is sent, and to whom
+# ## Eight things that go wrong
 #
-# With a provider's key, everything you type goes to that provider. Do not type what is private.
-# With the embedded model, nothing leaves this machine.
-#
-# The embedded model is *small*: 135 million parameters, where large ones have thousands of times as many.
-# It talks in character. It also forgets, repeats itself, and believes anything. The lessons say where you need a larger one.
-#
-# ## If something goes wrong
-#
-# Each error says what happened and what to do next. This is what a missing key looks like:
+# Sooner or later each of these happens to everybody. Here you cause them on purpose, so that you know them when they come.
+# Each message says what happened and what to do next.
 
 # %%
-from npc_lab import MissingKeyError
+from npc_lab import FakeClient, NPCConfig, NPCLabError, SimpleChatNPC, fake_error
 
-try:
-    connect("mistral")
-except MissingKeyError as error:
-    print(error)
+seen = []
+
+
+def attempt(action):
+    """Do it, and print what went wrong."""
+    try:
+        action()
+        print("This time, nothing went wrong.")
+    except NPCLabError as error:
+        seen.append(getattr(error, "kind", type(error).__name__))
+        print(f"{type(error).__name__}: {error}")
+
 
 # %% [markdown]
-# If nothing works, run `npc-lab doctor` in a terminal (on Colab: `!npc-lab doctor` in a cell).
+# **1. There is no key.** (If you have a key of this provider, nothing goes wrong.)
+
+# %%
+attempt(lambda: connect("mistral"))
+
+# %% [markdown]
+# **2. The provider's name is misspelt.**
+
+# %%
+attempt(lambda: connect("nebbius"))
+
+# %% [markdown]
+# **3. The key was not copied in one piece.** Here is a blank in it, where a line ended.
+
+# %%
+attempt(lambda: connect("nebius", api_key="half a key"))
+
+# %% [markdown]
+# The other five come later, when a model is asked. A fake can fail on demand, so no key is needed to see them.
+
+
+# %%
+def say_hello(client):
+    character = NPCConfig("A lighthouse.", "You are Ada, the keeper of a lighthouse.")
+    return SimpleChatNPC(client, "some-model", character).chat("Hello!", "you")
+
+
+# %% [markdown]
+# **4. The provider does not accept the key.**
+
+# %%
+attempt(lambda: say_hello(FakeClient([fake_error("auth")])))
+
+# %% [markdown]
+# **5. There is no model of this name.**
+
+# %%
+attempt(lambda: say_hello(FakeClient([fake_error("model_not_found")])))
+
+# %% [markdown]
+# **6. The address is wrong:** somebody answers there, but it is no chat API.
+
+# %%
+attempt(lambda: say_hello(FakeClient([fake_error("bad_address")])))
+
+# %% [markdown]
+# **7. Nothing answers.** This one is real: on this machine, nobody listens at port 9.
+
+# %%
+nobody, _ = connect(base_url="http://127.0.0.1:9/v1/", model="some-model")
+nobody = nobody.with_options(max_retries=0)  # otherwise it tries three times, and you wait
+
+attempt(lambda: say_hello(nobody))
+
+# %% [markdown]
+# **8. Too many questions in a short time.**
+
+# %%
+attempt(lambda: say_hello(FakeClient([fake_error("rate_limit")])))
+
+# %%
+assert {"ConnectError", "auth", "model_not_found", "bad_address", "rate_limit"} <= set(seen)
+
+# %% [markdown]
+# **Change one thing:** in the last call, write `"quota"`, `"timeout"` or `"empty"`.
+#
+# | | you see | it means | you do |
+# |---|---|---|---|
+# | 1 | `MissingKeyError: No key for ...` | the key is not where `connect` looks | put it into Colab's secrets or the environment, and switch on its *Notebook access* |
+# | 2 | `There is no provider ...` | a spelling mistake | take the name that the message offers |
+# | 3 | `letters that a key cannot have` | a blank or a line end is inside the key | copy it again, in one piece |
+# | 4 | `did not accept the key` | it is old, cut off, or of another provider | make a new key, and check which provider it is for |
+# | 5 | `no model of this name` | this provider calls it otherwise, or does not have it | look at the provider's list of models |
+# | 6 | `not a chat API` | part of the address is missing | it usually ends with `/v1/` |
+# | 7 | `Nothing answers` | no network, or the program is not running | check the network, or use `connect("local")` |
+# | 8 | `asks us to slow down` | the whole class asks at once | wait a minute, and run the cell again |
+#
+# An error is never a line of the talk. The character forgets the question, too, so you can simply ask again.
+#
+# If nothing works, run `npc-lab doctor` in a terminal (on Colab: `!npc-lab doctor` in a cell). It says what is there,
+# what is missing, and whether a reply comes.
+
+# %% [markdown]
+# ## How it went
+
+# %%
+report()
+
+# %% [markdown]
+# Two questions to think about:
+#
+# - Where will you keep your key, so that it gets into no notebook?
+# - You write a character for a friend, with true stories about her. Which of the three sources of replies do you choose?
 #
 # **Next:** [01 · Your first character](01_first_character.ipynb)

@@ -63,6 +63,15 @@ def test_the_course_comes_along(installed: Installed) -> None:
     assert "00_setup.ipynb" in copied
 
 
+def test_solutions_come_along_and_stay_where_they_are(installed: Installed) -> None:
+    shipped = installed.packages / "npc_lab" / "_notebooks" / "solutions"
+    names = {path.name for path in (CHECKOUT / "notebooks" / "solutions").glob("*.ipynb")}
+    assert {path.name for path in shipped.iterdir()} == names
+    assert "00_setup.ipynb" in names
+    installed.npc_lab("start", "without solutions", "--no-open")
+    assert not list(installed.elsewhere.glob("without solutions/**/solutions"))
+
+
 def test_two_characters_talk(installed: Installed) -> None:
     output = installed.npc_lab("demo", "--provider", "fake", "--turns", "2")
     assert "Sir Geoffrey" in output
