@@ -1,0 +1,216 @@
+"""Lesson 00: what a learner may write and passes, and what each mistake is told in the first line."""
+
+import time
+from typing import Any
+
+import pytest
+
+from npc_lab import FakeClient
+from npc_lab.lessons import check
+from npc_lab.lessons.report import CANT_CHECK, CORRECT, INCORRECT, NOT_ATTEMPTED
+
+
+def ask(client: Any, model: str, question: str) -> Any:
+    messages = [{"role": "user", "content": question}]
+    response = client.chat.completions.create(model=model, messages=messages)
+    return response.choices[0].message.content
+
+
+def ask_in_one(client: Any, model: str, question: str) -> Any:
+    return (
+        client.chat.completions.create(
+            messages=[{"role": "user", "content": question}], model=model, temperature=0.2, max_tokens=50
+        )
+        .choices[0]
+        .message.content
+    )
+
+
+def ask_in_a_loop(c: Any, m: str, q: str) -> Any:
+    text = ""
+    for chunk in c.chat.completions.create(model=m, messages=[{"role": "user", "content": q}], stream=True):
+        if chunk.choices:
+            text += chunk.choices[0].delta.content or ""
+    return text
+
+
+def ask_by_dictionary(client: Any, model: str, question: str) -> Any:
+    request = {"model": model, "messages": ({"content": question, "role": "user"},)}
+    response = client.chat.completions.create(**request)
+    return response.model_dump()["choices"][0]["message"]["content"]
+
+
+def ask_tidily(client: Any, model: str, question: str) -> Any:
+    return ask(client, model, question).strip()
+
+
+class Asker:
+    def __call__(self, client: Any, model: str, question: str) -> Any:
+        return ask(client, model, question)
+
+
+@pytest.mark.parametrize("right", [ask, ask_in_one, ask_in_a_loop, ask_by_dictionary, ask_tidily, Asker()])
+def test_a_right_call_passes_however_it_is_written(right: Any) -> None:
+    report = check("hello", right)
+    assert report.passed, str(report)
+
+
+NOTEBOOKS_CLIENT = FakeClient(lambda _: "Hello.")
+
+
+def asks_the_notebooks_client(client: Any, model: str, question: str) -> Any:
+    return ask(NOTEBOOKS_CLIENT, model, question)
+
+
+def asks_nobody(client: Any, model: str, question: str) -> Any:
+    return "I am fine, thank you."
+
+
+def sends_a_text(client: Any, model: str, question: str) -> Any:
+    return client.chat.completions.create(model=model, messages=question).choices[0].message.content
+
+
+def sends_a_message_without_a_list(client: Any, model: str, question: str) -> Any:
+    message = {"role": "user", "content": question}
+    return client.chat.completions.create(model=model, messages=message).choices[0].message.content
+
+
+def sends_a_list_of_texts(client: Any, model: str, question: str) -> Any:
+    return client.chat.completions.create(model=model, messages=[question]).choices[0].message.content
+
+
+def leaves_the_model_out(client: Any, model: str, question: str) -> Any:
+    return client.chat.completions.create(messages=[{"role": "user", "content": question}])
+
+
+def misspells_the_way(client: Any, model: str, question: str) -> Any:
+    return client.chat.completion.create(model=model, messages=[{"role": "user", "content": question}])
+
+
+def asks_twice(client: Any, model: str, question: str) -> Any:
+    print(ask(client, model, question))
+    return ask(client, model, question)
+
+
+def knows_one_model(client: Any, model: str, question: str) -> Any:
+    return ask(client, "gpt-4.1-mini", question)
+
+
+def passes_the_word_model(client: Any, model: str, question: str) -> Any:
+    return ask(client, "model", question)
+
+
+def send(client: Any, model: str, *messages: Any) -> Any:
+    return client.chat.completions.create(model=model, messages=list(messages)).choices[0].message.content
+
+
+def adds_a_system_message(client: Any, model: str, question: str) -> Any:
+    system = {"role": "system", "content": "You are kind."}
+    return send(client, model, system, {"role": "user", "content": question})
+
+
+def asks_as_assistant(client: Any, model: str, question: str) -> Any:
+    return send(client, model, {"role": "assistant", "content": question})
+
+
+def sends_nothing(client: Any, model: str, question: str) -> Any:
+    return send(client, model)
+
+
+def knows_one_question(client: Any, model: str, question: str) -> Any:
+    return ask(client, model, "Good evening! Who are you?")
+
+
+def strips_the_question(client: Any, model: str, question: str) -> Any:
+    return ask(client, model, question.strip())
+
+
+def calls_the_key_text(client: Any, model: str, question: str) -> Any:
+    return send(client, model, {"role": "user", "text": question})
+
+
+def gives_the_response(client: Any, model: str, question: str) -> Any:
+    return client.chat.completions.create(model=model, messages=[{"role": "user", "content": question}])
+
+
+def gives_the_choice(client: Any, model: str, question: str) -> Any:
+    return gives_the_response(client, model, question).choices[0]
+
+
+def gives_the_message(client: Any, model: str, question: str) -> Any:
+    return gives_the_choice(client, model, question).message
+
+
+def prints_the_text(client: Any, model: str, question: str) -> Any:
+    print(ask(client, model, question))
+
+
+def gives_the_question(client: Any, model: str, question: str) -> Any:
+    ask(client, model, question)
+    return question
+
+
+ASKS = "It asks the client that it is given"
+ONCE = "It asks once"
+MODEL = "It passes on the model's name"
+USER = "It sends one message, and that is the user's"
+QUESTION = "The message holds the question, and nothing else"
+TEXT = "It gives back the answer's text"
+
+MISTAKES = [
+    (asks_the_notebooks_client, ASKS, "on the client that stands in the brackets"),
+    (asks_nobody, ASKS, "no call"),
+    (sends_a_text, ASKS, "the message into a list"),
+    (sends_a_message_without_a_list, ASKS, "the message into a list"),
+    (sends_a_list_of_texts, ASKS, "the message into a list"),
+    (leaves_the_model_out, ASKS, "missing 1 required keyword-only argument: 'model'"),
+    (misspells_the_way, ASKS, "completion"),
+    (asks_twice, ONCE, "2 calls"),
+    (knows_one_model, MODEL, "Write model=model"),
+    (passes_the_word_model, MODEL, "Write model=model"),
+    (adds_a_system_message, USER, "one message in it"),
+    (asks_as_assistant, USER, "whose role is 'user'"),
+    (sends_nothing, USER, "one message in it"),
+    (knows_one_question, QUESTION, "the parameter question"),
+    (strips_the_question, QUESTION, "exactly as it came"),
+    (calls_the_key_text, QUESTION, "'content'"),
+    (gives_the_response, TEXT, "response.choices[0].message.content"),
+    (gives_the_choice, TEXT, "That is a choice"),
+    (gives_the_message, TEXT, "Its text is in .content"),
+    (prints_the_text, TEXT, "To print is not to give back"),
+    (gives_the_question, TEXT, "exactly as it came"),
+]
+
+
+@pytest.mark.parametrize(
+    ("wrong", "step", "advice"), MISTAKES, ids=lambda each: getattr(each, "__name__", "")
+)
+def test_a_mistake_is_named_once_and_in_the_first_line(wrong: Any, step: str, advice: str) -> None:
+    report = check("hello", wrong)
+    assert step in str(report).splitlines()[0], str(report)
+    assert [each.name for each in report.steps if each.outcome == INCORRECT] == [step], str(report)
+    assert advice in str(report)
+    assert {each.outcome for each in report.steps} <= {CORRECT, INCORRECT, CANT_CHECK}
+
+
+def stub(client: Any, model: str, question: str) -> Any:
+    """Send one user message, give the answer's text."""
+    # <YOUR CODE HERE>
+    ...
+
+
+def raising_stub(client: Any, model: str, question: str) -> Any:
+    raise NotImplementedError
+
+
+@pytest.mark.parametrize("nothing", [stub, raising_stub, None, ...])
+def test_what_is_not_written_yet_is_not_attempted(nothing: Any) -> None:
+    report = check("hello", nothing)
+    assert report.outcome == NOT_ATTEMPTED
+    assert INCORRECT not in {step.outcome for step in report.steps}
+
+
+def test_a_check_is_quick() -> None:
+    started = time.perf_counter()
+    check("hello", ask)
+    assert time.perf_counter() - started < 2  # the first time, it loads the openai package
