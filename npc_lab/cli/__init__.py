@@ -1,4 +1,5 @@
-"""The command `npc-lab`: watch two characters talk, talk with one, look what is wrong, start the course.
+"""The command `npc-lab`: watch two characters talk, talk with one, look what is wrong, start the course,
+grade it.
 
 Here are the commands and their options; what each does is in the file of its name. Nothing heavy is
 imported before a command needs it, so that `npc-lab --help` comes at once.
@@ -142,6 +143,32 @@ def begin(
         copy_course(screen, folder)
         if is_opened:
             raise typer.Exit(open_jupyterlab(screen, folder))
+
+
+@app.command("grade")
+def mark(
+    notebooks: Annotated[list[Path], typer.Argument(help="Notebooks, and folders with notebooks in them.")],
+    out: Annotated[Path, typer.Option(help="The folder for the grades.")] = Path("grades"),
+    timeout: Annotated[
+        int, typer.Option(min=1, help="Seconds for each cell; all together have five times as many.")
+    ] = 30,
+    jobs: Annotated[
+        int | None, typer.Option(min=1, help="How many notebooks at once. Without it: one for each core.")
+    ] = None,
+    exercise: Annotated[
+        list[str] | None,
+        typer.Option(help="Check this one. May be given often. Without it: all of the notebook's lesson."),
+    ] = None,
+) -> None:
+    """Grade notebooks that were handed in.
+
+    This is no sandbox: what strangers wrote runs as you, without your keys, on this machine.
+    """
+    from npc_lab.cli.grade import grade_notebooks
+
+    with plain_words() as screen:
+        if not grade_notebooks(screen, notebooks, out, timeout, jobs, exercise or []):
+            raise typer.Exit(FAILED)
 
 
 @contextmanager

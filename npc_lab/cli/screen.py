@@ -7,9 +7,11 @@ pipe go the same words without colours.
 
 import re
 import sys
+from collections.abc import Iterable, Sequence
 
 from rich.cells import cell_len, chop_cells
 from rich.console import Console
+from rich.table import Table
 from rich.text import Text
 
 from npc_lab.reply import ReplyStream
@@ -41,6 +43,13 @@ class Screen:
         width = max(len(what) for what, _ in rows)
         for what, how in rows:
             _print(self._output, how, indent=f"{INDENT}{what:{width}}{INDENT}")
+
+    def table(self, head: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+        """Print columns under their heads. What does not fit is wrapped in its column."""
+        table = Table(*head, box=None, pad_edge=False, header_style="bold")
+        for row in rows:
+            table.add_row(*(Text(printable(text), overflow="fold") for text in row))
+        self._output.print(table)
 
     def ask(self, prompt: str) -> str:
         """A line that the learner types. Raises `EOFError` at Ctrl-D."""

@@ -1,0 +1,115 @@
+"""`npc-lab grade`: check handed-in notebooks, and show and write how each of them did."""
+
+import os
+import sys
+from collections.abc import Iterable
+from importlib.util import find_spec
+from pathlib import Path
+
+from tqdm import tqdm
+
+from npc_lab.cli.screen import Screen
+from npc_lab.cli.start import INSTALL_COURSE
+from npc_lab.errors import NPCLabError, nearest
+from npc_lab.grading import Grade, grade_all
+from npc_lab.grading.handed_in import HandedIn, find_notebooks
+from npc_lab.grading.records import CSV_NAME, outcome, share, write_csv, write_results
+from npc_lab.lessons.catalogue import EXERCISES
+from npc_lab.lessons.report import MARKS
+
+_NEEDED = ("nbclient", "nbformat", "ipykernel")
+_HEAD = ("file", "exercise", "outcome", "steps", "stretch", "points")
+
+
+def grade_notebooks(
+    screen: Screen, paths: list[Path], out: Path, cell_seconds: float, jobs: int | None, exercises: list[str]
+) -> bool:
+    """Grade them, write what is found into `out`, show it. Gives whether all of them could be graded.
+
+    Raises `NPCLabError` where nothing can be begun or written. What is done by then, also when
+    Ctrl-C comes, is written and shown.
+    """
+    _look_for_packages()
+    _look_for_exercises(exercises)
+    notebooks = find_notebooks(paths)
+    if not notebooks:
+        raise NPCLabError(f"There is no notebook in {', '.join(map(str, paths))}.")
+    grades = list[Grade]()
+    try:
+        try:
+            _grade(notebooks, exercises, cell_seconds, jobs or os.cpu_count() or 1, out, grades)
+        finally:
+            write_csv(out, _in_order(grades))
+            _show(screen, _in_order(grades), out)
+    except OSError as error:
+        raise NPCLabError(
+            f"The grades cannot be written into {out}: {error.strerror or error}. "
+            "Name another folder: npc-lab grade --out FOLDER"
+        ) from error
+    return all(grade.was_graded for grade in grades)
+
+
+def _grade(
+    notebooks: list[HandedIn],
+    exercises: list[str],
+    cell_seconds: float,
+    jobs: int,
+    out: Path,
+    grades: list[Grade],
+) -> None:
+    out.mkdir(parents=True, exist_ok=True)  # before the work, not after it
+    with tqdm(total=len(notebooks), desc="Grading", unit="notebook", disable=not sys.stderr.isatty()) as bar:
+
+        def keep(grade: Grade) -> None:
+            grades.append(grade)
+            write_results(out, grade)
+            bar.update()
+
+        grade_all(notebooks, exercises, cell_seconds, jobs, keep)
+
+
+def _look_for_packages() -> None:
+    missing = [package for package in _NEEDED if find_spec(package) is None]
+    if missing:
+        raise NPCLabError(f"Grading needs {' and '.join(missing)}. To install it:\n  {INSTALL_COURSE}")
+
+
+def _look_for_exercises(names: Iterable[str]) -> None:
+    for name in names:
+        if name not in EXERCISES:
+            near = nearest(name, EXERCISES)
+            advice = f"Did you mean {near!r}?" if near else f"There are {', '.join(EXERCISES)}."
+            raise NPCLabError(f"There is no exercise {name!r}. {advice}")
+
+
+def _in_order(grades: list[Grade]) -> list[Grade]:
+    return sorted(grades, key=lambda grade: grade.name)
+
+
+def _show(screen: Screen, grades: list[Grade], out: Path) -> None:
+    screen.table(_HEAD, [row for grade in grades for row in _rows(grade)])
+    for grade in grades:
+        for note in grade.notes:
+            screen.say(f"{grade.name}: {note}")
+    failed = sum(not grade.was_graded for grade in grades)
+    if failed:
+        screen.notice(f"{failed} of {len(grades)} files could not be graded.")
+    screen.say(f"Written: {out / CSV_NAME}, and a results.json for each file beside it.")
+
+
+def _rows(grade: Grade) -> Iterable[tuple[str, ...]]:
+    """One row for each exercise; the file and its points stand in the first one."""
+    name = grade.name.removesuffix(".ipynb")
+    points = f"{grade.points} of {grade.most_points}" if grade.was_graded else ""
+    if not grade.reports:
+        yield name, "", "not graded", "", "", ""
+    for report in grade.reports:
+        found = outcome(grade, report)
+        mark = f"{MARKS[report.outcome]} " if grade.was_graded else ""
+        steps, stretch = (_of(*share(report, required)) for required in (True, False))
+        yield name, report.exercise, mark + found, steps, stretch, points
+        name = points = ""
+
+
+def _of(correct: int, total: int) -> str:
+    return f"{correct} of {total}" if total else ""

@@ -1,0 +1,173 @@
+"""Grading: runs handed-in notebooks, each in a kernel of its own, and checks what they declare.
+
+    handed_in.py    the notebooks that were handed in, and the exercises that they belong to
+    kernel.py       a fresh kernel that knows no key and works in a scratch folder
+    inside.py       what runs inside that kernel: before the notebook's cells, and after them
+    records.py      Gradescope's results.json, and one CSV over all
+
+Nothing that a notebook shows is believed: its own checks do nothing there, and ours come after all of
+its cells. This is no sandbox: a notebook can do whatever the user who grades it can do.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import tempfile
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from npc_lab.grading.handed_in import HandedIn, NotANotebookError, code_cells, define, exercises_of
+from npc_lab.grading.kernel import Kernel, KernelLostError, fresh_kernel
+from npc_lab.lessons.catalogue import EXERCISES
+from npc_lab.lessons.exercise import Exercise
+from npc_lab.lessons.looking import in_words
+from npc_lab.lessons.report import CANT_CHECK, CORRECT, NOT_ATTEMPTED, Report, Step
+
+CELL_SECONDS = 30
+CELLS_FOR_ALL = 5  # all cells of a notebook together have the time of so many
+CHECK_SECONDS = 60  # for one exercise; more than a check takes with all of its patience
+
+__all__ = ["CELL_SECONDS", "Grade", "HandedIn", "grade_all"]
+
+
+@dataclass
+class Grade:
+    """What became of one notebook.
+
+    name: as in `HandedIn`. reports: what our checks found, one for each exercise. notes: what a teacher
+    should know, in plain words. was_graded: False where a file could not be read or run to its end.
+    """
+
+    name: str
+    reports: list[Report] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    was_graded: bool = False
+    seconds: float = 0.0
+
+    @property
+    def points(self) -> int:
+        """One for each required step that is correct. Stretch steps never change a mark."""
+        return sum(step.outcome == CORRECT for report in self.reports for step in report.required)
+
+    @property
+    def most_points(self) -> int:
+        """One for each required step."""
+        return sum(len(report.required) for report in self.reports)
+
+
+def grade_all(
+    notebooks: Iterable[HandedIn],
+    exercises: Iterable[str] = (),
+    cell_seconds: float = CELL_SECONDS,
+    jobs: int = 1,
+    on_grade: Callable[[Grade], None] = lambda grade: None,
+) -> None:
+    """Grade the notebooks, `jobs` of them at once, and hand each grade to `on_grade` when it is there.
+
+    exercises: their names; without any, all of the lessons that a notebook belongs to. No notebook makes
+    it raise. At Ctrl-C the kernels are ended and `KeyboardInterrupt` is raised.
+    """
+    asyncio.run(_grade_all(notebooks, tuple(exercises), cell_seconds, jobs, on_grade))
+
+
+async def _grade_all(
+    notebooks: Iterable[HandedIn],
+    exercises: tuple[str, ...],
+    cell_seconds: float,
+    jobs: int,
+    on_grade: Callable[[Grade], None],
+) -> None:
+    places = asyncio.Semaphore(jobs)
+
+    async def in_turn(notebook: HandedIn) -> None:
+        async with places:
+            on_grade(await _grade(notebook, exercises, cell_seconds))
+
+    await asyncio.gather(*map(in_turn, notebooks))
+
+
+async def _grade(notebook: HandedIn, exercises: tuple[str, ...], cell_seconds: float) -> Grade:
+    grade, started = Grade(notebook.name), time.monotonic()
+    try:
+        cells = code_cells(notebook.path)
+        found = [EXERCISES[name] for name in exercises] or exercises_of(cells)
+        if not found:
+            raise NotANotebookError("No exercise of the course is in it. Name one: --exercise NAME")
+        grade.reports = [_unchecked(exercise) for exercise in found]
+        await _run_and_check(grade, [cell.source for cell in cells], found, cell_seconds)
+        grade.was_graded = True
+    except (NotANotebookError, KernelLostError) as error:
+        grade.notes.append(str(error))
+    except Exception as error:  # a full disk, a missing port: no other notebook is harmed by it
+        grade.notes.append(f"It could not be graded. {in_words(error)}")
+    grade.seconds = time.monotonic() - started
+    return grade
+
+
+async def _run_and_check(
+    grade: Grade, sources: list[str], exercises: list[Exercise], cell_seconds: float
+) -> None:
+    with tempfile.TemporaryDirectory(prefix="npc_lab_", ignore_cleanup_errors=True) as scratch:
+        async with fresh_kernel(Path(scratch)) as kernel:
+            errors = await _run_cells(kernel, sources, cell_seconds, grade.notes)
+            for place, exercise in enumerate(exercises):
+                grade.reports[place] = report = await _check(kernel, exercise)
+                if report.outcome == NOT_ATTEMPTED:
+                    grade.notes += _why_missing(exercise, sources, errors)
+
+
+async def _run_cells(
+    kernel: Kernel, sources: list[str], cell_seconds: float, notes: list[str]
+) -> dict[int, str]:
+    """Run the cells, and give the errors of those that had one. A cell that takes too long is stopped."""
+    deadline, errors = time.monotonic() + CELLS_FOR_ALL * cell_seconds, dict[int, str]()
+    for number, source in enumerate(sources):
+        seconds = math.ceil(min(cell_seconds, deadline - time.monotonic()))
+        if seconds <= 0:
+            notes.append(
+                f"Time was up after {CELLS_FOR_ALL * cell_seconds:g} seconds, at {_called(number).lower()}."
+            )
+            break
+        try:
+            errors[number] = await kernel.run(source, seconds)
+        except KernelLostError as error:
+            raise KernelLostError(f"{_called(number)}: {error}") from error
+        if kernel.was_interrupted:
+            notes.append(f"{_called(number)} was stopped after {seconds} seconds.")
+    return errors
+
+
+async def _check(kernel: Kernel, exercise: Exercise) -> Report:
+    try:
+        outcomes = await kernel.check(exercise.name, CHECK_SECONDS)
+    except KernelLostError as error:
+        raise KernelLostError(f"While {exercise.name} was checked: {error}") from error
+    if len(outcomes) != len(exercise.steps):
+        raise KernelLostError(f"The check of {exercise.name} gave no answer.")
+    # What a step is called and whether it is required is ours to say, not the kernel's.
+    steps = [
+        Step(step.name, step.required, outcome, message)
+        for step, (outcome, message) in zip(exercise.steps, outcomes, strict=True)
+    ]
+    return Report(exercise.name, steps)
+
+
+def _unchecked(exercise: Exercise) -> Report:
+    steps = [Step(step.name, step.required, CANT_CHECK, "It was not checked.") for step in exercise.steps]
+    return Report(exercise.name, steps)
+
+
+def _why_missing(exercise: Exercise, sources: list[str], errors: dict[int, str]) -> list[str]:
+    """The errors of the cells that would have declared the learner's object."""
+    return [
+        f"{_called(number)}, with {exercise.declares}, ended with {error}."
+        for number, error in errors.items()
+        if error and define(sources[number], exercise.declares)
+    ]
+
+
+def _called(number: int) -> str:
+    return f"Code cell {number + 1}"

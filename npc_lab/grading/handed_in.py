@@ -1,0 +1,111 @@
+"""The notebooks that were handed in: where they are, what is in them, to which lessons they belong."""
+
+from __future__ import annotations
+
+import os
+import re
+import warnings
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from npc_lab.lessons.catalogue import EXERCISES
+from npc_lab.lessons.exercise import Exercise
+from npc_lab.lessons.help import TAG
+from npc_lab.lessons.looking import in_words
+
+LARGEST = 100_000_000  # bytes
+_HIDDEN = ".ipynb_checkpoints"
+
+
+class NotANotebookError(Exception):
+    """There is nothing in the file that could be graded. The message says why."""
+
+
+@dataclass(frozen=True)
+class HandedIn:
+    """A file that was handed in. name: its path below the folder that all of them share; no two are equal."""
+
+    path: Path
+    name: str
+
+
+@dataclass(frozen=True)
+class CodeCell:
+    """A cell with code, and its tags. It may be empty: cells are counted as in the notebook."""
+
+    source: str
+    tags: tuple[str, ...] = ()
+
+
+def find_notebooks(paths: Iterable[Path]) -> list[HandedIn]:
+    """The files, and those below the folders, each once. A path that leads nowhere is kept, to be told of."""
+    files = list(dict.fromkeys(Path(os.path.abspath(file)) for path in paths for file in _files(path)))
+    if not files:
+        return []
+    try:
+        shared = Path(os.path.commonpath([file.parent for file in files]))
+    except ValueError:  # on several drives of Windows
+        return [HandedIn(file, "/".join([file.drive.strip(":\\/"), *file.parts[1:]])) for file in files]
+    return [HandedIn(file, file.relative_to(shared).as_posix()) for file in files]
+
+
+def _files(path: Path) -> Iterator[Path]:
+    if not path.is_dir():
+        yield path
+        return
+    for file in sorted(path.rglob("*.ipynb")):
+        if file.is_file() and _HIDDEN not in file.parts:
+            yield file
+
+
+def code_cells(path: Path) -> list[CodeCell]:
+    """The notebook's cells with code. Raises `NotANotebookError` where there are none."""
+    import nbformat
+
+    try:
+        if path.stat().st_size > LARGEST:
+            raise NotANotebookError(f"It is larger than {LARGEST / 1e6:.0f} MB.")
+        with warnings.catch_warnings():  # about cells without an id
+            warnings.simplefilter("ignore")
+            notebook = nbformat.read(path, as_version=4)  # type: ignore[no-untyped-call,unused-ignore]
+        cells = [
+            CodeCell(cell["source"], tuple(map(str, cell["metadata"].get("tags", ()))))
+            for cell in notebook["cells"]
+            if cell["cell_type"] == "code"
+        ]
+    except FileNotFoundError:
+        raise NotANotebookError("There is no such file.") from None
+    except OSError as error:
+        raise NotANotebookError(f"It cannot be opened: {error.strerror or error}.") from error
+    except NotANotebookError:
+        raise
+    except Exception as error:  # whatever is not as it should be in the file
+        reason = in_words(error).split(":")[0]
+        raise NotANotebookError(f"It is no notebook, or a broken one ({reason}).") from error
+    if not any(cell.source.strip() for cell in cells):
+        raise NotANotebookError("There is no code in it.")
+    return cells
+
+
+def exercises_of(cells: Sequence[CodeCell]) -> list[Exercise]:
+    """All exercises of the lessons that the notebook belongs to.
+
+    It belongs to the lesson of each exercise that is named by a cell's tag (`exercise:trim`) or in a call
+    (`check("trim", ...)`). Where there is neither, it belongs to the lessons whose declared names it
+    defines with `def`, `class` or `=`.
+    """
+    source = "\n".join(cell.source for cell in cells)
+    named = {tag.removeprefix(TAG) for cell in cells for tag in cell.tags if tag.startswith(TAG)}
+    named |= set(re.findall(r"\bcheck\(\s*[rf]?[\"']([\w.]+)[\"']", source))
+    names = {name.partition(".")[0] for name in named} & EXERCISES.keys()
+    if not names:
+        names = {each.name for each in EXERCISES.values() if define(source, each.declares)}
+    lessons = {EXERCISES[name].lesson for name in names}
+    return [each for each in EXERCISES.values() if each.lesson in lessons]
+
+
+def define(source: str, name: str) -> bool:
+    """Whether the code defines the name at its top level."""
+    code = rf"(?:async )?def {name}\b|class {name}\b|{name}\s*(?::[^=\n]+)?=(?!=)"
+    return bool(re.search(rf"^(?:{code})", source, re.MULTILINE))

@@ -1,0 +1,118 @@
+"""What runs inside the kernel of a handed-in notebook: before its cells, and after them.
+
+The notebook's code runs in the same process, so nothing here is a wall.
+"""
+
+from __future__ import annotations
+
+import inspect
+import os
+import re
+import sys
+from collections.abc import Callable
+from contextlib import suppress
+from functools import partial
+from typing import Any
+
+MIME = "application/vnd.npc-lab.steps+json"
+MEMORY = 4 * 2**30  # bytes of addresses that a kernel may use; without a limit, one takes those of all
+# A check's own limits are for a learner who waits. Here many kernels share the machine.
+PATIENCE = 5
+_INSTALLERS = ("pip", "conda", "mamba", "micromamba", "uv")
+_INSTALL = re.compile(rf"\b({'|'.join(_INSTALLERS)})3?\b.*\b(un)?install\b|\buv\b.*\b(sync|add|remove)\b")
+
+
+def prepare() -> None:
+    """Before the notebook's cells: its replies come from the fake, it shows, installs and checks nothing."""
+    _limit_memory()
+    # What endless loops print would keep the grader busy, and so the other notebooks.
+    sys.stdout = sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115  # as long as the kernel
+    _connect_to_the_fake()
+    _check_nothing()
+    _install_nothing()
+
+
+def check_here(name: str, nonce: str) -> None:
+    """After the notebook's cells: check what it declared, and send the outcomes with the nonce."""
+    from IPython import get_ipython
+
+    from npc_lab.lessons import exercise as limits
+    from npc_lab.lessons.catalogue import EXERCISES
+    from npc_lab.lessons.report import NOT_ATTEMPTED
+
+    limits.STEP_SECONDS *= PATIENCE
+    limits.ALL_SECONDS *= PATIENCE
+    shell: Any = get_ipython()  # type: ignore[no-untyped-call,unused-ignore]
+    found = EXERCISES[name]
+    declared = shell.user_ns.get(found.declares)
+    if _is_the_kits_own(declared):
+        message = f"{found.declares} is imported from npc_lab. It was to be written."
+        outcomes = [(NOT_ATTEMPTED, message)] * len(found.steps)
+    else:
+        outcomes = [(step.outcome, step.message) for step in found.check(declared).steps]
+    shell.display_pub.publish({MIME: {"nonce": nonce, "outcomes": outcomes}})
+
+
+def _is_the_kits_own(thing: Any) -> bool:
+    """Whether it was imported from npc_lab, where the learner's own was asked for."""
+    is_code = inspect.isclass(thing) or inspect.isroutine(thing)
+    return is_code and str(getattr(thing, "__module__", "")).startswith("npc_lab.")
+
+
+def _limit_memory() -> None:
+    with suppress(ImportError, ValueError, OSError):  # Windows has none of it, macOS not this one
+        import resource
+
+        resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
+
+
+def _connect_to_the_fake() -> None:
+    import npc_lab
+    from npc_lab.connect import FAKE, Connection
+
+    real = npc_lab.connect
+
+    def connect(
+        provider: str | None = None,
+        *,
+        model: str | None = None,
+        api_key: str | None = None,
+        base_url: str | None = None,
+    ) -> Connection:
+        """Give the fake, whatever is asked for."""
+        return real(FAKE, model=model)
+
+    npc_lab.connect = sys.modules["npc_lab.connect"].connect = connect  # type: ignore[attr-defined]
+
+
+def _check_nothing() -> None:
+    """The notebook's own calls for checks and help take no time, and find that nothing was attempted.
+
+    So a lesson goes on as it does for somebody who has not done the exercise yet.
+    """
+    from npc_lab import lessons
+    from npc_lab.lessons.report import NOT_ATTEMPTED, Report, Step
+
+    def check(exercise: str, learners_object: Any = None) -> Report:
+        return Report(str(exercise), [Step("It is checked later", True, NOT_ATTEMPTED, "")])
+
+    def page(*_: Any, **__: Any) -> lessons.Page:
+        return lessons.Page("")
+
+    lessons.check, lessons.hint, lessons.solution = check, page, page
+    lessons.report = lambda: lessons.Progress({})
+
+
+def _install_nothing() -> None:
+    """`%pip install`, `!pip install` and their like do nothing: they would change the teacher's machine."""
+    from IPython import get_ipython
+
+    shell: Any = get_ipython()  # type: ignore[no-untyped-call,unused-ignore]
+    for name in _INSTALLERS:
+        shell.register_magic_function(lambda _line: None, "line", name)
+    for name in ("system", "getoutput"):
+        setattr(shell, name, partial(_unless_it_installs, getattr(shell, name)))
+
+
+def _unless_it_installs(run: Callable[..., Any], command: str, *args: Any, **options: Any) -> Any:
+    return None if _INSTALL.search(command) else run(command, *args, **options)

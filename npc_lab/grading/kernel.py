@@ -1,0 +1,172 @@
+"""A fresh kernel for one notebook: a process of its own, without keys, in a scratch folder."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import secrets
+import site
+import subprocess
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+from npc_lab.connect import FAKE
+from npc_lab.grading.inside import MIME
+from npc_lab.lessons.report import MARKS
+
+GRACE_SECONDS = 5.0  # for a cell that was interrupted, to end
+START_SECONDS = 60
+LONGEST_MESSAGE = 5_000  # characters
+
+# Whatever else is in the environment may be a secret.
+_PASSED_ON = ["PATH", "PYTHONPATH", "VIRTUAL_ENV", "CONDA_PREFIX", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH"]
+_PASSED_ON += ["LANG", "LC_ALL", "LC_CTYPE", "TZ", "PYTHONUTF8", "PYTHONDONTWRITEBYTECODE"]
+_PASSED_ON += ["SYSTEMROOT", "SYSTEMDRIVE", "WINDIR", "COMSPEC", "PATHEXT", "PROCESSOR_ARCHITECTURE"]
+_PREPARE = "__import__('npc_lab.grading.inside', fromlist=['prepare']).prepare()"
+# What the notebook did to our checks is forgotten: they are imported once more. Its own names stay.
+_CHECK = """
+import sys
+for name in list(sys.modules):
+    if name.startswith(("npc_lab.lessons", "npc_lab.grading")):
+        del sys.modules[name]
+from npc_lab.grading.inside import check_here
+check_here({exercise!r}, {nonce!r})
+"""
+
+
+class KernelLostError(Exception):
+    """The kernel is gone, or of no more use. The message says why."""
+
+
+class Kernel:
+    """A running kernel. was_interrupted: whether its last cell took too long and was stopped."""
+
+    def __init__(self, manager: Any):
+        from nbclient import NotebookClient
+        from nbformat.v4 import new_notebook
+
+        class Client(NotebookClient):
+            """Keeps nothing of what a notebook shows; `on_display` looks for our own answer."""
+
+            on_display = staticmethod(self._note_answer)
+
+            def process_message(self, msg: dict[str, Any], cell: Any, cell_index: int) -> Any:
+                if msg["msg_type"] == "display_data":
+                    self.on_display(msg["content"]["data"])
+                return super().process_message(msg, cell, cell_index) if msg["msg_type"] == "status" else None
+
+        self.was_interrupted = False
+        self._notebook = new_notebook()  # type: ignore[no-untyped-call,unused-ignore]
+        self._client = Client(
+            self._notebook,
+            km=manager,
+            startup_timeout=START_SECONDS,
+            allow_errors=True,
+            interrupt_on_timeout=True,
+            on_cell_error=self._note_error,
+        )
+        self._error = self._nonce = ""
+        self._answer: Any = None
+
+    async def connect(self) -> None:
+        """Wait until it listens. Raises `RuntimeError` if it does not."""
+        await self._client.async_start_new_kernel_client()
+
+    def disconnect(self) -> None:
+        """Listen to it no longer."""
+        if self._client.kc is not None:
+            self._client.kc.stop_channels()
+
+    async def run(self, source: str, seconds: int) -> str:
+        """Run a cell, and give the name of the error that it ended with, or "".
+
+        A cell that has not ended by then is interrupted. Raises `KernelLostError` where that does not
+        help, and where the kernel has died.
+        """
+        from nbclient.exceptions import DeadKernelError
+        from nbformat.v4 import new_code_cell
+
+        self._error, self._client.timeout, started = "", seconds, time.monotonic()
+        cell = new_code_cell(source)  # type: ignore[no-untyped-call,unused-ignore]
+        self._notebook.cells = [cell]
+        try:
+            async with asyncio.timeout(seconds + GRACE_SECONDS) as limit:
+                await self._client.async_execute_cell(cell, 0, store_history=False)
+        except (TimeoutError, DeadKernelError) as error:
+            # nbclient takes each end that we make of its waiting for a death of the kernel.
+            if (task := asyncio.current_task()) and task.cancelling():
+                raise asyncio.CancelledError from error
+            if limit.expired():
+                raise KernelLostError(f"it did not end after {seconds} seconds, nor when stopped.") from error
+            raise KernelLostError("its Python ended. Was it told to, or was no memory left?") from error
+        self.was_interrupted = bool(self._error) and time.monotonic() - started >= seconds
+        return self._error
+
+    async def check(self, exercise: str, seconds: int) -> list[tuple[str, str]]:
+        """Check what the notebook declared: outcome and message of each step; none if there is no answer."""
+        self._nonce, self._answer = secrets.token_hex(16), None  # new: no cell of the notebook can know it
+        code = _CHECK.format(exercise=exercise, nonce=self._nonce)
+        await self.run(f"__import__('builtins').exec({code!r}, {{}})", seconds)
+        try:
+            outcomes = [(str(outcome), str(message)) for outcome, message in self._answer["outcomes"]]
+        except (TypeError, KeyError, ValueError):
+            return []
+        return [(outcome, message[:LONGEST_MESSAGE]) for outcome, message in outcomes if outcome in MARKS]
+
+    def _note_answer(self, data: dict[str, Any]) -> None:
+        answer = data.get(MIME)
+        if self._nonce and isinstance(answer, dict) and answer.get("nonce") == self._nonce:
+            self._answer = answer
+
+    def _note_error(self, cell: Any, cell_index: int, execute_reply: dict[str, Any]) -> None:
+        self._error = str(execute_reply["content"].get("ename", "an error"))[:100]
+
+
+@asynccontextmanager
+async def fresh_kernel(scratch: Path) -> AsyncIterator[Kernel]:
+    """A kernel of this very Python, prepared for a notebook; gone afterwards, with all that it started."""
+    from jupyter_client.kernelspec import KernelSpecManager
+    from jupyter_client.manager import AsyncKernelManager
+
+    work = scratch / "work"
+    work.mkdir()
+    manager = AsyncKernelManager(
+        kernel_spec_manager=KernelSpecManager(kernel_dirs=[]),  # else somebody's "python3" may be another
+        connection_file=str(scratch / "kernel.json"),
+    )
+    try:
+        await manager.start_kernel(
+            env=_environment(scratch),
+            cwd=str(work),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            extra_arguments=["--HistoryManager.hist_file=:memory:", "--IPKernelApp.capture_fd_output=False"],
+        )
+        kernel = Kernel(manager)
+        try:
+            await kernel.connect()
+            if error := await kernel.run(_PREPARE, START_SECONDS):
+                raise KernelLostError(f"The kernel could not be prepared: {error}.")
+            yield kernel
+        finally:
+            kernel.disconnect()
+    finally:
+        await manager.shutdown_kernel(now=True)
+
+
+def _environment(scratch: Path) -> dict[str, str]:
+    """What the kernel needs to start. The folders in which programs keep things are in the scratch folder."""
+    home = str(scratch / "home")
+    for folder in ("home", "tmp"):
+        (scratch / folder).mkdir()
+    own = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
+    folders = dict.fromkeys(("HOME", "USERPROFILE", "APPDATA", "LOCALAPPDATA", "IPYTHONDIR"), home)
+    folders |= dict.fromkeys(("JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "JUPYTER_RUNTIME_DIR"), home)
+    folders |= dict.fromkeys(("TMPDIR", "TEMP", "TMP"), str(scratch / "tmp"))
+    # Where `pip install --user` has put things is known from the home folder, and that one is new.
+    more = {"PYTHONUSERBASE": site.getuserbase(), "NPC_LAB_PROVIDER": FAKE, "PIP_NO_INDEX": "1"}
+    return {**own, **folders, **more}

@@ -1,0 +1,339 @@
+"""Grading: honest notebooks, broken ones, endless ones, and those that lie about how they did.
+
+Kernels take time to start, so all notebooks are graded once, together, as a teacher does it.
+"""
+
+import csv
+import json
+import os
+import select
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from nbformat.v4 import new_code_cell, new_notebook, writes
+from typer.testing import CliRunner
+
+import npc_lab.cli as cli
+from npc_lab import grading
+from npc_lab.cli import grade as command
+from npc_lab.grading import Grade
+from npc_lab.grading.handed_in import CodeCell, exercises_of, find_notebooks
+from npc_lab.grading.records import gradescope, write_csv
+from npc_lab.lessons.report import CORRECT, INCORRECT, NOT_ATTEMPTED, Report, Step
+
+CHECK = 'from npc_lab.lessons import check, report\nmy_check = check("arena", ChatArena)\nmy_check'
+RIGHT = "import npc_lab\nclass ChatArena(npc_lab.ChatArena):\n    pass"
+WRONG = f"{RIGHT}\n    def run_turn(self, conversation_id):\n        return True, 'Hail.'"
+STUB = """
+class ChatArena:
+    def __init__(self, npc_factory):
+        ...
+
+    def run_turn(self, conversation_id):
+        ...
+"""
+LIES = """
+from npc_lab.lessons import exercise, report, check, catalogue
+import npc_lab.lessons, npc_lab.grading.inside as inside
+from IPython import get_ipython
+
+def all_right(self, *_):
+    return report.Report(self.name, [report.Step(s.name, s.required, "correct", "") for s in self.steps])
+
+exercise.Exercise.check = npc_lab.lessons.check = all_right
+report.Report.passed = property(lambda self: True)
+report.Report.outcome = property(lambda self: "correct")
+for each in catalogue.EXERCISES.values():
+    for step in each.steps:
+        object.__setattr__(step, "run", lambda trial: "This works.")
+inside.check_here = lambda *_: None
+outcomes = [("correct", "")] * 45
+get_ipython().display_pub.publish({inside.MIME: {"nonce": "", "exercise": "arena", "outcomes": outcomes}})
+print("arena: correct")
+"""
+# What a notebook sees of the world around it.
+CURIOUS = """
+import json, os, npc_lab
+from npc_lab import NPCFactory, connect
+from npc_lab.lessons import check
+from npc_lab.widgets import chat_box
+
+clients = [type(connect(name).client).__name__ for name in ("nebius", "local", None)]
+factory = NPCFactory(*connect("openai", api_key="sk-mine"))
+said = chat_box(factory, factory.register_npc("A world", "A knight")).say("Good day!")
+passed = check("arena", npc_lab.ChatArena).passed
+open("left.txt", "w").write("mine")
+try:
+    most = len(bytearray(6 * 2**30))
+except MemoryError:
+    most = 0
+json.dump([dict(os.environ), os.getcwd(), clients, said, passed, most], open({facts!r}, "w"))
+"""
+INSTALLS = "%pip install --help\n!pip install --help > {0}\n!{{sys.executable}} -m pip install --help > {0}"
+STARTS_A_PROCESS = """
+import subprocess
+script = "exec 3> {fifo}; echo alive >&3; echo ready; exec sleep 300"
+process = subprocess.Popen(["sh", "-c", script], stdout=subprocess.PIPE)
+process.stdout.readline()
+"""
+
+
+def write(path: Path, *sources: str) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(writes(new_notebook(cells=[new_code_cell(source) for source in sources])))
+    return path
+
+
+def facts(folder: Path) -> Any:
+    return json.loads((folder / "facts.json").read_text())
+
+
+class Graded:
+    """What `npc-lab grade` left after it was run on a folder, and what it showed."""
+
+    def __init__(self, folder: Path, *options: str):
+        self.out = folder.parent / "grades"
+        arguments = ["grade", str(folder), "--out", str(self.out), "--jobs", "2", *options]
+        result = CliRunner().invoke(cli.app, arguments, prog_name="npc-lab", env={"COLUMNS": "100"})
+        assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
+        self.code, self.shown = result.exit_code, result.stdout
+        with (self.out / "grades.csv").open(newline="", encoding="utf-8") as file:
+            self.rows = {row["file"]: row for row in csv.DictReader(file)}
+
+    def results(self, name: str) -> Any:
+        return json.loads((self.out / name / "results.json").read_text(encoding="utf-8"))
+
+    def outcome(self, name: str) -> str:
+        return self.rows[name]["outcome"]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("class")
+
+
+@pytest.fixture(scope="module")
+def pipe(folder: Path) -> Iterator[int]:
+    """The reading end of a pipe that a process of a notebook writes into as long as it lives."""
+    os.mkfifo(folder / "fifo")
+    end = os.open(folder / "fifo", os.O_RDONLY | os.O_NONBLOCK)
+    yield end
+    os.close(end)
+
+
+@pytest.fixture(scope="module")
+def graded(folder: Path, pipe: int) -> Graded:
+    notebooks = folder / "handed in"
+    write(notebooks / "ada" / "arena.ipynb", INSTALLS.format(folder / "installed"), RIGHT, CHECK)
+    write(notebooks / "bob" / "arena.ipynb", WRONG, CHECK)
+    write(notebooks / "stub.ipynb", STUB, CHECK)
+    write(notebooks / "missing.ipynb", "class ChatArena\n    pass", CHECK)
+    write(notebooks / "imported.ipynb", "from npc_lab import ChatArena", CHECK)
+    write(notebooks / "liar.ipynb", WRONG, CHECK, LIES)
+    write(notebooks / "curious.ipynb", CURIOUS.format(facts=str(folder / "facts.json")), RIGHT, CHECK)
+    write(notebooks / "endless.ipynb", "while True: print('x' * 1000)", RIGHT, CHECK)
+    write(
+        notebooks / "exits.ipynb",
+        STARTS_A_PROCESS.format(fifo=folder / "fifo"),
+        "import os; os._exit(0)",
+        CHECK,
+    )
+    write(notebooks / "=1+1.ipynb", "print('no exercise')")
+    (notebooks / "text.ipynb").write_text("My homework\x1b[2J")
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("NEBIUS_API_KEY", "HF_TOKEN", "DATABASE_URL"):
+            patch.setenv(name, "a secret of the teacher")
+        return Graded(notebooks, "--timeout", "3")
+
+
+def test_a_right_answer_gets_every_point(graded: Graded) -> None:
+    row, results = graded.rows["ada/arena.ipynb"], graded.results("ada/arena.ipynb")
+    assert (row["outcome"], row["passed"], row["note"]) == ("correct", "True", "")
+    assert row["required_correct"] == row["required_total"] == str(results["score"])
+    assert {test["status"] for test in results["tests"]} == {"passed"}
+
+
+def test_a_wrong_answer_is_told_which_behaviour_is_wrong(graded: Graded) -> None:
+    row, results = graded.rows["bob/arena.ipynb"], graded.results("bob/arena.ipynb")
+    assert (row["outcome"], row["passed"]) == ("incorrect", "False")
+    assert 0 < results["score"] == int(row["required_correct"]) < int(row["required_total"])
+    assert any("Expected:" in test["output"] for test in results["tests"] if test["status"] == "failed")
+
+
+@pytest.mark.parametrize("name", ["stub.ipynb", "missing.ipynb", "imported.ipynb"])
+def test_what_is_not_there_is_not_attempted(graded: Graded, name: str) -> None:
+    assert (graded.outcome(name), graded.results(name)["score"]) == ("not attempted", 0)
+
+
+def test_a_note_says_why_a_name_is_missing(graded: Graded) -> None:
+    assert graded.rows["missing.ipynb"]["note"] == "Code cell 1, with ChatArena, ended with SyntaxError."
+
+
+def test_what_a_notebook_shows_and_patches_changes_nothing(graded: Graded) -> None:
+    honest, liar = graded.rows["bob/arena.ipynb"], graded.rows["liar.ipynb"]
+    assert {**honest, "file": "", "seconds": ""} == {**liar, "file": "", "seconds": ""}
+
+
+def test_a_notebook_finds_no_secret_and_only_the_fake(graded: Graded, folder: Path) -> None:
+    environment, _, clients, said, *_ = facts(folder)
+    assert "a secret of the teacher" not in environment.values()
+    assert clients == ["FakeClient"] * 3
+    assert said  # the chat box has not waited for a page
+    assert graded.outcome("curious.ipynb") == "correct"
+
+
+def test_what_a_notebook_writes_beside_itself_is_gone(graded: Graded, folder: Path) -> None:
+    place = facts(folder)[1]
+    assert not Path(place).parent.exists()
+    assert not [*Path.cwd().glob("left.txt"), *folder.rglob("left.txt")]
+
+
+def test_a_notebooks_own_checks_do_nothing(graded: Graded, folder: Path) -> None:
+    assert facts(folder)[4] is False
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux limits a process's addresses")
+def test_a_notebook_cannot_take_all_memory(graded: Graded, folder: Path) -> None:
+    assert facts(folder)[5] == 0
+
+
+def test_nothing_is_installed(graded: Graded, folder: Path) -> None:
+    assert not (folder / "installed").exists()
+
+
+def test_an_endless_cell_is_stopped_and_the_others_count(graded: Graded) -> None:
+    row = graded.rows["endless.ipynb"]
+    assert (row["outcome"], row["note"]) == ("correct", "Code cell 1 was stopped after 3 seconds.")
+
+
+def test_a_kernel_that_dies_is_told_of_and_leaves_no_process(graded: Graded, pipe: int) -> None:
+    row = graded.rows["exits.ipynb"]
+    assert (row["outcome"], row["required_correct"]) == ("not graded", "0")
+    assert row["note"].startswith("Code cell 2: its Python ended.")
+    assert os.read(pipe, 100) == b"alive\n"
+    assert select.select([pipe], [], [], 10)[0], "a process that the notebook has started is still there"
+    assert os.read(pipe, 100) == b""
+
+
+def test_a_file_that_is_no_notebook_has_a_row_and_a_result(graded: Graded) -> None:
+    assert graded.outcome("text.ipynb") == "not graded"
+    assert graded.results("text.ipynb")["score"] == 0
+    assert "no notebook" in graded.results("text.ipynb")["output"]
+
+
+def test_a_name_is_no_formula_in_a_table(graded: Graded) -> None:
+    assert graded.outcome("'=1+1.ipynb") == "not graded"
+
+
+def test_the_table_shows_each_file_and_the_exit_code_that_some_failed(graded: Graded) -> None:
+    lines = [" ".join(line.split()) for line in graded.shown.splitlines()]
+    most = graded.rows["ada/arena.ipynb"]["required_total"]
+    assert any(f"ada/arena arena ✓ correct {most} of {most}" in line for line in lines)
+    assert any("stub arena ○ not attempted" in line for line in lines)
+    assert graded.code == 1
+
+
+def test_ctrl_c_ends_the_kernels_and_writes_what_is_done(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "fifo")
+    write(tmp_path / "in" / "a.ipynb", RIGHT, CHECK)
+    begun = f"import os; open({str(tmp_path / 'fifo')!r}, 'w').write(str(os.getpid()))"
+    write(tmp_path / "in" / "b.ipynb", begun, "while True: pass", CHECK)
+    arguments = [sys.executable, "-m", "npc_lab", "grade", "in", "--jobs", "1"]
+    with subprocess.Popen(arguments, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        kernel = int((tmp_path / "fifo").read_text())  # waits for the second notebook
+        process.send_signal(signal.SIGINT)
+        _, notices = process.communicate(timeout=60)
+    assert process.returncode == cli.INTERRUPTED, notices
+    with pytest.raises(ProcessLookupError):
+        os.kill(kernel, 0)
+    with (tmp_path / "grades" / "grades.csv").open(newline="") as file:
+        assert [(row["file"], row["outcome"]) for row in csv.DictReader(file)] == [("a.ipynb", "correct")]
+
+
+def test_all_graded_is_exit_code_0_and_one_exercise_can_be_named(tmp_path: Path) -> None:
+    write(tmp_path / "in" / "plain.ipynb", RIGHT)
+    graded = Graded(tmp_path / "in", "--exercise", "arena")
+    assert graded.code == 0
+    assert graded.outcome("plain.ipynb") == "correct"
+
+
+def test_all_cells_together_have_a_limit_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(grading, "CELLS_FOR_ALL", 0)
+    write(tmp_path / "in" / "slow.ipynb", RIGHT)
+    row = Graded(tmp_path / "in").rows["slow.ipynb"]
+    assert (row["outcome"], row["note"]) == ("not attempted", "Time was up after 0 seconds, at code cell 1.")
+
+
+# Without a kernel.
+
+
+def lessons(*sources: str, tags: tuple[str, ...] = ()) -> set[str]:
+    return {exercise.lesson for exercise in exercises_of([CodeCell(source, tags) for source in sources])}
+
+
+def test_a_notebook_belongs_to_the_lesson_of_its_tags_its_checks_or_its_names() -> None:
+    assert lessons("x = 1", tags=("exercise:arena.turn",)) == {"05"}
+    assert lessons("found = check( 'arena', None)") == {"05"}
+    assert lessons("class ChatArena:\n    ...") == {"05"}
+    assert lessons("ChatArena(factory)", "from npc_lab import ChatArena") == set()
+    assert lessons("check('arena', 1)", "def trim(messages): ...") == {"05"}
+
+
+def test_files_are_found_once_each_and_no_two_have_one_name(tmp_path: Path) -> None:
+    for name in ("a/hw.ipynb", "b/hw.ipynb", "b/.ipynb_checkpoints/hw-checkpoint.ipynb"):
+        write(tmp_path / name, "1")
+    (tmp_path / "c.ipynb").mkdir()
+    found = find_notebooks([tmp_path, tmp_path / "a" / "hw.ipynb", tmp_path / "b" / ".." / "a"])
+    assert [notebook.name for notebook in found] == ["a/hw.ipynb", "b/hw.ipynb"]
+
+
+def grade_of(*steps: tuple[bool, str], note: str = "", message: str = "") -> Grade:
+    named = [
+        Step(f"Step {number}", required, outcome, message) for number, (required, outcome) in enumerate(steps)
+    ]
+    return Grade("hw.ipynb", [Report("arena", named)], [note] if note else [], was_graded=True)
+
+
+def test_stretch_steps_never_change_a_mark() -> None:
+    results = gradescope(
+        grade_of((True, CORRECT), (True, INCORRECT), (False, CORRECT), (False, NOT_ATTEMPTED))
+    )
+    assert results["score"] == 1
+    assert [(test["score"], test["max_score"]) for test in results["tests"]] == [
+        (1, 1),
+        (0, 1),
+        (0, 0),
+        (0, 0),
+    ]
+    assert [test.get("status") for test in results["tests"]] == ["passed", "failed", "passed", None]
+
+
+def test_texts_of_notebooks_are_harmless_in_files(tmp_path: Path) -> None:
+    grade = grade_of((True, INCORRECT), note='=HYPERLINK("x")\n\x1b[2J', message="\x1b[2Jgot \ud83d")
+    write_csv(tmp_path, [grade])
+    (row,) = csv.DictReader((tmp_path / "grades.csv").read_text(encoding="utf-8").splitlines())
+    assert row["note"] == '\'=HYPERLINK("x") [2J'
+    assert gradescope(grade)["tests"][0]["output"] == "incorrect\n[2Jgot \ufffd"
+
+
+def test_a_missing_package_is_named_with_what_to_install(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(command, "find_spec", lambda name: None if name == "nbclient" else name)
+    result = CliRunner().invoke(cli.app, ["grade", str(tmp_path)])
+    assert result.exit_code == 1
+    assert "needs nbclient" in result.stderr
+    assert 'pip install "npc-lab[course]"' in result.stderr
+
+
+def test_an_unknown_exercise_is_named_before_the_work_begins(tmp_path: Path) -> None:
+    result = CliRunner().invoke(
+        cli.app, ["grade", str(write(tmp_path / "a.ipynb", RIGHT)), "--exercise", "arene"]
+    )
+    assert result.exit_code == 1
+    assert "Did you mean 'arena'?" in result.stderr
