@@ -28,7 +28,13 @@ class ArenaTrial(Trial):
         super().__init__(arena_class)
         self.stage = Theatre()
         self.called = "ChatArena(factory)"
-        self.arena = arena_class(self.stage.factory)
+        try:
+            self.arena = arena_class(self.stage.factory)
+        except TypeError as error:
+            if error.__traceback__ and error.__traceback__.tb_next:
+                raise  # it comes from a line within
+            advice = "Let it take the factory: def __init__(self, npc_factory)."
+            raise Wrong(self.called, "an arena", in_words(error), advice) from None
 
     def think(self) -> None:
         """From now on, new characters have scratchpads."""

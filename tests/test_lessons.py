@@ -1,0 +1,262 @@
+"""What holds for every exercise of the course: hints, solution, report, and the limits of a check."""
+
+import builtins
+import contextlib
+import re
+import signal
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import nbclient
+import nbformat
+import pytest
+
+from npc_lab.lessons import check, hint, report, solution
+from npc_lab.lessons.catalogue import EXERCISES
+from npc_lab.lessons.exercise import Exercise, Wrong
+from npc_lab.lessons.help import hints, solution_code
+from npc_lab.lessons.limits import AskedForInput, TimeIsUp, run_limited
+from npc_lab.lessons.looking import is_stub, show, where
+
+NOTEBOOKS = Path(__file__).resolve().parents[1] / "notebooks"
+STUDENTS = sorted(NOTEBOOKS.glob("[0-9][0-9]_*.ipynb"))
+NAMES = [
+    *EXERCISES,
+    *(f"{name}.{part}" for name, exercise in EXERCISES.items() for part in exercise.parts()),
+]
+
+
+# ---- hints and solutions ----
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_an_exercise_has_hints_of_a_length_that_is_read(name: str) -> None:
+    texts = hints(name)
+    assert 2 <= len(texts) <= 4
+    for text in texts:
+        assert 80 <= len(text.split()) <= 160, text
+    assert "`" in texts[-1], "the last one is near the code"
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_solution_is_the_cell_of_the_solution_notebook_without_its_markers(name: str) -> None:
+    code = solution_code(name)
+    assert EXERCISES[name.partition(".")[0]].declares in code
+    assert not re.search(r"(BEGIN|END) SOLUTION|<YOUR CODE HERE>", code)
+    compile(code, name, "exec")
+    assert code in str(solution(name))
+
+
+def test_hints_say_how_to_get_the_next_one_and_where_they_end() -> None:
+    count = len(hints("arena.turn"))
+    assert 'hint("arena.turn", 2)' in str(hint("arena.turn"))
+    assert 'solution("arena.turn")' in str(hint("arena.turn", count))
+    assert f"There are {count} hints" in str(hint("arena.turn", count + 1))
+    assert "<code" in hint("arena.turn", count)._repr_html_()
+
+
+def test_a_mistyped_name_is_answered_with_the_nearest_one() -> None:
+    for answer in (check("arina", None), hint("arina"), solution("arina")):
+        assert "Did you mean 'arena'?" in str(answer)
+    assert not check("arena.trun", None).passed
+    assert not check(None, None).passed  # type: ignore[arg-type]
+
+
+# ---- the notebooks ----
+
+
+@pytest.mark.parametrize("path", STUDENTS, ids=lambda path: path.stem)
+def test_an_untouched_student_notebook_runs_to_its_end_and_nothing_is_attempted(
+    path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NPC_LAB_PROVIDER", "fake")
+    notebook = nbformat.read(path, as_version=4)
+    notebook.cells = [cell for cell in notebook.cells if "%pip" not in cell.source]
+    code = "print({name: {step.outcome for step in each.steps} for name, each in report().reports.items()})\n"
+    notebook.cells.append(nbformat.v4.new_code_cell(code))
+    nbclient.NotebookClient(notebook, timeout=60, resources={"metadata": {"path": str(tmp_path)}}).execute()
+    found = eval(notebook.cells[-1].outputs[0]["text"])
+    lesson = [name for name, each in EXERCISES.items() if each.lesson == path.stem[:2]]
+    assert set(lesson) <= set(found)
+    assert all(outcomes == {"not attempted"} for outcomes in found.values()), found
+
+
+@pytest.mark.parametrize("path", STUDENTS, ids=lambda path: path.stem)
+def test_the_solution_notebook_asserts_that_every_check_is_correct(path: Path) -> None:
+    """nbval runs it; this looks that there is something to run."""
+    cells = nbformat.read(NOTEBOOKS / "solutions" / path.name, as_version=4).cells
+    tags = [tag for cell in cells for tag in cell.metadata.get("tags", [])]
+    assert any("assert report().passed" in cell.source for cell in cells)
+    exercises = [tag for tag in tags if tag.startswith("exercise:")]
+    assert exercises
+    assert len(exercises) == len(set(exercises))
+    assert tags.count("check") >= len(exercises)
+    assert tags.count("help") == len(exercises)
+
+
+# ---- a check ----
+
+
+def double() -> Exercise:
+    """A small exercise: three steps, the last of which waits for the first."""
+    exercise = Exercise("double", lesson="00", declares="double", kind="your function")
+
+    @exercise.step("It doubles numbers")
+    def numbers(trial: Any) -> str:
+        trial.expect(4, 2, advice="Multiply by 2.")
+        return "Numbers are doubled."
+
+    @exercise.step("It doubles lists")
+    def lists(trial: Any) -> str:
+        trial.expect([1, 1], [1], advice="Multiply by 2.")
+        return "Lists are doubled."
+
+    @exercise.step("It doubles zero", needs=["numbers"], required=False)
+    def zero(trial: Any) -> str:
+        trial.expect(0, 0, advice="Multiply by 2.")
+        return "Zero, too."
+
+    return exercise
+
+
+def outcomes(learners_object: Any) -> list[str]:
+    return [step.outcome for step in double().check(learners_object).steps]
+
+
+def test_the_four_outcomes() -> None:
+    def stub(number: Any) -> Any:
+        """Twice as much."""
+        ...
+
+    def not_implemented(number: Any) -> Any:
+        raise NotImplementedError
+
+    assert outcomes(lambda number: number * 2) == ["correct", "correct", "correct"]
+    assert outcomes(lambda number: number if isinstance(number, int) else number * 2) == [
+        "incorrect",
+        "correct",
+        "can't check",
+    ]
+    for nothing in (stub, None, ...):
+        assert outcomes(nothing) == ["not attempted"] * 3
+    assert outcomes(not_implemented)[0] == "not attempted"
+    assert outcomes(3) == ["can't check"] * 3
+
+
+def test_a_message_says_what_was_called_expected_and_got_and_what_to_do_next() -> None:
+    def half(number: Any) -> Any:
+        return "<script>" + str(number)
+
+    found = double().check(half)
+    assert str(found).splitlines()[0] == "✗ double: this does not hold yet: It doubles numbers."
+    for words in ("half(2)", "Expected: 4", "'<script>2'", "Multiply by 2.", 'hint("double")'):
+        assert words in str(found)
+    assert "<script>" not in found._repr_html_()
+    assert "&lt;script&gt;" in found._repr_html_()
+
+
+def test_a_forgotten_return_is_named() -> None:
+    assert "Did you forget a `return`?" in str(double().check(lambda number: print(number)))
+
+
+def test_changing_what_was_given_is_named() -> None:
+    def add(numbers: Any) -> Any:
+        if isinstance(numbers, int):
+            return numbers * 2
+        numbers += numbers
+        return numbers
+
+    found = double().check(add)
+    assert [step.outcome for step in found.steps] == ["correct", "incorrect", "correct"]
+    assert "stays as it is" in found.steps[1].message
+
+
+def test_an_error_shows_the_learners_own_line_and_no_traceback() -> None:
+    def divide(number: Any) -> Any:
+        return number / 0
+
+    message = double().check(divide).steps[0].message
+    assert "ZeroDivisionError" in message
+    assert "in line 2 of divide: return number / 0" in message
+    assert "Traceback" not in message
+    assert "npc_lab" not in message
+
+
+def test_the_table_shows_the_last_check_of_each_exercise() -> None:
+    check("hello", None)
+    assert "hello" in str(report())
+    assert "not attempted" in report()._repr_html_()
+    assert not report().passed
+
+
+# ---- limits ----
+
+
+def test_code_that_never_ends_is_stopped_whatever_it_catches() -> None:
+    def swallow_everything() -> None:
+        while True:
+            with contextlib.suppress(BaseException):
+                time.sleep(0.01)
+
+    started = time.monotonic()
+    run = run_limited(swallow_everything, 0.2)
+    assert isinstance(run.error, TimeIsUp)
+    assert time.monotonic() - started < 30
+    assert "swallow_everything" in where(run.error)
+
+
+def test_input_and_exit_end_only_the_code() -> None:
+    assert isinstance(run_limited(lambda: input("?"), 1).error, AskedForInput)
+    assert isinstance(run_limited(lambda: sys.stdin.readline(), 1).error, AskedForInput)
+    assert isinstance(run_limited(sys.exit, 1).error, SystemExit)
+
+
+def test_what_is_printed_is_caught_up_to_a_limit(capsys: pytest.CaptureFixture[str]) -> None:
+    run = run_limited(lambda: [print("a" * 1000) for _ in range(1000)], 5)
+    assert 0 < len(run.printed) <= 100_000
+    assert capsys.readouterr().out == ""
+
+
+def test_afterwards_everything_is_as_it_was() -> None:
+    def state() -> list[Any]:
+        return [sys.stdout, sys.stderr, sys.stdin, builtins.input, signal.getsignal(signal.SIGALRM)]
+
+    before = state()
+    for function in (lambda: 1, lambda: 1 / 0, lambda: time.sleep(60)):
+        run_limited(function, 0.1)
+        assert state() == before
+    assert signal.getitimer(signal.ITIMER_REAL) == (0.0, 0.0)
+
+
+# ---- looking ----
+
+
+def test_any_value_can_be_shown() -> None:
+    class Broken:
+        def __repr__(self) -> str:
+            raise ValueError
+
+    assert show(Broken()).startswith("<Broken")
+    assert len(show("x" * 10_000)) <= 300
+    assert len(show(list(range(10_000)))) <= 300
+    assert "\x1b" not in show("\x1b[31mred")
+
+
+@pytest.mark.parametrize("code", ["...", "pass", '"""Only words."""', '"""Words."""\n    ...', "return None"])
+def test_a_stub_is_seen_as_one(code: str) -> None:
+    namespace: dict[str, Any] = {}
+    exec(f"def stub(a, b=1):\n    {code}", namespace)
+    assert is_stub(namespace["stub"])
+
+
+@pytest.mark.parametrize("code", ["return a", "return 1", "print(a)", "a = b", "raise ValueError"])
+def test_code_is_no_stub(code: str) -> None:
+    namespace: dict[str, Any] = {}
+    exec(f"def attempt(a, b=1):\n    {code}", namespace)
+    assert not is_stub(namespace["attempt"])
+
+
+def test_a_wrong_message_leaves_out_what_is_not_said() -> None:
+    assert Wrong("f(1)", "2", "3", "").message == "Called:   f(1)\nExpected: 2\nGot:      3"
