@@ -5,20 +5,22 @@ turn it is, under a user id that stands for the partner in this one conversation
 comes back. So an NPC that talks in two conversations, or with itself, has a memory for each.
 
 Of its factory the arena needs only `register_user`, `chat_with_npc`, `get_npc_chat_history` and
-`npcs`: any factory that has these four will do.
+`npcs`: any factory that has these four will do. If it has a store, the talks are kept there, too.
 """
 
 import threading
 import time
 import uuid
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, MutableMapping
 from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import AbstractContextManager, nullcontext
 from datetime import datetime
 from typing import Any, TypedDict
 
 from npc_lab.character import NPCConfig
 from npc_lab.errors import ChatArenaError, ConversationNotFoundError, NPCNotFoundInArenaError, ReplyError
 from npc_lab.stops import StopCondition, StopWhen
+from npc_lab.store import LazyDict, store_of
 from npc_lab.transcript import DIRECTOR, SYSTEM, Message, Transcript
 
 DEFAULT_OPENING = "Hello! Who are you?"
@@ -42,11 +44,19 @@ class Conversation(TypedDict):
 
 
 class ChatArena:
-    """Holds conversations between NPCs of one factory. `conversations` maps an id to a conversation."""
+    """Holds conversations between NPCs of one factory. `conversations` maps an id to a conversation.
+
+    Where the factory has a store, all of its conversations are here again, and go on where they stopped.
+    """
 
     def __init__(self, npc_factory: Any):
         self.npc_factory = npc_factory
-        self.conversations: dict[str, Conversation] = {}
+        self.conversations: MutableMapping[str, Conversation] = {}
+        self._store = store_of(npc_factory)
+        self._openings: dict[str, tuple[str, str, str]] = {}  # who talks in each, and its opening line
+        if self._store:
+            self._openings = self._store.conversations()
+            self.conversations = LazyDict(self._openings, self._stored)
         self._user_ids: dict[str, str] = {}  # NPC id -> its user id
         self._registering = threading.Lock()
         self._speaking: dict[str, threading.Lock] = {}  # one turn at a time in each conversation
@@ -71,20 +81,36 @@ class ChatArena:
             raise ChatArenaError(f"The opening line must be text, not {initial_prompt!r:.60}.")
         for npc_id in (npc1_id, npc2_id):
             self._check_npc(npc_id)
-        user1_id, user2_id = self.register_npc_in_arena(npc1_id), self.register_npc_in_arena(npc2_id)
         conversation_id = f"talk-{uuid.uuid4().hex[:12]}"
-        opening = [Message(SYSTEM, initial_prompt, _now())] if initial_prompt.strip() else []
-        self.conversations[conversation_id] = Conversation(
-            npc1_id=npc1_id,
-            npc2_id=npc2_id,
-            npc1_user_id=self.npc_factory.register_user(f"{user1_id} in {conversation_id}, seat 1"),
-            npc2_user_id=self.npc_factory.register_user(f"{user2_id} in {conversation_id}, seat 2"),
-            messages=opening,
-            current_turn=npc1_id,
-            metrics={},
-            stop_reason="",
-        )
+        with self._together():
+            user1_id, user2_id = self.register_npc_in_arena(npc1_id), self.register_npc_in_arena(npc2_id)
+            conversation = Conversation(
+                npc1_id=npc1_id,
+                npc2_id=npc2_id,
+                npc1_user_id=self.npc_factory.register_user(f"{user1_id} in {conversation_id}, seat 1"),
+                npc2_user_id=self.npc_factory.register_user(f"{user2_id} in {conversation_id}, seat 2"),
+                messages=[Message(SYSTEM, initial_prompt, _now())] if initial_prompt.strip() else [],
+                current_turn=npc1_id,
+                metrics={},
+                stop_reason="",
+            )
+            self._keep_new(conversation_id, conversation)
+        self._openings[conversation_id] = (npc1_id, npc2_id, initial_prompt)
+        self.conversations[conversation_id] = conversation
         return conversation_id
+
+    def latest_conversation(
+        self, npc1_id: str, npc2_id: str, initial_prompt: str | None = None
+    ) -> str | None:
+        """The id of the last conversation that these two began, or None: to go on with it.
+
+        initial_prompt: look only among those that began with this opening.
+        """
+        for conversation_id, (first_id, second_id, opening) in reversed(self._openings.items()):
+            is_theirs = (first_id, second_id) == (npc1_id, npc2_id) and conversation_id in self.conversations
+            if is_theirs and initial_prompt in (None, opening):
+                return conversation_id
+        return None
 
     def run_turn(self, conversation_id: str) -> tuple[bool, str]:
         """Let the next NPC speak: (True, its line), or (False, the reason) if it gave no reply.
@@ -100,7 +126,10 @@ class ChatArena:
         if not isinstance(line, str) or not line.strip():
             raise ChatArenaError("The director's line is empty, or is not text. Write at least one word.")
         with self._one_at_a_time(conversation_id):
-            conversation["messages"].append(Message(DIRECTOR, line, _now()))
+            message = Message(DIRECTOR, line, _now())
+            if self._store:
+                self._store.add_message(conversation_id, **vars(message))
+            conversation["messages"].append(message)
 
     def run_conversation(
         self,
@@ -134,6 +163,7 @@ class ChatArena:
             if stop and (reason := stop(conversation["messages"])):
                 conversation["stop_reason"] = str(reason)
                 break
+        self._note_stop(conversation_id, conversation["stop_reason"])
         transcript = self.get_conversation_history(conversation_id)
         if verbose:
             print(transcript.ending())
@@ -199,6 +229,8 @@ class ChatArena:
             "avg_response_length": sum(len(message.content) for message in spoken) / turns,
             "avg_response_time": sum(message.seconds or 0.0 for message in spoken) / turns,
         }
+        if self._store:
+            self._store.note_metrics(conversation_id, conversation["metrics"])
         return dict(conversation["metrics"])
 
     def _turn(self, conversation_id: str) -> Message | str:
@@ -206,23 +238,69 @@ class ChatArena:
         conversation = self._conversation(conversation_id)
         with self._one_at_a_time(conversation_id):
             seat = _next_seat(conversation)
-            npc_id, partner = conversation["npc1_id"], conversation["npc2_user_id"]
-            if seat == 2:
-                npc_id, partner = conversation["npc2_id"], conversation["npc1_user_id"]
-            started = time.perf_counter()
+            outcome: Message | str = ""
             try:
-                line = self.npc_factory.chat_with_npc(npc_id, partner, _cue(conversation["messages"]))
-            except ReplyError as error:
-                return str(error)
-            if not isinstance(line, str):  # a factory of your own may forget to return it
-                return f"chat_with_npc must give text, not {line!r:.60}."
-            message = Message(npc_id, line, _now(), seat, time.perf_counter() - started)
-            conversation["messages"].append(message)
-            conversation["current_turn"] = conversation["npc1_id" if seat == 2 else "npc2_id"]
-            return message
+                with self._together():  # what the NPC remembers and the line are kept at once, or neither
+                    outcome = self._speak(conversation, seat)
+                    if isinstance(outcome, Message) and self._store:
+                        partner = conversation["npc2_user_id" if seat == 1 else "npc1_user_id"]
+                        self._store.add_message(conversation_id, **vars(outcome), heard_by=partner)
+            finally:  # also where Ctrl-C comes while it is written: the NPC remembers it by then
+                if isinstance(outcome, Message):
+                    conversation["messages"].append(outcome)
+                    conversation["current_turn"] = conversation["npc1_id" if seat == 2 else "npc2_id"]
+            return outcome
+
+    def _speak(self, conversation: Conversation, seat: int) -> Message | str:
+        """What the NPC in this seat says to its partner, not yet recorded; or why it says nothing."""
+        npc_id, partner = conversation["npc1_id"], conversation["npc2_user_id"]
+        if seat == 2:
+            npc_id, partner = conversation["npc2_id"], conversation["npc1_user_id"]
+        started = time.perf_counter()
+        try:
+            line = self.npc_factory.chat_with_npc(npc_id, partner, _cue(conversation["messages"]))
+        except ReplyError as error:
+            return str(error)
+        if not isinstance(line, str):  # a factory of your own may forget to return it
+            return f"chat_with_npc must give text, not {line!r:.60}."
+        return Message(npc_id, line, _now(), seat, time.perf_counter() - started)
 
     def _one_at_a_time(self, conversation_id: str) -> threading.Lock:
         return self._speaking.setdefault(conversation_id, threading.Lock())
+
+    def _together(self) -> AbstractContextManager[None]:
+        return self._store.together() if self._store else nullcontext()
+
+    def _keep_new(self, conversation_id: str, conversation: Conversation) -> None:
+        if self._store:
+            people = (conversation["npc1_id"], conversation["npc2_id"])
+            users = (conversation["npc1_user_id"], conversation["npc2_user_id"])
+            self._store.add_conversation(conversation_id, *people, *users)
+            for message in conversation["messages"]:
+                self._store.add_message(conversation_id, **vars(message))
+
+    def _note_stop(self, conversation_id: str, reason: str) -> None:
+        self.conversations[conversation_id]["stop_reason"] = reason
+        if self._store:
+            self._store.note_stop(conversation_id, reason)
+
+    def _stored(self, conversation_id: str) -> Conversation:
+        """A conversation as the store has it."""
+        assert self._store
+        npc1_id, npc2_id, _ = self._openings[conversation_id]
+        stored = self._store.conversation(conversation_id)
+        conversation = Conversation(
+            npc1_id=npc1_id,
+            npc2_id=npc2_id,
+            npc1_user_id=stored.npc1_user_id,
+            npc2_user_id=stored.npc2_user_id,
+            messages=[Message(**message) for message in stored.messages],
+            current_turn=npc1_id,
+            metrics=stored.metrics,
+            stop_reason=stored.stop_reason,
+        )
+        conversation["current_turn"] = conversation["npc1_id" if _next_seat(conversation) == 1 else "npc2_id"]
+        return conversation
 
     def _check_npc(self, npc_id: str) -> None:
         if not isinstance(npc_id, str) or npc_id not in self.npc_factory.npcs:
@@ -250,7 +328,7 @@ class ChatArena:
         try:
             self.run_conversation(conversation_id, max_turns, stop=stop, on_turn=on_turn)
         except Exception as error:
-            self.conversations[conversation_id]["stop_reason"] = str(error) or type(error).__name__
+            self._note_stop(conversation_id, str(error) or type(error).__name__)
 
 
 def _now() -> datetime:

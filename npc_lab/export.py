@@ -5,6 +5,7 @@ Private thoughts are in none of them, since a transcript holds none.
 
 import json
 import re
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
@@ -32,12 +33,13 @@ _PAGE = """<!DOCTYPE html>
 </style>
 </head>
 <body>
-<h1>{title}</h1>
-{lines}
-<p class="ending">{ending}</p>
+{talks}
 </body>
 </html>
 """
+_TALK = """<h1>{title}</h1>
+{lines}
+<p class="ending">{ending}</p>"""
 _STYLE = f"""\
 :root {{ color-scheme: light dark; }}
 body {{ max-width: 44rem; margin: 0 auto; padding: 1rem; font: 1rem/1.5 system-ui, sans-serif;
@@ -61,14 +63,19 @@ def export(transcript: Transcript, path: str | Path, title: str = "A talk") -> P
 
     The file is there whole or not at all. Raises `NPCLabError` if it cannot be written.
     """
+    return export_all([(title, transcript)], path, title)
+
+
+def export_all(talks: Sequence[tuple[str, Transcript]], path: str | Path, title: str = "Talks") -> Path:
+    """Write many talks, each under its title, to one file as `export` does. title: of the whole page."""
     path = Path(path).expanduser()
     ending = path.suffix.lower()
     if ending == ".md":
-        text = as_markdown(transcript, title)
+        text = "\n".join(as_markdown(transcript, name) for name, transcript in talks)
     elif ending == ".jsonl":
-        text = as_jsonl(transcript)
+        text = "".join(as_jsonl(transcript, name if len(talks) > 1 else "") for name, transcript in talks)
     elif ending == ".html":
-        text = as_html(transcript, title)
+        text = _page([_section(transcript, name) for name, transcript in talks], title)
     else:
         raise NPCLabError(
             f"A talk is saved as .md, .jsonl or .html; {path.name!r:.80} ends with none of them."
@@ -88,23 +95,27 @@ def as_markdown(transcript: Transcript, title: str = "A talk") -> str:
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
-def as_jsonl(transcript: Transcript) -> str:
+def as_jsonl(transcript: Transcript, talk: str = "") -> str:
     """The talk to compute with: a JSON object a line, with exactly the words that were said.
 
-    Keys: sender, content, timestamp (ISO 8601), seat, seconds as in `Message`, and the speaker's name.
+    Keys: sender, content, timestamp (ISO 8601), seat, seconds as in `Message`, the speaker's name, and
+    the talk's, where one is given.
     """
-    return "".join(_json_line(transcript, message) + "\n" for message in transcript)
+    return "".join(_json_line(transcript, message, talk) + "\n" for message in transcript)
 
 
 def as_html(transcript: Transcript, title: str = "A talk") -> str:
     """The talk as one page that needs no network and runs nothing."""
-    lines = [_article(transcript, message) for message in transcript]
-    return _PAGE.format(
-        title=escaped(title),
-        style=_STYLE,
-        lines="\n".join(lines or ["<p>(nothing was said)</p>"]),
-        ending=escaped(transcript.ending()),
-    )
+    return _page([_section(transcript, title)], title)
+
+
+def _page(talks: list[str], title: str) -> str:
+    return _PAGE.format(title=escaped(title), style=_STYLE, talks="\n".join(talks))
+
+
+def _section(transcript: Transcript, title: str) -> str:
+    lines = [_article(transcript, message) for message in transcript] or ["<p>(nothing was said)</p>"]
+    return _TALK.format(title=escaped(title), lines="\n".join(lines), ending=escaped(transcript.ending()))
 
 
 def _write(path: Path, text: str) -> None:
@@ -129,11 +140,13 @@ def _quoted(words: str) -> str:
     return "\n".join(f"> {line}".rstrip() for line in words.split("\n"))
 
 
-def _json_line(transcript: Transcript, message: Message) -> str:
+def _json_line(transcript: Transcript, message: Message, talk: str) -> str:
     fields = asdict(message) | {
         "speaker": transcript.speaker(message),
         "timestamp": message.timestamp.isoformat(),
     }
+    if talk:
+        fields["talk"] = talk
     return well_formed(json.dumps(fields, ensure_ascii=False)).translate(_LINE_ENDS)
 
 

@@ -3,6 +3,7 @@
 import threading
 import uuid
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, TypeVar
 
 from npc_lab.character import FIELDS, NPCConfig
@@ -10,6 +11,7 @@ from npc_lab.errors import CharacterError, NPCFactoryError, NPCNotFoundError, Us
 from npc_lab.memory import ChatMessage
 from npc_lab.npc import SimpleChatNPC
 from npc_lab.reply import ReplyStream
+from npc_lab.store import Store
 
 NPC = TypeVar("NPC")
 
@@ -18,14 +20,22 @@ class NPCFactory:
     """Makes and keeps NPCs that all talk through one client.
 
     `npcs` maps an NPC's id to the NPC, `user_ids` a user's name to the user's id.
+    store: a file that keeps them and all that is said (see npc_lab/store). Whoever opens it again
+    finds them there, and gets them from `register_npc` and `register_user` instead of new ones: so a
+    notebook that is run again the next day goes on. Raises `NPCLabError` if it cannot be opened.
     """
 
-    def __init__(self, client: Any, model: str):
+    def __init__(self, client: Any, model: str, store: str | Path | None = None):
         self.client = client
         self.model = model
         self.npcs: dict[str, SimpleChatNPC] = {}
         self.user_ids: dict[str, str] = {}
+        self.store = None if store is None else Store(store)
         self._registering = threading.Lock()
+        self._sheets: dict[str, list[NPCConfig]] = {}  # of stored NPCs that nobody has registered again
+        self._returning: set[str] = set()  # stored users whom nobody has registered again
+        if self.store:
+            self._restore(self.store)
 
     def register_user(self, username: str) -> str:
         """Make a user and give the user's id. A taken name gets _1, _2, ... added."""
@@ -33,9 +43,12 @@ class NPCFactory:
             raise NPCFactoryError(f"A user's name must be text, not {username!r:.60}.")
         with self._registering:
             user_id, number = username, 0
-            while user_id in self.user_ids:
+            while user_id in self.user_ids and user_id not in self._returning:
                 number += 1
                 user_id = f"{username}_{number}"
+            self._returning.discard(user_id)
+            if self.store and user_id not in self.user_ids:
+                self.store.add_user(user_id)
             self.user_ids[user_id] = user_id
         return user_id
 
@@ -53,8 +66,9 @@ class NPCFactory:
             advice = f"Did you mean {near!r}?" if near else f"It has {', '.join(FIELDS)}."
             raise CharacterError(f"A character has no field {unknown!r}. {advice}")
         config = NPCConfig(world_description, character_description, history_size, has_scratchpad, **more)
-        npc_id = f"npc-{uuid.uuid4().hex[:12]}"
-        self.npcs[npc_id] = SimpleChatNPC(self.client, self.model, config)
+        with self._registering:
+            npc_id = self._returning_npc(config) or self._new_npc(config)
+            self.npcs[npc_id].config = config
         return npc_id
 
     def chat_with_npc(self, npc_id: str, user_id: str, message: str) -> str:
@@ -71,6 +85,34 @@ class NPCFactory:
     def get_npc_chat_history(self, npc_id: str, user_id: str) -> list[ChatMessage]:
         """What the NPC still remembers of this user, private thoughts included, as a copy."""
         return [dict(message) for message in self._npc(npc_id, user_id).remembered(user_id)]
+
+    def _restore(self, store: Store) -> None:
+        """Take over the store's NPCs and users."""
+        store.keep_out(self.client)
+        self._sheets = store.npcs()
+        for npc_id, sheets in self._sheets.items():
+            self.npcs[npc_id] = self._make(npc_id, sheets[-1])
+        self.user_ids = {user_id: user_id for user_id in store.users()}
+        self._returning = set(self.user_ids)
+
+    def _returning_npc(self, config: NPCConfig) -> str | None:
+        """A stored NPC that has or once had this sheet, and that nobody has registered again yet."""
+        for npc_id, sheets in self._sheets.items():
+            if self.store and any(self.store.is_same(config, sheet) for sheet in sheets):
+                del self._sheets[npc_id]
+                return npc_id
+        return None
+
+    def _new_npc(self, config: NPCConfig) -> str:
+        npc_id = f"npc-{uuid.uuid4().hex[:12]}"
+        if self.store:
+            self.store.add_npc(npc_id, config)
+        self.npcs[npc_id] = self._make(npc_id, config)
+        return npc_id
+
+    def _make(self, npc_id: str, config: NPCConfig) -> SimpleChatNPC:
+        record = self.store.record_of(npc_id, config) if self.store else None
+        return SimpleChatNPC(self.client, self.model, config, record=record)
 
     def _npc(self, npc_id: str, user_id: str) -> SimpleChatNPC:
         """The NPC, once both ids are known to exist."""

@@ -66,16 +66,26 @@ class History(list[ChatMessage]):
         self.forgotten: list[ChatMessage] = []
         self._forgotten_at_turn: list[int] = []  # for each exchange: how many messages it pushed out
 
+    @classmethod
+    def restored(cls, messages: list[ChatMessage], forgotten_at_turn: list[int]) -> "History":
+        """A history that was kept: its whole exchanges, and how many messages each of them pushed out."""
+        forgotten = min(sum(forgotten_at_turn), len(messages))
+        history = cls(messages[forgotten:])
+        history.forgotten = messages[:forgotten]
+        history._forgotten_at_turn = forgotten_at_turn
+        return history
+
     def add(
         self, exchange: list[ChatMessage], recall: Callable[[list[ChatMessage]], list[ChatMessage]]
-    ) -> None:
-        """Remember an exchange, and forget what no longer fits."""
+    ) -> int:
+        """Remember an exchange, forget what no longer fits, and give how many messages that was."""
         everything = [*self, *exchange]
         remembered = recall(everything)
         pushed_out = len(everything) - len(remembered)
         self.forgotten += everything[:pushed_out]
         self._forgotten_at_turn.append(pushed_out)
         self[:] = remembered
+        return pushed_out
 
     def clear(self) -> None:
         """Forget everything for good: nothing can be taken back after that."""

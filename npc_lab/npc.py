@@ -4,6 +4,7 @@ A turn of talk is three steps: put the prompt together, ask the model, remember 
 middle step may fail, so the last one comes only after it (see npc_lab/reply.py).
 """
 
+from collections.abc import MutableMapping
 from typing import Any
 
 from npc_lab.character import NPCConfig
@@ -11,6 +12,7 @@ from npc_lab.errors import NPCLabError, ReplyError
 from npc_lab.memory import MEMORIES, ChatMessage, History
 from npc_lab.reply import Reply, ReplyStream
 from npc_lab.scratchpad import split_thoughts
+from npc_lab.store import NPCRecord
 from npc_lab.text import well_formed
 from npc_lab.turns import Turns
 
@@ -20,14 +22,15 @@ class SimpleChatNPC:
 
     client: an `openai.OpenAI` client, or one that works like it. model: the model's name there.
     `client`, `model` and `config` may be changed between turns. `chat_histories[user_id]` is what
-    it remembers of that user; any text serves as a user id.
+    it remembers of that user; any text serves as a user id. record: where its turns are written down.
     """
 
-    def __init__(self, client: Any, model: str, config: NPCConfig):
+    def __init__(self, client: Any, model: str, config: NPCConfig, *, record: NPCRecord | None = None):
         self.client = client
         self.model = model
         self.config = config
-        self.chat_histories: dict[str, History] = {}
+        self.chat_histories: MutableMapping[str, History] = record.histories() if record else {}
+        self._record = record
         self._turns = Turns()
 
     def __repr__(self) -> str:
@@ -73,6 +76,8 @@ class SimpleChatNPC:
             history = self._history(user_id)
             if exchange := history.take_back():
                 self.chat_histories[user_id] = history
+                if self._record:
+                    self._record.take_back(user_id, exchange)
         if not exchange:
             raise NPCLabError(f"There is no exchange with {user_id!r} to take back. Say something first.")
         return exchange
@@ -80,7 +85,9 @@ class SimpleChatNPC:
     def give_back(self, user_id: str, exchange: list[ChatMessage]) -> None:
         """Remember again what `take_back` removed."""
         with self._turns.taken(user_id):
-            self._add(user_id, exchange)
+            forgot = self._add(user_id, exchange)
+            if self._record and exchange:
+                self._record.give_back(user_id, exchange, self._reply_in(exchange), forgot)
 
     def _answer(self, user_message: str, user_id: str, whole: bool) -> ReplyStream:
         def request() -> dict[str, Any]:
@@ -91,13 +98,20 @@ class SimpleChatNPC:
             if reply.reasoning:
                 answer["reasoning_content"] = reply.reasoning
             exchange = [{"role": "user", "content": well_formed(user_message)}, answer]
-            self._add(user_id, exchange)
+            forgot = self._add(user_id, exchange)
+            if self._record:
+                self._record.add_turn(user_id, exchange, reply, forgot, self.config, self.client)
             return exchange
+
+        def note(error: ReplyError) -> None:
+            if self._record:
+                self._record.add_error(user_id, user_message, error, self.client)
 
         return ReplyStream(
             client=self.client,
             request=request,
             remember=remember,
+            note=note,
             take_turn=lambda stream: self._turns.take(user_id, stream),
             has_scratchpad=self.config.has_scratchpad,
             whole=whole,
@@ -123,10 +137,20 @@ class SimpleChatNPC:
         history = self.chat_histories.get(user_id, History())
         return history if isinstance(history, History) else History(history)
 
-    def _add(self, user_id: str, exchange: list[ChatMessage]) -> None:
+    def _add(self, user_id: str, exchange: list[ChatMessage]) -> int:
+        """Remember an exchange, and give how many messages were forgotten to make room."""
         history = self._history(user_id)
-        history.add(exchange, self._recall)
+        if self._record and not history and not history.forgotten:
+            self._record.begin_anew(user_id)
+        forgot = history.add(exchange, self._recall)
         self.chat_histories[user_id] = history
+        return forgot
+
+    def _reply_in(self, exchange: list[ChatMessage]) -> Reply:
+        """What is known of a reply that only the memory has kept."""
+        raw, reasoning = exchange[-1]["content"], exchange[-1].get("reasoning_content", "")
+        text, thought = split_thoughts(raw, self.config.has_scratchpad)
+        return Reply(text, "\n".join(filter(None, (reasoning, thought))), raw, reasoning)
 
     def _as_sent(self, history: list[ChatMessage]) -> list[ChatMessage]:
         """The history in the form in which the model sees it: role and content only."""

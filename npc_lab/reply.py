@@ -19,12 +19,12 @@ from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from npc_lab.endpoint import Delta, ask, hang_up, read_pieces, read_whole
+from npc_lab.endpoint import Delta, ask, ask_only_while, hang_up, read_pieces, read_whole
 from npc_lab.errors import ReplyError
-from npc_lab.faults import reply_error, without_key
+from npc_lab.faults import KeyGuard, reply_error, without_key
 from npc_lab.memory import ChatMessage
 from npc_lab.scratchpad import ThoughtParser
-from npc_lab.text import shorten
+from npc_lab.text import shorten, well_formed
 
 # A stream that nobody reads for so many seconds loses its turn as soon as somebody else wants it.
 ABANDONED_AFTER = 3.0
@@ -56,12 +56,9 @@ class Reply:
     usage: Any = None
 
     def _repr_html_(self) -> str:
-        thought = (
-            f"<details><summary>Private thoughts</summary><pre>{html.escape(self.thought)}</pre></details>"
-        )
-        return (
-            f"<p style='white-space: pre-wrap'>{html.escape(self.text)}</p>{thought if self.thought else ''}"
-        )
+        text, thought = (html.escape(well_formed(each)) for each in (self.text, self.thought))
+        fold = f"<details><summary>Private thoughts</summary><pre>{thought}</pre></details>"
+        return f"<p style='white-space: pre-wrap'>{text}</p>{fold if thought else ''}"
 
 
 class ReplyStream:
@@ -72,8 +69,8 @@ class ReplyStream:
     `sent` the messages that were sent, `exchange` what was remembered; both are empty before that.
 
     request: makes what is to be sent, once the turn is taken. remember: puts the finished reply into
-    the history, and gives what it put there. take_turn: waits until no other reply to this user is
-    under way. whole: the reply comes in one piece.
+    the history, and gives what it put there. note: is told why there was no reply. take_turn: waits
+    until no other reply to this user is under way. whole: the reply comes in one piece.
     """
 
     def __init__(
@@ -81,6 +78,7 @@ class ReplyStream:
         client: Any,
         request: Callable[[], dict[str, Any]],
         remember: Callable[[Reply], list[ChatMessage]],
+        note: Callable[[ReplyError], None],
         take_turn: Callable[[ReplyStream], threading.Lock | None],
         has_scratchpad: bool,
         whole: bool,
@@ -90,10 +88,12 @@ class ReplyStream:
         self._client = client
         self._request = request
         self._remember = remember
+        self._note = note
         self._take_turn = take_turn
         self._whole = whole
         self._reply = Reply()
         self._parser = ThoughtParser(has_scratchpad)
+        self._words, self._thoughts, self._refusal = (KeyGuard(client) for _ in range(3))
         self._arrivals: Iterator[Delta | Exception] | None = None
         self._inbox = _Inbox()
         self._started = 0.0
@@ -114,8 +114,10 @@ class ReplyStream:
         self._reader, self._is_reading = threading.current_thread(), True
         try:
             return self._next_piece()
-        except BaseException:  # the end and Ctrl-C included: however it ends, the turn is given on
+        except BaseException as ending:  # the end and Ctrl-C included: however it ends, the turn is given on
             self.close()
+            if isinstance(ending, ReplyError):
+                self._note(ending)
             raise
         finally:
             self._is_reading, self._last_read = False, time.monotonic()
@@ -203,13 +205,17 @@ class ReplyStream:
             raise reply_error(arrival, self._client, self._began, spoke) from _cause(arrival)
         self._began = True
         reply = self._reply
-        reply.raw += arrival.content
-        reply.reasoning += arrival.reasoning
-        reply.refusal += arrival.refusal
+        reply.reasoning += self._thoughts.feed(arrival.reasoning)
+        reply.refusal += self._refusal.feed(arrival.refusal)
         reply.finish_reason = arrival.finish_reason or reply.finish_reason
-        reply.model = arrival.model or reply.model
+        reply.model = without_key(arrival.model, self._client) or reply.model
         reply.usage = arrival.usage or reply.usage
-        return self._parser.feed(arrival.content) if arrival.content else ""
+        return self._say(self._words.feed(arrival.content))
+
+    def _say(self, words: str) -> str:
+        """Note these words, and give what may be shown now."""
+        self._reply.raw += words
+        return self._parser.feed(words) if words else ""
 
     def _end(self) -> str:
         """All has arrived: give the rest, or say why this is no reply."""
@@ -218,13 +224,13 @@ class ReplyStream:
         if reply.finish_reason is None and not self._whole:
             raise ReplyError("interrupted_stream")
         cut = reply.finish_reason == "length"
-        rest = self._parser.finish(complete=not cut)
+        reply.reasoning += self._thoughts.finish()
+        reply.refusal += self._refusal.finish()
+        rest = self._say(self._words.finish()) + self._parser.finish(complete=not cut)
         if reply.finish_reason == "content_filter":
             raise ReplyError("filtered")
         if reply.refusal:
-            raise ReplyError(
-                "refused", detail=f"It says: “{shorten(without_key(reply.refusal, self._client))}”"
-            )
+            raise ReplyError("refused", detail=f"It says: “{shorten(reply.refusal)}”")
         if not self._parser.visible:
             if reply.raw.strip() or reply.reasoning.strip():
                 raise ReplyError("no_answer")
@@ -288,6 +294,7 @@ class _Inbox:
 
 def _fill(client: Any, request: dict[str, Any], inbox: _Inbox, closed: threading.Event) -> None:
     """Put what arrives into the inbox, until there is no more or nobody wants it."""
+    ask_only_while(lambda: not closed.is_set())
     arrivals = _arrivals(client, request, inbox)
     has_spoken = False
     for arrival in arrivals:

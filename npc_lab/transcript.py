@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from npc_lab.text import printable
+from npc_lab.text import printable, well_formed
 
 SYSTEM = "system"  # the sender of the opening line
 DIRECTOR = "director"  # the sender of a line dropped in from outside
@@ -51,12 +51,13 @@ class Transcript(list[Message]):
         """The name to print before this line."""
         if message.sender in _NAMES_OF_OTHERS:
             return _NAMES_OF_OTHERS[message.sender]
-        return self.names.get(message.seat or 0) or message.sender
+        return well_formed(self.names.get(message.seat or 0) or message.sender)
 
     def line(self, message: Message, turn_number: int | None = None) -> str:
         """The message as text: who speaks, in which turn, and the words, wrapped for reading."""
         turn = f"[{turn_number}] " if turn_number else ""
-        paragraphs = printable(f"{turn}{self.speaker(message)}: {message.content}").splitlines()
+        words = printable(well_formed(message.content))
+        paragraphs = f"{turn}{printable(self.speaker(message))}: {words}".splitlines()
         return "\n".join(textwrap.fill(each, WIDTH, subsequent_indent="    ") for each in paragraphs)
 
     def __str__(self) -> str:
@@ -72,12 +73,12 @@ class Transcript(list[Message]):
 
     def ending(self) -> str:
         """Why the last run ended, as a line to print."""
-        return f"(Stopped: {self.stop_reason.rstrip('.')}.)" if self.stop_reason else ""
+        return f"(Stopped: {well_formed(self.stop_reason).rstrip('.')}.)" if self.stop_reason else ""
 
     def _html_line(self, message: Message) -> str:
         colour = COLOURS.get(message.seat or 0, "gray")
         side = "margin-left: 3em" if message.seat == 2 else "margin-right: 3em"
         style = f"{side}; padding: .2em .8em; border-left: 4px solid {colour}; white-space: pre-wrap"
-        words = html.escape(message.content)
+        words = html.escape(well_formed(message.content))
         words = words if message.seat else f"<i>{words}</i>"
         return f"<p style='{style}'><b>{html.escape(self.speaker(message))}</b>\n{words}</p>"

@@ -30,15 +30,15 @@ HEAVY = [
 SHELVES = [
     ["errors", "text"],
     ["scratchpad", "memory"],
-    ["character", "faults", "endpoint", "turns"],
-    ["reply"],
+    ["character", "dialects", "faults", "endpoint", "turns"],
+    ["reply", "store"],
     ["npc"],
     ["factory"],
     ["transcript", "stops", "measures"],
     ["arena"],
 ]
 BESIDE = ["providers", "fake", "weights", "embedded", "connect"]
-BESIDE_MAY_USE = ["errors", "text", "memory", "character"]
+BESIDE_MAY_USE = ["errors", "text", "memory", "character", "dialects", "faults", "endpoint"]
 ON_TOP = [
     "worlds",
     "files",

@@ -1,5 +1,5 @@
 """The command `npc-lab`: watch two characters talk, talk with one, look what is wrong, start the course,
-grade it.
+grade it, look back at what was said.
 
 Here are the commands and their options; what each does is in the file of its name. Nothing heavy is
 imported before a command needs it, so that `npc-lab --help` comes at once.
@@ -169,6 +169,32 @@ def mark(
     with plain_words() as screen:
         if not grade_notebooks(screen, notebooks, out, timeout, jobs, exercise or []):
             raise typer.Exit(FAILED)
+
+
+@app.command("log")
+def look_back(
+    file: Annotated[Path, typer.Argument(help='The file: what NPCFactory(..., store="lab.db") has written.')],
+    talk: Annotated[int | None, typer.Argument(help="The number of a talk, to read it.")] = None,
+    save_as: Annotated[
+        Path | None,
+        typer.Option("--export", help="Save the talk, or all of them, as .jsonl, .md or .html."),
+    ] = None,
+    thoughts: Annotated[bool, typer.Option("--thoughts", help="With what was thought in private.")] = False,
+    limit: Annotated[int, typer.Option(min=1, help="How many talks are listed.")] = 30,
+) -> None:
+    """List, read and save the talks in a store's file.
+
+    The file is not changed.
+    """
+    from npc_lab.cli.log import save_talks, show_talk, show_talks
+
+    with plain_words() as screen:
+        if save_as is not None:
+            save_talks(screen, file, talk, save_as, thoughts)
+        elif talk is not None:
+            show_talk(screen, file, talk, thoughts)
+        else:
+            show_talks(screen, file, limit)
 
 
 @contextmanager

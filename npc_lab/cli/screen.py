@@ -7,7 +7,10 @@ pipe go the same words without colours.
 
 import re
 import sys
-from collections.abc import Iterable, Sequence
+import threading
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 
 from rich.cells import cell_len, chop_cells
 from rich.console import Console
@@ -21,6 +24,7 @@ from npc_lab.transcript import WIDTH
 SEAT_STYLES = ("bold #2a78d6", "bold #c4581c")  # seat 1 and 2: readable on white and on black
 INDENT = "  "
 NARROWEST = 20  # columns
+SECONDS_UNTIL_A_WAIT_IS_TOLD = 5  # and again after twice as long
 
 
 class Screen:
@@ -63,9 +67,12 @@ class Screen:
         self.say(name, style)
         speech, mark = Speech(self._output), "(broken off)"
         try:
-            for number, piece in enumerate(stream):
-                if shows_thoughts and number == 0:
-                    self.think(stream.reply.thought)
+            with self._telling_the_wait():
+                piece = next(stream, "")
+            if shows_thoughts and piece:
+                self.think(stream.reply.thought)
+            speech.write(piece)
+            for piece in stream:
                 speech.write(piece)
             mark = "…" if stream.reply.finish_reason == "length" else ""
         finally:
@@ -78,6 +85,25 @@ class Screen:
             speech = Speech(self._output, "dim italic")
             speech.write(f"(thinks: {thought})")
             speech.end()
+
+    @contextmanager
+    def _telling_the_wait(self) -> Iterator[None]:
+        """Say now and then how long we have been waiting, each time on a line of its own."""
+        is_over = threading.Event()
+
+        def tell() -> None:
+            began, seconds = time.monotonic(), SECONDS_UNTIL_A_WAIT_IS_TOLD
+            while not is_over.wait(max(began + seconds - time.monotonic(), 0)):
+                self.notice(f"(waiting for the reply, {seconds:.0f} s so far; Ctrl-C stops)")
+                seconds *= 2
+
+        telling = threading.Thread(target=tell, daemon=True)
+        telling.start()
+        try:
+            yield
+        finally:
+            is_over.set()
+            telling.join()
 
 
 class Speech:

@@ -17,10 +17,21 @@ from npc_lab.factory import find_npc
 from npc_lab.rendering import escaped
 from npc_lab.transcript import Transcript
 from npc_lab.widgets.lines import ASIDE, ONE, TWO, Line, Pile, Scroll
-from npc_lab.widgets.look import Fold, Notice, button, exactly, html_box, in_words, panel, quiet, row
+from npc_lab.widgets.look import (
+    Fold,
+    Notice,
+    Waiting,
+    button,
+    exactly,
+    html_box,
+    in_words,
+    panel,
+    quiet,
+    row,
+)
 from npc_lab.widgets.pump import BlockingPump, Task, choose_pump
 from npc_lab.widgets.saving import Saving
-from npc_lab.widgets.stage import Stage, factory_of, name_of, next_seat
+from npc_lab.widgets.stage import Stage, factory_of, name_of, next_seat, unfinished
 
 _NARROW = {"description_width": "initial"}  # as wide as the words
 _KINDS = {None: ASIDE, 1: ONE, 2: TWO}
@@ -37,6 +48,7 @@ def arena_controls(
     """Controls to let two NPCs talk in a notebook: put them at the end of a cell.
 
     arena: a `ChatArena`, or a learner's own. max_turns: how many lines one press of Start asks for.
+    Where the factory has a store, the last talk that these two began with this opening goes on.
     Raises `NPCNotFoundInArenaError` for an unknown id.
     """
     return ArenaControls(arena, npc1_id, npc2_id, opening, max_turns)
@@ -59,8 +71,9 @@ class ArenaControls:
         self._named = (npc1_id, npc2_id)
         self._lock = threading.RLock()
         self._pump = choose_pump(self._stop_talk)
-        self._stage: Stage | None = None
+        self._stage = self._stage_that_goes_on(npc1_id, npc2_id, opening)
         self._task: Task | None = None
+        self._waiting = Waiting()
         self._lines: list[Line] = []
         self._turns_before = max_turns  # what Turns said at the last Start
         self._build(npc1_id, npc2_id, opening, max_turns)
@@ -282,6 +295,11 @@ class ArenaControls:
 
     # From the first line to the last
 
+    def _stage_that_goes_on(self, npc1_id: str, npc2_id: str, opening: str) -> Stage | None:
+        """The talk that was not finished the last time, if there is one."""
+        conversation_id = unfinished(self._arena, npc1_id, npc2_id, opening)
+        return Stage(self._arena, npc1_id, npc2_id, opening, conversation_id) if conversation_id else None
+
     def _open_stage(self) -> Stage:
         if self._stage is None:
             self._stage = Stage(self._arena, *self._npc_ids(), self._opening.value)
@@ -294,6 +312,7 @@ class ArenaControls:
         stage = self._open_stage()
         stage.prepare(turns)
         self._notice.clear()
+        self._waiting = Waiting()
         self._task = Task(lambda: stage.run(turns), self._draw_live, self._finish)
         self._draw()
         return self._task
@@ -309,6 +328,8 @@ class ArenaControls:
                 self._guarded(self._stage.record_directions)  # what was dropped in during the last line
                 if self._stage.failed:
                     self._notice.show(self._stage.reason, can_retry=True)
+                elif self._stage.problem:
+                    self._notice.show(self._stage.problem)
             self._draw()
 
     # Drawing
@@ -349,15 +370,20 @@ class ArenaControls:
         stage = self._stage
         if stage is None:
             return f"0 of {self._turns.value} turns done · press Start, or Step for one line"
-        ending = stage.reason
+        if stage.goes_on and not stage.asked:
+            lines = sum(message.seat is not None for message in stage.transcript)
+            return f"Your last talk goes on after {lines} lines · press Start, or New talk to begin another"
+        ending, seconds = stage.reason, f"{stage.seconds:.1f}"
         if self._task is not None:
-            ending = "pausing after this line …" if stage.wants_pause else ""
+            seconds = f"{stage.seconds:.0f}"  # tenths would be sent ten times a second
+            ending = self._waiting.words((stage.done, stage.heard))
+            ending = "pausing after this line …" if stage.wants_pause else ending
             ending = "stopping …" if stage.wants_stop else ending
         elif stage.failed:
             ending = "no reply"
         elif stage.done == stage.asked and not stage.wants_stop:
             ending = ""  # the numbers say it
-        state = f"{stage.done} of {stage.asked} turns done · {stage.seconds:.1f} s"
+        state = f"{stage.done} of {stage.asked} turns done · {seconds} s"
         return f"{state} · {ending}" if ending else state
 
     def _draw_talk(self) -> None:

@@ -16,7 +16,18 @@ from npc_lab.factory import NPCFactory
 from npc_lab.rendering import escaped
 from npc_lab.transcript import Transcript
 from npc_lab.widgets.lines import ONE, TWO, Line, Pile, Scroll
-from npc_lab.widgets.look import Fold, Notice, button, exactly, html_box, in_words, panel, quiet, row
+from npc_lab.widgets.look import (
+    Fold,
+    Notice,
+    Waiting,
+    button,
+    exactly,
+    html_box,
+    in_words,
+    panel,
+    quiet,
+    row,
+)
 from npc_lab.widgets.prompts import prompt_markup
 from npc_lab.widgets.pump import SECONDS_FOR_A_LATE_MESSAGE, BlockingPump, Task, choose_pump
 from npc_lab.widgets.saving import Saving
@@ -47,6 +58,7 @@ class ChatBox:
         self._lock = threading.RLock()
         self._pump = choose_pump(self._talk.stop)
         self._task: Task | None = None
+        self._waiting = Waiting()
         self._views: list[_TurnView] = []
         self._failed: tuple[Turn, str] | None = None  # what Retry asks again
         self._send_until = 0.0  # until when a text that arrives is sent; 0 if nobody asked for that
@@ -270,6 +282,7 @@ class ChatBox:
     def _begin(self, work: Callable[[], None]) -> Task:
         self._edited = self._failed = None
         self._notice.clear()
+        self._waiting = Waiting()
         self._talk.prepare()
         self._task = Task(work, self._draw_live, self._finish)
         self._draw()
@@ -283,7 +296,8 @@ class ChatBox:
             reply = stream.reply
             self._views[-1].answer.grow(reply.text)
             doing = "is speaking" if reply.text else "is thinking" if reply.thought else "was asked"
-            self._status.value = quiet(f"{self._talk.name} {doing} …")
+            waiting = self._waiting.words(len(reply.text + reply.thought))
+            self._status.value = quiet(f"{self._talk.name} {doing} … {waiting}".rstrip())
             self._folds[0].refresh()
 
     def _finish(self) -> None:
@@ -295,6 +309,8 @@ class ChatBox:
                 self._failed = turn, newest.question
             if error is not None:
                 self._notice.show(in_words(error), can_retry=self._failed is not None)
+            elif self._talk.problem:
+                self._notice.show(self._talk.problem)
             if not newest.exchange and not newest.reply.text:
                 turn.drop(newest)
             self._draw()

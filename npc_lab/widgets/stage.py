@@ -9,7 +9,7 @@ whatever the attribute is called; another one is seen line by line.
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -20,6 +20,8 @@ from npc_lab.errors import ChatArenaError, ReplyError
 from npc_lab.factory import NPCFactory, find_npc
 from npc_lab.plots import png, talk_figure
 from npc_lab.reply import ReplyStream
+from npc_lab.store import store_of
+from npc_lab.text import well_formed
 from npc_lab.transcript import DIRECTOR, SYSTEM, Message, Transcript
 from npc_lab.widgets.look import in_words
 from npc_lab.widgets.takes import thought_in
@@ -52,16 +54,19 @@ class _Speech:
 class Stage:
     """One conversation of an arena. Raises what the arena raises where an id is unknown.
 
-    asked: turns to be done in all. done: turns done. measures, picture: what was measured last, as numbers
-    and as a PNG (empty without matplotlib). reason: why the last run ended. failed: whether because of an
-    error. wants_pause, wants_stop: what was asked of this run, or of the last one.
+    goes_on_with: the id of a conversation that began before, if it is to go on.
+    goes_on: whether it is such a one. asked: turns to be done in all. done: turns done. measures, picture:
+    what was measured last, as numbers and as a PNG (empty without matplotlib). reason: why the last run
+    ended. failed: whether because of an error. wants_pause, wants_stop: what was asked of this run, or of
+    the last one.
     """
 
-    def __init__(self, arena: Any, npc1_id: str, npc2_id: str, opening: str):
+    def __init__(self, arena: Any, npc1_id: str, npc2_id: str, opening: str, goes_on_with: str | None = None):
         self._arena = _watched(arena, self)
         self._factory = factory_of(arena)
         self._npc_ids = {1: npc1_id, 2: npc2_id}
-        self._conversation_id = arena.start_conversation(npc1_id, npc2_id, opening)
+        self._conversation_id = goes_on_with or arena.start_conversation(npc1_id, npc2_id, opening)
+        self.goes_on = goes_on_with is not None
         self.names = {seat: name_of(self._factory, self._npc_ids[seat]) for seat in (1, 2)}
         if self.names[1] == self.names[2]:
             self.names = {seat: f"{name} (seat {seat})" for seat, name in self.names.items()}
@@ -87,6 +92,12 @@ class Stage:
         return transcript
 
     @property
+    def problem(self) -> str:
+        """Why the talk is not written to its store at present, or ""."""
+        store = store_of(self._factory)
+        return store.problem if store else ""
+
+    @property
     def rest(self) -> int:
         """How many of the turns asked for are still to be done. After a stop, none."""
         return 0 if self.wants_stop else max(self.asked - self.done, 0)
@@ -96,6 +107,14 @@ class Stage:
         """How long the turns have taken, the present one included."""
         began = self._turn_began
         return self._seconds + (time.perf_counter() - began if began is not None else 0.0)
+
+    @property
+    def heard(self) -> int:
+        """How many characters the one who is speaking has said and thought so far."""
+        if (speech := self._speech) is None:
+            return 0
+        reply = speech.stream.reply
+        return len(reply.text + reply.thought)
 
     def scene(self) -> Scene:
         """What there is to see now."""
@@ -124,6 +143,8 @@ class Stage:
             conversation = self._arena.conversations[self._conversation_id]
             if isinstance(conversation, dict):
                 conversation["stop_reason"] = self.reason
+            if store := store_of(self._factory):
+                store.note_stop(self._conversation_id, self.reason)
         except Exception as error:  # a learner's own arena may raise anything
             self._fail(in_words(error))
 
@@ -217,6 +238,14 @@ class Stage:
         self._picture_drawn = time.monotonic()
 
 
+def unfinished(arena: Any, npc1_id: str, npc2_id: str, opening: str) -> str | None:
+    """The id of the talk that goes on: the last one of these two that began like this and is in a store."""
+    if not store_of(factory_of(arena)) or not hasattr(arena, "latest_conversation"):
+        return None
+    latest: str | None = arena.latest_conversation(npc1_id, npc2_id, opening)
+    return latest if latest and _spoken(arena.get_conversation_history(latest)) else None
+
+
 def next_seat(transcript: Transcript) -> int:
     """Who speaks next, or is speaking: 1 or 2."""
     last = next((message.seat for message in reversed(transcript) if message.seat), 2)
@@ -232,10 +261,10 @@ def factory_of(arena: Any) -> Any:
 def name_of(factory: Any, npc_id: str) -> str:
     """What the NPC is called, or its id."""
     config = getattr(getattr(factory, "npcs", {}).get(npc_id), "config", None)
-    return (config.called() if isinstance(config, NPCConfig) else "") or str(npc_id)
+    return well_formed((config.called() if isinstance(config, NPCConfig) else "") or str(npc_id))
 
 
-def _spoken(transcript: Transcript) -> int:
+def _spoken(transcript: Sequence[Message]) -> int:
     return sum(message.seat is not None for message in transcript)
 
 

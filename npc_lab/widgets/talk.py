@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from copy import deepcopy
 from weakref import WeakKeyDictionary
 
@@ -17,6 +17,7 @@ from npc_lab.factory import NPCFactory, find_npc
 from npc_lab.memory import ChatMessage, exchanges
 from npc_lab.npc import SimpleChatNPC
 from npc_lab.reply import ReplyStream
+from npc_lab.store import store_of
 from npc_lab.transcript import Transcript
 from npc_lab.widgets.takes import Take, Turn, as_transcript
 
@@ -69,6 +70,12 @@ class Talk:
             npc = self._with_last_taken_back(npc)
         return npc.preview(message, self._user_id), self._forgotten(npc)
 
+    @property
+    def problem(self) -> str:
+        """Why the talk is not written to its store at present, or ""."""
+        store = store_of(self._factory)
+        return store.problem if store else ""
+
     def prepare(self) -> None:
         """Before `ask` and `choose`: forget how the last one ended."""
         self.stream = self.error = None
@@ -113,7 +120,7 @@ class Talk:
         take = turn.takes[-1]
         try:
             npc = self._npc()
-            with self._alone(npc):
+            with self._alone(npc), self._together():
                 if not self.was_stopped:
                     self._ask(npc, turn, take)
         except Exception as error:
@@ -125,7 +132,7 @@ class Talk:
         """Let the NPC remember another take of the last turn."""
         try:
             npc = self._npc()
-            with self._alone(npc):
+            with self._alone(npc), self._together():
                 if not self.was_stopped:
                     self._take_back(npc, turn)
                     npc.give_back(self._user_id, take.exchange)
@@ -138,6 +145,11 @@ class Talk:
         self.was_stopped = True
         if self.stream is not None:
             self.stream.close()
+
+    def _together(self) -> AbstractContextManager[None]:
+        """In a store the old answer goes when the new one comes: who is killed between keeps the old one."""
+        store = store_of(self._factory)
+        return store.together() if store else nullcontext()
 
     @contextmanager
     def _alone(self, npc: SimpleChatNPC) -> Iterator[None]:

@@ -1,0 +1,208 @@
+"""`npc-lab log`: look into the file that a factory's store has written, and save talks from it.
+
+The file is opened to be read, never changed. What a character thought in private is shown and saved only
+where that was asked for.
+"""
+
+import sqlite3
+from contextlib import closing
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from npc_lab.cli.screen import INDENT, SEAT_STYLES, Screen
+from npc_lab.errors import NPCLabError
+from npc_lab.export import export, export_all
+from npc_lab.store.schema import cannot_open, open_to_read
+from npc_lab.transcript import Message, Transcript
+
+# Talks in the order in which they began, which is their number: of two NPCs in an arena, and of a user with
+# an NPC. The users as whom NPCs talk with each other are no talks of their own.
+_TALKS = """
+WITH seats (user_id) AS (
+    SELECT npc1_user_id FROM conversations UNION SELECT npc2_user_id FROM conversations
+), chats AS (
+    SELECT npc_id, user_id, min(id) AS first_turn FROM turns WHERE user_id NOT IN seats
+    GROUP BY npc_id, user_id
+), talks (began, conversation_id, one, two) AS (
+    SELECT at, id, npc1_id, npc2_id FROM conversations
+    UNION ALL SELECT (SELECT at FROM turns WHERE id = first_turn), NULL, user_id, npc_id FROM chats
+)
+SELECT row_number() OVER (ORDER BY julianday(began), conversation_id, one, two) AS number, * FROM talks
+"""
+
+
+@dataclass(frozen=True)
+class Talk:
+    """A talk in a list.
+
+    turns: lines that NPCs said in an arena, or answers that a user got. last: when the last one was there.
+    """
+
+    number: int
+    conversation_id: str | None
+    one: str  # the id of an NPC, or of a user
+    two: str
+    names: tuple[str, str]
+    turns: int
+    last: datetime
+
+    @property
+    def title(self) -> str:
+        """Who talks with whom."""
+        return " and ".join(self.names)
+
+
+class Log:
+    """The talks in a store's file. Raises `NPCLabError` where it is none or cannot be read."""
+
+    def __init__(self, path: Path):
+        self._path = path.expanduser()
+        self._connection = open_to_read(self._path)
+
+    def close(self) -> None:
+        """Close the file."""
+        self._connection.close()
+
+    def talks(self, limit: int = -1) -> list[Talk]:
+        """The newest talks, the newest first; without a limit all of them."""
+        return [self._talk(*row) for row in self._read(f"{_TALKS} ORDER BY number DESC LIMIT ?", limit)]
+
+    def talk(self, number: int) -> Talk:
+        """The talk with this number."""
+        rows = self._read(f"SELECT * FROM ({_TALKS}) WHERE number = ?", number)
+        if not rows:
+            raise NPCLabError(f"There is no talk {number}. To list them: npc-lab log {self._path}")
+        return self._talk(*rows[0])
+
+    def transcript(self, talk: Talk, with_thoughts: bool = False) -> Transcript:
+        """What was said and is remembered; on demand, before each line what its speaker thought."""
+        messages = self._arena_lines(talk) if talk.conversation_id else self._chat_lines(talk)
+        names = dict(enumerate(talk.names, start=1))
+        if names[1] == names[2]:
+            names = {seat: f"{name} (seat {seat})" for seat, name in names.items()}
+        transcript = Transcript(names=names, stop_reason=self._stop_reason(talk))
+        for message, thought in messages:
+            if thought and with_thoughts:
+                thinker = f"{transcript.speaker(message)} (thinks)"
+                transcript.append(Message(thinker, thought, message.timestamp))
+            transcript.append(message)
+        return transcript
+
+    def asides(self, talk: Talk) -> list[str]:
+        """What is not in the transcript: answers that were taken back, and why there was none."""
+        pairs = [(talk.two, talk.one)]
+        if talk.conversation_id:
+            pairs = self._read(
+                "SELECT npc1_id, npc2_user_id FROM conversations WHERE id = ?"
+                " UNION ALL SELECT npc2_id, npc1_user_id FROM conversations WHERE id = ?",
+                *(talk.conversation_id, talk.conversation_id),
+            )
+        asides = []
+        for npc_id, user_id in pairs:
+            asides += self._read(
+                "SELECT at, 'taken back: ' || answer FROM turns"
+                " WHERE npc_id = ? AND user_id = ? AND remembered IS NULL"
+                " UNION ALL SELECT at, 'no answer (' || kind || '): ' || message FROM errors"
+                " WHERE npc_id = ? AND user_id = ?",
+                *(npc_id, user_id, npc_id, user_id),
+            )
+        return [f"{when(datetime.fromisoformat(at))}  {words}" for at, words in sorted(asides)]
+
+    def _talk(self, number: int, began: str, conversation_id: str | None, one: str, two: str) -> Talk:
+        names = (self._name(one) if conversation_id else one, self._name(two))
+        if conversation_id:
+            query = "SELECT count(seat), max(id) FROM messages WHERE conversation_id = ?"
+            ((turns, last_id),) = self._read(query, conversation_id)
+            rows = self._read("SELECT at FROM messages WHERE id = ?", last_id)
+        else:
+            query = "SELECT count(remembered), max(id) FROM turns WHERE npc_id = ? AND user_id = ?"
+            ((turns, last_id),) = self._read(query, two, one)
+            rows = self._read("SELECT at FROM turns WHERE id = ?", last_id)
+        last = datetime.fromisoformat(rows[0][0] if rows else began)
+        return Talk(number, conversation_id, one, two, names, turns, last)
+
+    def _name(self, npc_id: str) -> str:
+        rows = self._read("SELECT name FROM npcs WHERE id = ?", npc_id)
+        return (rows[0][0] if rows else "") or npc_id
+
+    def _arena_lines(self, talk: Talk) -> list[tuple[Message, str | None]]:
+        rows = self._read(
+            "SELECT sender, content, messages.at, seat, messages.seconds, thought FROM messages"
+            " LEFT JOIN turns ON turns.id = turn_id WHERE conversation_id = ? ORDER BY messages.id",
+            talk.conversation_id,
+        )
+        return [
+            (Message(sender, content, datetime.fromisoformat(at), seat, seconds), thought)
+            for sender, content, at, seat, seconds, thought in rows
+        ]
+
+    def _chat_lines(self, talk: Talk) -> list[tuple[Message, str | None]]:
+        rows = self._read(
+            "SELECT question, answer, at, seconds, thought FROM turns"
+            " WHERE npc_id = ? AND user_id = ? AND remembered IS NOT NULL ORDER BY remembered, id",
+            *(talk.two, talk.one),
+        )
+        lines: list[tuple[Message, str | None]] = []
+        for question, answer, at, seconds, thought in rows:
+            time = datetime.fromisoformat(at)
+            lines.append((Message(talk.one, question, time, seat=1), None))
+            lines.append((Message(talk.two, answer, time, seat=2, seconds=seconds), thought))
+        return lines
+
+    def _stop_reason(self, talk: Talk) -> str:
+        rows = self._read("SELECT stop_reason FROM conversations WHERE id = ?", talk.conversation_id)
+        return str(rows[0][0]) if rows else ""
+
+    def _read(self, query: str, *parameters: object) -> list[tuple[Any, ...]]:
+        try:
+            return self._connection.execute(query, parameters).fetchall()
+        except sqlite3.Error as error:
+            raise cannot_open(self._path, error) from error
+
+
+def show_talks(screen: Screen, path: Path, limit: int) -> None:
+    """List the newest talks."""
+    with closing(Log(path)) as log:
+        talks = log.talks(limit)
+    if not talks:
+        screen.say("There is no talk in it yet.")
+        return
+    rows = [(str(talk.number), talk.title, str(talk.turns), when(talk.last)) for talk in talks]
+    screen.table(("talk", "who", "turns", "last"), rows)
+    if older := talks[-1].number - 1:
+        screen.say(f"{older} older: --limit {talks[0].number} shows all.", "dim")
+
+
+def show_talk(screen: Screen, path: Path, number: int, with_thoughts: bool) -> None:
+    """Print one talk."""
+    with closing(Log(path)) as log:
+        talk = log.talk(number)
+        transcript, asides = log.transcript(talk, with_thoughts), log.asides(talk)
+    screen.say(talk.title, "bold")
+    for message in transcript:
+        screen.say()
+        screen.say(transcript.speaker(message), SEAT_STYLES[message.seat - 1] if message.seat else "dim")
+        screen.say(message.content, indent=INDENT)
+    screen.say()
+    for aside in filter(None, [transcript.ending(), *asides]):
+        screen.say(aside, "dim")
+
+
+def save_talks(screen: Screen, path: Path, number: int | None, file: Path, with_thoughts: bool) -> None:
+    """Write one talk, or all of them, the oldest first, to a file."""
+    with closing(Log(path)) as log:
+        if number is not None:
+            talk = log.talk(number)
+            saved = export(log.transcript(talk, with_thoughts), file, title=talk.title)
+        else:
+            talks = log.talks()[::-1]
+            titled = [(f"{talk.number}. {talk.title}", log.transcript(talk, with_thoughts)) for talk in talks]
+            saved = export_all(titled, file, title=path.name)
+    screen.say(f"Saved: {saved}")
+
+
+def when(moment: datetime) -> str:
+    """A moment in this machine's time, to be read."""
+    return moment.astimezone().strftime("%Y-%m-%d %H:%M")

@@ -1,0 +1,304 @@
+"""The store: one SQLite file that keeps every NPC, user, turn and talk.
+
+    factory = NPCFactory(client, model, store="lab.db")
+
+Whatever is finished is written before it is shown as done, and what belongs together in one transaction
+(`together`). Who opens the file again goes on where they stopped. A file that cannot be written any more
+does not end the talk: it goes on in memory, `problem` says so, and all is written once that works again.
+
+    schema.py   the tables, and how a file is opened, made or refused
+    record.py   what one NPC does with a store
+"""
+
+import json
+import os
+import sqlite3
+import sys
+import threading
+import weakref
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from datetime import datetime
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from npc_lab.character import NPCConfig
+from npc_lab.errors import NPCLabError
+from npc_lab.faults import without_key
+from npc_lab.store.lazy import LazyDict
+from npc_lab.store.record import NPCRecord, config_in, sheet_of
+from npc_lab.store.schema import SECONDS_TO_WAIT, cannot_open, now, open_to_write, plain
+from npc_lab.text import well_formed
+
+__all__ = ["LazyDict", "NPCRecord", "Store", "StoredConversation", "store_of"]
+
+_SECONDS_TO_RETRY = 0.05  # where writing failed before, nobody waits long for the next try
+
+Statement = tuple[str, tuple[Any, ...]]
+
+
+class StoredConversation(NamedTuple):
+    """A talk as the store has it. messages: the fields of each line, as `add_message` took them."""
+
+    npc1_user_id: str
+    npc2_user_id: str
+    metrics: dict[str, float]
+    stop_reason: str
+    messages: list[dict[str, Any]]
+
+
+class Store:
+    """A file that keeps what NPCs and users say. Opening raises `NPCLabError`; writing never does.
+
+    problem: why nothing is written at present, in words; empty if all is well.
+    """
+
+    def __init__(self, path: str | Path):
+        try:
+            self.path = Path(path).expanduser()
+            self._place = self.path.absolute()  # also after somebody has changed the folder
+        except (TypeError, RuntimeError) as error:
+            raise NPCLabError(f"A store is named by a path, such as 'lab.db', not {path!r:.60}.") from error
+        self.problem = ""
+        self._connection = open_to_write(self._place)
+        self._writing = threading.RLock()
+        self._unit = threading.local()  # what this thread will write together
+        self._backlog: list[Statement] = []  # what could not be written yet
+        self._has_warned = self._is_gone = False
+        self._clients: list[Any] = []
+        weakref.finalize(self, self._connection.close)
+
+    def __repr__(self) -> str:
+        return f"Store({str(self.path)!r}{', problem=' + repr(self.problem) if self.problem else ''})"
+
+    def close(self) -> None:
+        """Close the file. What is said after that stays in memory."""
+        with self._writing:
+            self._connection.close()
+
+    def keep_out(self, client: Any) -> None:
+        """From now on cut this client's key out of everything that is written."""
+        if not any(each is client for each in self._clients):
+            self._clients.append(client)
+
+    @contextmanager
+    def together(self) -> Iterator[None]:
+        """All that this thread writes inside is one transaction, at the end: all of it or nothing.
+
+        It is written also where an exception ends the block, for the memory has changed all the same.
+        """
+        if getattr(self._unit, "statements", None) is not None:
+            yield  # the outer block writes it
+            return
+        self._unit.statements = []
+        try:
+            yield
+        finally:
+            statements, self._unit.statements = self._unit.statements, None
+            self._commit(statements)
+
+    # NPCs and users
+
+    def npcs(self) -> dict[str, list[NPCConfig]]:
+        """The ids of all NPCs, oldest first, each with its sheets, the newest last."""
+        sheets: dict[str, list[NPCConfig]] = {}
+        for npc_id, sheet in self.read("SELECT npc_id, sheet FROM sheets ORDER BY id"):
+            sheets.setdefault(npc_id, []).append(self._config_in(sheet))
+        return sheets
+
+    def _config_in(self, sheet: str) -> NPCConfig:
+        try:
+            return config_in(sheet)
+        except (NPCLabError, ValueError, TypeError) as error:
+            raise NPCLabError(f"A character in {str(self.path)!r} cannot be read: {error}") from error
+
+    def add_npc(self, npc_id: str, config: NPCConfig) -> None:
+        """Keep a new NPC."""
+        with self.together():
+            self.write("INSERT INTO npcs (id, name, at) VALUES (?, ?, ?)", npc_id, config.called(), now())
+            self.add_sheet(npc_id, sheet_of(config))
+
+    def add_sheet(self, npc_id: str, sheet: str) -> None:
+        """Keep an NPC's sheet, which counts from now on."""
+        self.write("INSERT INTO sheets (npc_id, sheet, at) VALUES (?, ?, ?)", npc_id, sheet, now())
+
+    def record_of(self, npc_id: str, config: NPCConfig) -> NPCRecord:
+        """What the NPC with this id and this sheet does with the store."""
+        return NPCRecord(self, npc_id, config)
+
+    def is_same(self, config: NPCConfig, other: NPCConfig) -> bool:
+        """Whether these sheets are one and the same for the store."""
+        return self.clean(sheet_of(config)) == self.clean(sheet_of(other))
+
+    def users(self) -> list[str]:
+        """The ids of all users, oldest first."""
+        return [user_id for (user_id,) in self.read("SELECT id FROM users ORDER BY rowid")]
+
+    def add_user(self, user_id: str) -> None:
+        """Keep a new user. Another process may have made the same one."""
+        self.write("INSERT OR IGNORE INTO users (id, at) VALUES (?, ?)", user_id, now())
+
+    # Conversations
+
+    def conversations(self) -> dict[str, tuple[str, str, str]]:
+        """The ids of all conversations, oldest first, each with its two NPCs and its opening line."""
+        rows = self.read(
+            "SELECT conversations.id, npc1_id, npc2_id, coalesce(content, '') FROM conversations "
+            "LEFT JOIN messages ON messages.id = (SELECT min(id) FROM messages "
+            "WHERE conversation_id = conversations.id) AND sender = 'system' ORDER BY number"
+        )
+        return {
+            conversation_id: (npc1_id, npc2_id, opening)
+            for conversation_id, npc1_id, npc2_id, opening in rows
+        }
+
+    def conversation(self, conversation_id: str) -> StoredConversation:
+        """One of them, whole."""
+        ((user1_id, user2_id, metrics, stop_reason),) = self.read(
+            "SELECT npc1_user_id, npc2_user_id, metrics, stop_reason FROM conversations WHERE id = ?",
+            conversation_id,
+        )
+        rows = self.read(
+            "SELECT sender, content, at, seat, seconds FROM messages WHERE conversation_id = ? ORDER BY id",
+            conversation_id,
+        )
+        messages = [
+            {
+                "sender": sender,
+                "content": content,
+                "timestamp": datetime.fromisoformat(at),
+                "seat": seat,
+                "seconds": seconds,
+            }
+            for sender, content, at, seat, seconds in rows
+        ]
+        return StoredConversation(user1_id, user2_id, json.loads(metrics), stop_reason, messages)
+
+    def add_conversation(
+        self, conversation_id: str, npc1_id: str, npc2_id: str, npc1_user_id: str, npc2_user_id: str
+    ) -> None:
+        """Keep a new conversation, still without a line."""
+        self.write(
+            "INSERT INTO conversations (id, npc1_id, npc2_id, npc1_user_id, npc2_user_id, at, metrics,"
+            " stop_reason) VALUES (?, ?, ?, ?, ?, ?, '{}', '')",
+            *(conversation_id, npc1_id, npc2_id, npc1_user_id, npc2_user_id, now()),
+        )
+
+    def add_message(
+        self,
+        conversation_id: str,
+        sender: str,
+        content: str,
+        timestamp: datetime,
+        seat: int | None = None,
+        seconds: float | None = None,
+        heard_by: str = "",
+    ) -> None:
+        """Keep a line. heard_by: the user to whom the NPC said it; that turn is noted with it."""
+        self.write(
+            "INSERT INTO messages (conversation_id, sender, seat, content, at, seconds, turn_id)"
+            " VALUES (?, ?, ?, ?, ?, ?, (SELECT id FROM turns WHERE npc_id = ? AND user_id = ?"
+            " ORDER BY remembered DESC LIMIT 1))",
+            *(conversation_id, sender, seat, content, timestamp.isoformat(), seconds, sender, heard_by),
+        )
+
+    def note_metrics(self, conversation_id: str, metrics: dict[str, float]) -> None:
+        """Keep what was measured."""
+        self.write("UPDATE conversations SET metrics = ? WHERE id = ?", json.dumps(metrics), conversation_id)
+
+    def note_stop(self, conversation_id: str, reason: str) -> None:
+        """Keep why a run ended."""
+        self.write("UPDATE conversations SET stop_reason = ? WHERE id = ?", reason, conversation_id)
+
+    # Reading and writing
+
+    def read(self, query: str, *parameters: Any) -> list[tuple[Any, ...]]:
+        """The rows that a query finds. Raises `NPCLabError` where the file cannot be read."""
+        try:
+            with self._writing:
+                return self._connection.execute(query, parameters).fetchall()
+        except sqlite3.Error as error:
+            raise cannot_open(self.path, error) from error
+
+    def write(self, statement: str, *parameters: Any) -> None:
+        """Do this now; or together with what else this thread writes."""
+        cleaned = tuple(self.clean(each) if isinstance(each, str) else each for each in parameters)
+        unit = getattr(self._unit, "statements", None)
+        if unit is not None:
+            unit.append((statement, cleaned))
+        else:
+            self._commit([(statement, cleaned)])
+
+    def clean(self, text: str) -> str:
+        """The text as it may be written: no keys, no halves of letters."""
+        for client in self._clients:
+            text = without_key(text, client)
+        return well_formed(text)
+
+    def _commit(self, statements: list[Statement]) -> None:
+        """Write these in one transaction, after what could not be written before."""
+        if not statements:
+            return
+        with self._writing:
+            everything = self._backlog = [*self._backlog, *statements]
+            try:
+                self._check_that_it_is_there()
+                self._connection.execute("BEGIN IMMEDIATE")
+                for statement, parameters in everything:
+                    self._connection.execute(statement, parameters)
+                self._backlog = []
+                self._connection.execute("COMMIT")
+            except sqlite3.Error as error:
+                self._roll_back(everything)
+                self._warn(error)
+            except BaseException:  # Ctrl-C: before the commit, or just after it
+                if self._is_in_transaction():
+                    self._roll_back(everything)
+                raise
+            else:
+                self._is_well()
+
+    def _is_in_transaction(self) -> bool:
+        try:
+            return self._connection.in_transaction
+        except sqlite3.Error:  # it is closed
+            return False
+
+    def _roll_back(self, everything: list[Statement]) -> None:
+        self._backlog = everything
+        if self._is_in_transaction():
+            with suppress(sqlite3.Error):  # SQLite may have done it itself
+                self._connection.execute("ROLLBACK")
+
+    def _check_that_it_is_there(self) -> None:
+        """A deleted file can still be written to, on Linux, and is gone all the same."""
+        self._is_gone = self._is_gone or not os.path.exists(self._place)
+        if self._is_gone:
+            raise sqlite3.OperationalError("the file is gone")
+
+    def _warn(self, error: sqlite3.Error) -> None:
+        if not self.problem:
+            self._wait(_SECONDS_TO_RETRY)
+        self.problem = (
+            f"Nothing is written to {str(self.path)!r} at present: {plain(error)}. The talk goes on in "
+            "memory. To keep it, save it as a file, or make a factory with another store."
+        )
+        if not self._has_warned:
+            self._has_warned = True
+            print(self.problem, file=sys.stderr)
+
+    def _is_well(self) -> None:
+        if self.problem:
+            self.problem = ""
+            self._wait(SECONDS_TO_WAIT)
+
+    def _wait(self, seconds: float) -> None:
+        """How long to wait for another process that is writing."""
+        with suppress(sqlite3.Error):  # it is closed
+            self._connection.execute(f"PRAGMA busy_timeout = {seconds * 1000:.0f}")
+
+
+def store_of(factory: Any) -> Store | None:
+    """The factory's store. A learner's own factory need not have one, or means something else by the name."""
+    store = getattr(factory, "store", None)
+    return store if isinstance(store, Store) else None

@@ -1,0 +1,157 @@
+"""What one NPC does with a store: it writes down its turns, and remembers those of the last time."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from npc_lab.character import FIELDS, NPCConfig
+from npc_lab.errors import ReplyError
+from npc_lab.memory import ChatMessage, History
+from npc_lab.store.lazy import LazyDict
+from npc_lab.store.schema import now
+from npc_lab.text import well_formed
+
+if TYPE_CHECKING:
+    from npc_lab.store import Store
+
+# The turn that an exchange stands for. Its user may have said the same twice, so the order decides.
+_SAME_TURN = (
+    "SELECT id FROM turns WHERE npc_id = ? AND user_id = ? AND question = ? AND coalesce(raw, answer) = ?"
+    " AND coalesce(reasoning, '') = ?"
+)
+_NEXT = "(SELECT coalesce(max(remembered), 0) + 1 FROM turns WHERE npc_id = ? AND user_id = ?)"
+_SHEET = "(SELECT max(id) FROM sheets WHERE npc_id = ?)"
+_ADD = f"""
+INSERT INTO turns (npc_id, user_id, remembered, forgot, at, seconds, question, answer, thought, reasoning,
+    raw, finish_reason, model, usage, sheet_id)
+SELECT ?, ?, {_NEXT}, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, {_SHEET}
+"""
+_TAKE_BACK = f"""
+UPDATE turns SET remembered = NULL
+WHERE id = ({_SAME_TURN} AND remembered IS NOT NULL ORDER BY remembered DESC LIMIT 1)
+"""
+_GIVE_BACK = f"""
+UPDATE turns SET forgot = ?, remembered = {_NEXT}
+WHERE id = ({_SAME_TURN} AND remembered IS NULL ORDER BY id DESC LIMIT 1)
+"""
+_BEGIN_ANEW = "UPDATE turns SET remembered = NULL WHERE npc_id = ? AND user_id = ? AND remembered IS NOT NULL"
+_IF_THERE_WAS_NONE = "WHERE changes() = 0"  # the statement before it, in the same transaction, found no row
+
+
+class NPCRecord:
+    """One NPC's part of a store. config: its sheet, as it was written last."""
+
+    def __init__(self, store: Store, npc_id: str, config: NPCConfig):
+        self._store = store
+        self._npc_id = npc_id
+        self._sheet = sheet_of(config)
+        self._known: set[str] = set()  # users of whom something is remembered
+
+    def histories(self) -> LazyDict[History]:
+        """What the NPC remembers of each user; read when it is asked for."""
+        users = self._store.read(
+            "SELECT DISTINCT user_id FROM turns WHERE npc_id = ? AND remembered IS NOT NULL", self._npc_id
+        )
+        return LazyDict((user_id for (user_id,) in users), self._history)
+
+    def begin_anew(self, user_id: str) -> None:
+        """The memory of this user is empty, maybe because a learner has cleared it: older turns are over."""
+        if user_id in self._known:
+            self._store.write(_BEGIN_ANEW, self._npc_id, user_id)
+        self._known.add(user_id)
+
+    def add_turn(
+        self,
+        user_id: str,
+        exchange: list[ChatMessage],
+        reply: Any,
+        forgot: int,
+        config: NPCConfig,
+        client: Any,
+    ) -> None:
+        """Write down an exchange. reply: what else is known of it. forgot: messages that made room for it."""
+        self._store.keep_out(client)
+        with self._store.together():
+            self._note_sheet(config)
+            self._store.write(_ADD, *self._turn(user_id, exchange, reply, forgot))
+
+    def take_back(self, user_id: str, exchange: list[ChatMessage]) -> None:
+        """The NPC remembers this exchange no more. It stays in the file, as a turn that was taken back."""
+        self._store.write(_TAKE_BACK, *self._same(user_id, exchange))
+
+    def give_back(self, user_id: str, exchange: list[ChatMessage], reply: Any, forgot: int) -> None:
+        """The NPC remembers it again. What nobody ever said, a learner has written: it is a new turn."""
+        of_whom = (self._npc_id, user_id)
+        with self._store.together():
+            self._store.write(_GIVE_BACK, forgot, *of_whom, *self._same(user_id, exchange))
+            self._store.write(_ADD + _IF_THERE_WAS_NONE, *self._turn(user_id, exchange, reply, forgot))
+
+    def add_error(self, user_id: str, question: str, error: ReplyError, client: Any) -> None:
+        """Write down why there was no answer."""
+        self._store.keep_out(client)
+        self._store.write(
+            "INSERT INTO errors (npc_id, user_id, at, question, kind, message) VALUES (?, ?, ?, ?, ?, ?)",
+            *(self._npc_id, user_id, now(), str(question), error.kind, str(error)),
+        )
+
+    def _history(self, user_id: str) -> History:
+        """What was remembered of this user when the file was closed, and what was forgotten by then."""
+        rows = self._store.read(
+            "SELECT question, coalesce(raw, answer), reasoning, forgot FROM turns"
+            " WHERE npc_id = ? AND user_id = ? AND remembered IS NOT NULL ORDER BY remembered, id",
+            *(self._npc_id, user_id),
+        )
+        self._known.add(user_id)
+        messages: list[ChatMessage] = []
+        for question, raw, reasoning, _ in rows:
+            answer = {"role": "assistant", "content": raw}
+            if reasoning:
+                answer["reasoning_content"] = reasoning
+            messages += [{"role": "user", "content": question}, answer]
+        return History.restored(messages, [forgot for *_, forgot in rows])
+
+    def _note_sheet(self, config: NPCConfig) -> None:
+        """Write down the sheet, if it was changed since the last turn."""
+        sheet = sheet_of(config)
+        if sheet != self._sheet:
+            self._store.add_sheet(self._npc_id, sheet)
+            self._sheet = sheet
+
+    def _turn(self, user_id: str, exchange: list[ChatMessage], reply: Any, forgot: int) -> tuple[Any, ...]:
+        """The parameters of `_ADD`."""
+        whose = (self._npc_id, user_id)
+        question, raw, reasoning = _said(exchange)
+        return (
+            *(*whose, *whose, forgot, now(), reply.seconds, question, reply.text, reply.thought or None),
+            *(reasoning or None, raw if raw != reply.text else None),
+            *(reply.finish_reason, reply.model, _as_json(reply.usage), self._npc_id),
+        )
+
+    def _same(self, user_id: str, exchange: list[ChatMessage]) -> tuple[str, ...]:
+        """The parameters of `_SAME_TURN`."""
+        return (self._npc_id, user_id, *_said(exchange))
+
+
+def sheet_of(config: NPCConfig) -> str:
+    """The character sheet as JSON."""
+    return well_formed(json.dumps({name: getattr(config, name) for name in FIELDS}, ensure_ascii=False))
+
+
+def config_in(sheet: str) -> NPCConfig:
+    """The character sheet in this JSON. Raises `CharacterError` or `ValueError` where there is none in it."""
+    fields = json.loads(sheet)
+    return NPCConfig(**{name: fields[name] for name in FIELDS if name in fields})
+
+
+def _said(exchange: list[ChatMessage]) -> tuple[str, str, str]:
+    """The question, the answer as it was written, and the thoughts that came beside it."""
+    answer = exchange[-1]
+    return exchange[0]["content"], answer["content"], answer.get("reasoning_content", "")
+
+
+def _as_json(usage: Any) -> str | None:
+    """The endpoint's own count. Endpoints send what they like: what is no count of anything is left out."""
+    counts = usage if isinstance(usage, dict) else getattr(usage, "__dict__", {})
+    counted = {name: count for name, count in counts.items() if isinstance(count, int)}
+    return json.dumps(counted) if counted else None

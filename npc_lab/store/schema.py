@@ -1,0 +1,258 @@
+"""The file of a store: its tables, and how one is opened, made or refused.
+
+Any SQLite tool reads it. Times are ISO 8601, sheets, usage and metrics are JSON. Private thoughts stand in
+the columns `thought`, `reasoning` and `raw` of `turns`, and nowhere else.
+"""
+
+import sqlite3
+from contextlib import suppress
+from datetime import datetime
+from pathlib import Path
+from typing import NamedTuple
+
+from npc_lab.errors import NPCLabError
+
+APPLICATION = 0x4E50434C  # "NPCL", in the file's header
+SCHEMA = 1
+SECONDS_TO_WAIT = 5.0  # for another process that is writing
+
+_MAGIC = b"SQLite format 3\0"
+_HEADER = 100  # bytes
+_TABLES = """
+CREATE TABLE npcs (
+    id TEXT PRIMARY KEY,
+    name TEXT NOT NULL,              -- what it is called
+    at TEXT NOT NULL                 -- when it was made
+);
+CREATE TABLE sheets (                -- a changed sheet is a new row: the newest one counts
+    id INTEGER PRIMARY KEY,
+    npc_id TEXT NOT NULL REFERENCES npcs (id),
+    sheet TEXT NOT NULL,             -- JSON
+    at TEXT NOT NULL
+);
+CREATE TABLE users (
+    id TEXT PRIMARY KEY,
+    at TEXT NOT NULL
+);
+CREATE TABLE turns (                 -- what a user said to an NPC, and the answer
+    id INTEGER PRIMARY KEY,
+    npc_id TEXT NOT NULL REFERENCES npcs (id),
+    user_id TEXT NOT NULL,
+    remembered INTEGER,              -- its order in the NPC's memory; NULL: taken back
+    forgot INTEGER NOT NULL,         -- how many older messages the NPC forgot to make room
+    at TEXT NOT NULL,                -- when the answer was there
+    seconds REAL NOT NULL,           -- how long it took
+    question TEXT NOT NULL,
+    answer TEXT NOT NULL,            -- what was said aloud
+    thought TEXT,                    -- private
+    reasoning TEXT,                  -- private: the part of the thought that came in a field of its own
+    raw TEXT,                        -- private: the answer as it was written, where that is something else
+    finish_reason TEXT,
+    model TEXT NOT NULL,
+    usage TEXT,                      -- JSON, as the endpoint counted
+    sheet_id INTEGER NOT NULL REFERENCES sheets (id)
+);
+CREATE INDEX memory ON turns (npc_id, user_id, remembered);
+CREATE TABLE errors (                -- why there was no answer
+    id INTEGER PRIMARY KEY,
+    npc_id TEXT NOT NULL REFERENCES npcs (id),
+    user_id TEXT NOT NULL,
+    at TEXT NOT NULL,
+    question TEXT NOT NULL,
+    kind TEXT NOT NULL,
+    message TEXT NOT NULL
+);
+CREATE INDEX errors_of ON errors (npc_id, user_id);
+CREATE TABLE conversations (         -- talks of two NPCs in an arena
+    number INTEGER PRIMARY KEY,
+    id TEXT NOT NULL UNIQUE,
+    npc1_id TEXT NOT NULL,
+    npc2_id TEXT NOT NULL,
+    npc1_user_id TEXT NOT NULL,      -- the user as whom NPC 1 speaks to NPC 2
+    npc2_user_id TEXT NOT NULL,
+    at TEXT NOT NULL,
+    metrics TEXT NOT NULL,           -- JSON, as measured last
+    stop_reason TEXT NOT NULL        -- why the last run ended
+);
+CREATE TABLE messages (              -- the lines of these talks
+    id INTEGER PRIMARY KEY,
+    conversation_id TEXT NOT NULL REFERENCES conversations (id),
+    sender TEXT NOT NULL,            -- an NPC's id, 'system' for the opening, or 'director'
+    seat INTEGER,                    -- 1 or 2, NULL where no NPC spoke
+    content TEXT NOT NULL,
+    at TEXT NOT NULL,
+    seconds REAL,
+    turn_id INTEGER REFERENCES turns (id)
+);
+CREATE INDEX lines_of ON messages (conversation_id, seat);
+CREATE INDEX spoken ON messages (turn_id) WHERE turn_id IS NOT NULL;
+CREATE VIEW lines AS                 -- everything that was said aloud and is remembered, to be read
+    SELECT messages.conversation_id AS talk, messages.id AS line, messages.at,
+        coalesce(npcs.name, messages.sender) AS speaker, messages.content AS words
+    FROM messages LEFT JOIN npcs ON npcs.id = messages.sender
+    UNION ALL
+    SELECT user_id || ' and ' || npcs.name, 2 * turns.id, turns.at, user_id, question
+    FROM turns JOIN npcs ON npcs.id = npc_id
+    WHERE remembered IS NOT NULL AND NOT EXISTS (SELECT 1 FROM messages WHERE turn_id = turns.id)
+    UNION ALL
+    SELECT user_id || ' and ' || npcs.name, 2 * turns.id + 1, turns.at, npcs.name, answer
+    FROM turns JOIN npcs ON npcs.id = npc_id
+    WHERE remembered IS NOT NULL AND NOT EXISTS (SELECT 1 FROM messages WHERE turn_id = turns.id)
+    ORDER BY talk, line;
+"""
+
+
+class Header(NamedTuple):
+    """What a file says of itself before it is opened."""
+
+    application: int
+    schema: int
+
+
+def open_to_write(path: Path) -> sqlite3.Connection:
+    """The store's file, made if it is not there. Raises `NPCLabError`, and then leaves the file as it is."""
+    _refuse_unless_ours(path)
+    try:
+        connection = sqlite3.connect(
+            path, timeout=SECONDS_TO_WAIT, isolation_level=None, check_same_thread=False
+        )
+        try:
+            _prepare(connection, path)
+        except BaseException:
+            connection.close()
+            raise
+    except sqlite3.Error as error:
+        raise cannot_open(path, error) from error
+    return connection
+
+
+def open_to_read(path: Path) -> sqlite3.Connection:
+    """The store's file, to be looked at and not changed. Raises `NPCLabError`."""
+    if not path.exists():
+        raise NPCLabError(f"There is no file {str(path)!r}.")
+    _refuse_unless_ours(path)
+    address = path.absolute().as_uri()
+    try:
+        try:
+            # With mode=ro SQLite could not remove again the files that it makes beside it.
+            return _looked_at(f"{address}?mode=rw", path)
+        except sqlite3.OperationalError:  # in a folder where nothing may be written
+            return _looked_at(f"{address}?immutable=1", path)
+    except sqlite3.Error as error:
+        raise cannot_open(path, error) from error
+
+
+def _looked_at(address: str, path: Path) -> sqlite3.Connection:
+    connection = sqlite3.connect(address, uri=True, timeout=SECONDS_TO_WAIT)
+    try:
+        connection.execute("PRAGMA query_only = ON")
+        _check(connection, path)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def now() -> str:
+    """This moment, as it is written."""
+    return datetime.now().astimezone().isoformat()
+
+
+def cannot_open(path: Path, error: sqlite3.Error) -> NPCLabError:
+    """What to tell somebody whose file cannot be opened or read."""
+    return NPCLabError(
+        f"{str(path)!r} cannot be used as a store: {plain(error)}. Choose another name, or another folder."
+    )
+
+
+def plain(error: sqlite3.Error) -> str:
+    """What SQLite complains of, in plain words."""
+    words = str(error)
+    for said, meant in _IN_PLAIN_WORDS.items():
+        if said in words:
+            return meant
+    return words
+
+
+_IN_PLAIN_WORDS = {
+    "full": "the disk is full",
+    "readonly": "it may only be read",
+    "locked": "another program keeps it locked",
+    "unable to open": "it cannot be opened or made there",
+    "disk I/O": "the disk does not take it",
+    "malformed": "the file is damaged",
+    "not a database": "the file is no SQLite database, or is damaged",
+}
+
+
+def _refuse_unless_ours(path: Path) -> None:
+    """Look at the file without SQLite, which might change a file that is not ours."""
+    if path.is_dir():
+        raise NPCLabError(f"{str(path)!r} is a folder. Name a file in it.")
+    if not path.parent.is_dir():
+        raise NPCLabError(f"There is no folder {str(path.parent)!r}. Make it first.")
+    if path.with_name(f"{path.name}-journal").exists():
+        return  # somebody was killed while making it: SQLite mends that, and then it is looked at again
+    try:
+        with path.open("rb") as file:
+            header = file.read(_HEADER)
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise NPCLabError(f"{str(path)!r} cannot be read: {error.strerror}.") from error
+    if not header:
+        return
+    if len(header) < _HEADER or not header.startswith(_MAGIC):
+        raise NPCLabError(f"{str(path)!r} is something else than a store. Choose another name.")
+    _refuse(path, Header(int.from_bytes(header[68:72]), int.from_bytes(header[60:64])))
+
+
+def _refuse(path: Path, header: Header) -> None:
+    """Raise `NPCLabError` for another program's database, and for one of a newer npc_lab."""
+    if header.application != APPLICATION:
+        raise NPCLabError(f"{str(path)!r} is another program's database. Choose another name.")
+    if header.schema > SCHEMA:
+        raise NPCLabError(
+            f"{str(path)!r} was written by a newer npc_lab (its format is {header.schema}, this one reads "
+            f"{SCHEMA}). Install the newer one, or choose another name."
+        )
+
+
+def _check(connection: sqlite3.Connection, path: Path) -> None:
+    _refuse(path, _header_in(connection))
+
+
+def _header_in(connection: sqlite3.Connection) -> Header:
+    (application,) = connection.execute("PRAGMA application_id").fetchone()
+    (schema,) = connection.execute("PRAGMA user_version").fetchone()
+    return Header(application, schema)
+
+
+def _prepare(connection: sqlite3.Connection, path: Path) -> None:
+    connection.execute("BEGIN IMMEDIATE")  # of two processes that begin at once, one makes the tables
+    try:
+        if _header_in(connection) == (0, 0) and not connection.execute("PRAGMA schema_version").fetchone()[0]:
+            for statement in _statements():
+                connection.execute(statement)
+        _check(connection, path)
+        connection.execute(f"PRAGMA user_version = {SCHEMA}")  # it can be written to, or this fails
+    except BaseException:
+        connection.execute("ROLLBACK")
+        raise
+    connection.execute("COMMIT")
+    # Only now: a file that says WAL and has no tables yet could not be told from another program's.
+    with suppress(sqlite3.OperationalError):  # another process is at it, or the folder is on a network
+        connection.execute("PRAGMA journal_mode = WAL")
+    connection.execute("PRAGMA synchronous = NORMAL")  # what was committed outlives a killed process
+    connection.execute("PRAGMA foreign_keys = ON")
+
+
+def _statements() -> list[str]:
+    statements = [f"PRAGMA application_id = {APPLICATION}"]
+    text = ""
+    for line in _TABLES.splitlines(keepends=True):
+        text += line
+        if sqlite3.complete_statement(text):
+            statements.append(text.strip())
+            text = ""
+    return statements
