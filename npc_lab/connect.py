@@ -10,14 +10,17 @@ import os
 import sys
 from typing import Any, NamedTuple
 
+from npc_lab.endpoint import is_wanted
 from npc_lab.errors import ConnectError, MissingKeyError, nearest
 from npc_lab.fake import FakeClient, small_talk
+from npc_lab.faults import is_in_vain
 from npc_lab.providers import PROVIDERS, Provider
 
 # The openai package waits 10 minutes and tries three times; a learner looks at a still screen meanwhile.
 TIMEOUT_SECONDS = 60.0
 LOCAL, FAKE = "local", "fake"
 PROVIDER_NAMES = (*PROVIDERS, LOCAL, FAKE)
+_LONGEST_NAME = 12  # characters of what can still be a mistyped provider
 
 
 class Connection(NamedTuple):
@@ -71,7 +74,8 @@ def connect(
     if provider not in PROVIDERS:
         near = nearest(provider, PROVIDER_NAMES)
         advice = f"Did you mean {near!r}?" if near else f"There are {', '.join(PROVIDER_NAMES)}."
-        raise ConnectError(f"There is no provider {provider!r}. {advice}")
+        asked_for = repr(provider) if len(provider) <= _LONGEST_NAME else "of this name"  # it may be a key
+        raise ConnectError(f"There is no provider {asked_for}. {advice}")
     chosen = PROVIDERS[provider]
     key = _clean_key(api_key) or secrets.find(chosen.key_name)
     if chosen.key_name and not key:
@@ -113,28 +117,59 @@ def _ways_to_a_key(provider: Provider, secrets: "_Secrets") -> str:
 
 
 def _open(provider: Provider, model: str | None, key: str, base_url: str) -> Connection:
-    from openai import OpenAI
-
     model = model or provider.model
     if not model:
-        raise ConnectError(f"Which model? Name one that {base_url} has: connect(base_url=..., model=...).")
-    if not base_url.startswith(("http://", "https://")):
+        raise ConnectError("Which model? Name one that the endpoint has: connect(base_url=..., model=...).")
+    if not base_url.startswith(("http://", "https://")):  # it is not shown: it may be a key
         raise ConnectError(
-            f"{base_url!r} is not an address. It begins with https:// and usually ends with /v1/."
+            "The base_url is not an address. It begins with https:// and usually ends with /v1/."
         )
-    # Endpoints without keys still want the header; the openai package refuses an empty one.
-    client = OpenAI(api_key=key or "no-key-needed", base_url=base_url, timeout=TIMEOUT_SECONDS)
-    return _say(Connection(client, model), provider.name)
+    return _say(Connection(_client(key, base_url), model), provider.name)
 
 
 def _open_local(gguf: str | None) -> Connection:
-    from openai import OpenAI
-
     from npc_lab.embedded import serve
 
     server = serve(gguf)
-    client = OpenAI(api_key="no-key-needed", base_url=server.base_url, timeout=TIMEOUT_SECONDS)
+    client = _client("", server.base_url)
     return _say(Connection(client, server.model), "the embedded model on this machine, no key needed")
+
+
+def _client(key: str, base_url: str) -> Any:
+    """A client that waits a minute for each part of a reply, and repeats no call in vain.
+
+    The hooks are those of httpx, which the openai package documents for its clients.
+    """
+    from openai import DefaultHttpxClient, OpenAI
+
+    return OpenAI(
+        api_key=key or "no-key-needed",  # endpoints without keys still want the header, and not an empty one
+        base_url=base_url,
+        timeout=TIMEOUT_SECONDS,
+        http_client=DefaultHttpxClient(
+            event_hooks={"request": [_spare_what_nobody_wants], "response": [_spare_what_is_in_vain]}
+        ),
+    )
+
+
+def _spare_what_nobody_wants(request: Any) -> None:
+    """A reply may have been stopped while the openai package waited to ask again."""
+    if not is_wanted():
+        from openai import OpenAIError
+
+        raise OpenAIError("Nobody waits for this reply any more.")
+
+
+def _spare_what_is_in_vain(response: Any) -> None:
+    """Answer for the endpoint whether to ask again, in the header that the openai package obeys.
+
+    It repeats every 429 and every error of the server. No credit will come of that. Only what failed is
+    read here: a stream is not.
+    """
+    if response.status_code == 429 or response.status_code >= 500:
+        response.read()
+        if is_in_vain(response.status_code, response.text):
+            response.headers["x-should-retry"] = "false"
 
 
 def _say(connection: Connection, what: str) -> Connection:

@@ -6,12 +6,14 @@ the protocol says: what can be read is read, and what is no reply at all is `mal
 """
 
 import socket
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
+from contextvars import ContextVar
 from dataclasses import dataclass
 from inspect import isawaitable
 from typing import Any
 
+from npc_lab.dialects import Adaptation, adapt, fitting, known, remember
 from npc_lab.errors import ReplyError
 from npc_lab.faults import endpoint_words
 from npc_lab.text import well_formed
@@ -29,8 +31,25 @@ class Delta:
     usage: Any = None
 
 
+_wanted: ContextVar[Callable[[], bool]] = ContextVar("wanted", default=lambda: True)
+
+
+def ask_only_while(wanted: Callable[[], bool]) -> None:
+    """From now on, whatever this thread asks is asked only while `wanted` is true."""
+    _wanted.set(wanted)
+
+
+def is_wanted() -> bool:
+    """Whether somebody still waits for what this thread is about to ask."""
+    return _wanted.get()()
+
+
 def ask(client: Any, request: dict[str, Any]) -> Any:
-    """Send the request through the client and give its response."""
+    """Send the request through the client and give its response.
+
+    Where the endpoint refuses a part of it that it does not know, the request is changed and sent once more
+    for each such part. `request` is changed in place: afterwards it is what was really sent.
+    """
     try:
         create = client.chat.completions.create
     except AttributeError:
@@ -39,11 +58,30 @@ def ask(client: Any, request: dict[str, Any]) -> Any:
             "Use a client of the openai package; `client, model = connect()` gives you one.",
             what=f"A client of type {type(client).__name__} has no chat.completions.create.",
         ) from None
-    response = create(**request)
+    response = _create(create, client, request)
     if isawaitable(response):
         response.close()  # type: ignore[attr-defined]  # never awaited, and Python would warn of it
         raise ReplyError("bad_request", "Use openai.OpenAI instead.", what="This client is asynchronous.")
     return response
+
+
+def _create(create: Callable[..., Any], client: Any, request: dict[str, Any]) -> Any:
+    for adaptation in known(client, request["model"]):
+        adapt(request, adaptation)
+    tried: list[Adaptation] = []
+    while True:
+        try:
+            response = create(**request)
+        except Exception as error:
+            may_help = fitting(error, request)
+            if may_help is None or not is_wanted():
+                raise
+        else:
+            if tried:
+                remember(client, request["model"], tried)
+            return response
+        adapt(request, may_help)
+        tried.append(may_help)
 
 
 def read_whole(response: Any) -> Delta:

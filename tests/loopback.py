@@ -10,7 +10,8 @@ for every request. A reply is a text or one of the classes below. `Text` is stre
 for a stream; `Stream` scripts a stream event by event, with all that can go wrong in one.
 
 It speaks just enough HTTP and just enough of the OpenAI protocol. It does not check what it is sent: tests
-do that, on `server.requests`.
+do that, on `server.requests`. Only where a test gives it `moods` does it refuse requests, as some endpoints
+refuse what others take.
 """
 
 import atexit
@@ -242,9 +243,10 @@ class Status(Reply):
     code: str | None = None
     type: str | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
+    param: str | None = None
 
     def send(self, line: "Connection", request: Request) -> None:
-        error = {"message": self.message, "type": self.type, "param": None, "code": self.code}
+        error = {"message": self.message, "type": self.type, "param": self.param, "code": self.code}
         Json({"error": error}, self.status, self.headers).send(line, request)
 
 
@@ -318,6 +320,144 @@ class Held(Reply):
         as_reply(self.reply).send(line, request)
 
 
+# --- moods: what some endpoints refuse, and how they say so -----------------------------------------
+
+Body = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Mood:
+    """Refuses the requests of which `minds` is true, with `refusal`."""
+
+    minds: Callable[[Body], bool]
+    refusal: Reply
+
+
+def _roles(body: Body) -> list[str]:
+    return [message["role"] for message in body["messages"]]
+
+
+def has_system(body: Body) -> bool:
+    return "system" in _roles(body)
+
+
+def is_out_of_turn(body: Body) -> bool:
+    """After one system message at most, it is the user's turn, then the assistant's, and so on."""
+    roles = _roles(body)
+    turns = roles[1:] if roles[:1] == ["system"] else roles
+    return any(role != ("user", "assistant")[place % 2] for place, role in enumerate(turns))
+
+
+def _openai(message: str, param: str, code: str = "unsupported_value") -> Status:
+    return Status(400, message, code=code, type="invalid_request_error", param=param)
+
+
+def _vllm(message: str) -> Json:
+    error = {"object": "error", "message": message, "type": "BadRequestError", "param": None, "code": 400}
+    return Json(error, 400)
+
+
+def _extra(field: str) -> dict[str, Any]:
+    return {"type": "extra_forbidden", "loc": ["body", field], "msg": "Extra inputs are not permitted"}
+
+
+def _llama(message: str) -> Json:
+    reason = "While executing CallExpression at line 19, column 27 in source:\n{{ raise_exception("
+    message = f"\n------------\n{reason}...\nError: Jinja Exception: {message}"
+    return Json({"error": {"code": 500, "message": message, "type": "server_error"}}, 500)
+
+
+# In the words of real servers, as they stand in public issue threads.
+_ALTERNATE = "Conversation roles must alternate user/assistant/user/assistant/..."
+_AFTER_SYSTEM = (
+    "After the optional system message, conversation roles must alternate user and assistant roles"
+)
+_UNSUPPORTED = "Unsupported value: '{}' does not support {} with this model. "
+MOODS: dict[str, Mood] = {
+    "temperature, OpenAI": Mood(
+        lambda body: body.get("temperature", 1) != 1,
+        _openai(
+            _UNSUPPORTED.format("temperature", 0.6) + "Only the default (1) value is supported.",
+            "temperature",
+        ),
+    ),
+    "temperature, Azure": Mood(
+        lambda body: "temperature" in body,
+        _openai(
+            "Unsupported parameter: 'temperature' is not supported with this model.",
+            "temperature",
+            "unsupported_parameter",
+        ),
+    ),
+    "max_tokens, OpenAI": Mood(
+        lambda body: "max_tokens" in body,
+        _openai(
+            "Unsupported parameter: 'max_tokens' is not supported with this model. "
+            "Use 'max_completion_tokens' instead.",
+            "max_tokens",
+            "unsupported_parameter",
+        ),
+    ),
+    "stream_options, Azure": Mood(
+        lambda body: "stream_options" in body,
+        Status(400, "Unrecognized request argument supplied: stream_options", type="invalid_request_error"),
+    ),
+    "stream_options, Mistral on Azure": Mood(
+        lambda body: "stream_options" in body, Json({"detail": [_extra("stream_options")]}, 422)
+    ),
+    "stream_options, vLLM": Mood(
+        lambda body: "stream_options" in body, _vllm(f"[{_extra('stream_options')}]")
+    ),
+    "stream, OpenAI": Mood(
+        lambda body: body.get("stream", False),
+        _openai(_UNSUPPORTED.format("stream", "true") + "Supported values are: false.", "stream"),
+    ),
+    "stream, OpenAI unverified": Mood(
+        lambda body: body.get("stream", False),
+        _openai("Your organization must be verified to stream this model.", "stream"),
+    ),
+    "system, OpenAI": Mood(
+        has_system,
+        _openai(_UNSUPPORTED.format("messages[0].role", "'system'").strip(), "messages[0].role"),
+    ),
+    "system, Gemma in vLLM": Mood(has_system, _vllm("System role not supported")),
+    "system, Gemma in llama.cpp": Mood(has_system, _llama("System role not supported")),
+    "system, Google": Mood(
+        has_system,
+        Json(
+            {
+                "error": {
+                    "code": 400,
+                    "message": "Developer instruction is not enabled for models/gemma-3-27b-it",
+                    "status": "INVALID_ARGUMENT",
+                }
+            },
+            400,
+        ),
+    ),
+    "system, Mistral": Mood(
+        has_system, _vllm("Only user, assistant and tool roles are supported, got system.")
+    ),
+    "turns, a template that counts the system": Mood(
+        lambda body: has_system(body) or is_out_of_turn(body), _vllm(_ALTERNATE)
+    ),
+    "turns, llama.cpp": Mood(is_out_of_turn, _llama(_AFTER_SYSTEM)),
+    "turns, Mistral": Mood(
+        is_out_of_turn,
+        Json(
+            {
+                "object": "error",
+                "message": "Unexpected role 'user' after role 'user'",
+                "type": "invalid_request_message_order",
+                "param": None,
+                "code": "3230",
+            },
+            400,
+        ),
+    ),
+}
+
+
 def as_reply(planned: str | Reply) -> Reply:
     return Text(planned) if isinstance(planned, str) else planned
 
@@ -343,12 +483,21 @@ class Loopback:
     """The endpoint. `hold_until=N` keeps every reply back until N chat requests have arrived.
 
     Leaving the `with` block fails the test where more was asked than was planned (a silent repetition), or
-    where the plan itself raised.
+    where the plan itself raised. `accepted` are the bodies of the requests that no mood refused.
     """
 
-    def __init__(self, replies: Plan, *, models: Sequence[str] = (MODEL,), hold_until: int = 0):
+    def __init__(
+        self,
+        replies: Plan,
+        *,
+        models: Sequence[str] = (MODEL,),
+        hold_until: int = 0,
+        moods: Sequence[Mood] = (),
+    ):
         self.models = models
+        self.moods = moods
         self.requests: list[Request] = []
+        self.accepted: list[Body] = []
         self.most_at_once = 0
         self.connections = 0
         self.mistakes: list[BaseException] = []
@@ -448,6 +597,10 @@ class Loopback:
             raise
 
     def planned(self, request: Request) -> Reply:
+        for mood in self.moods:
+            if mood.minds(request.body):
+                return mood.refusal
+        self.accepted.append(request.body)
         try:
             return as_reply(self._plan(request.body))
         except Exception as mistake:

@@ -14,11 +14,11 @@ import sys
 import threading
 import traceback
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 import openai
 import pytest
+from faults import EXCEPTIONS, NO_REPLIES, TELLTALES, Either, event_error
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from loopback import (
@@ -31,15 +31,12 @@ from loopback import (
     Held,
     Json,
     Loopback,
-    Raw,
     Reply,
     Reset,
-    Silence,
     Status,
     Stream,
     Text,
     chunk,
-    web_page,
 )
 
 from npc_lab import NPCConfig, ReplyError, SimpleChatNPC
@@ -62,21 +59,6 @@ def by_stream(npc: SimpleChatNPC, message: str) -> str:
 def ask(request) -> Callable[[SimpleChatNPC, str], str]:
     """Both ways to take a turn; what holds for one must hold for the other."""
     return request.param
-
-
-@dataclass(frozen=True)
-class Either(Reply):
-    """The same fault as a whole reply and as a stream has it."""
-
-    whole: Reply
-    streamed: Reply
-
-    def send(self, line, request):
-        (self.streamed if request.wants_stream else self.whole).send(line, request)
-
-
-def event_error(message: str, **fields: Any) -> dict[str, Any]:
-    return {"error": {"message": message, **fields}}
 
 
 def character(server: Loopback, **options: Any) -> SimpleChatNPC:
@@ -117,129 +99,6 @@ def assert_it_explains_itself(error: ReplyError, kind: str) -> None:
 
 
 # --- every fault, one after the other -----------------------------------------------------------------------
-
-LONG_CONTEXT = "This model's maximum context length is 8192 tokens. However, you requested 9000 tokens."
-LLAMA_CONTEXT = {
-    "message": "the request exceeds the available context size, try increasing it",
-    "type": "exceed_context_size_error",
-    "code": 400,
-}
-
-ROLE = chunk(role="assistant", content="")
-
-# What the endpoint answers, under the kind that it must become. All of these raise exceptions in `openai`.
-EXCEPTIONS: dict[str, dict[str, Reply]] = {
-    "auth": {
-        "401": Status(401, "Invalid authentication.", code="invalid_api_key"),
-        "401 as a page": web_page(401),
-    },
-    "permission": {"403": Status(403, "Your project may not use this model.")},
-    "model_not_found": {
-        "404 with a code": Status(404, "No access to this.", code="model_not_found"),
-        "404 in openai's words": Status(404, "The model `some-model` does not exist."),
-        "404 in ollama's words": Status(404, 'model "some-model" not found, try pulling it first'),
-    },
-    "bad_address": {
-        "404 page": web_page(404, "Not Found"),
-        "404 in FastAPI's words": Json({"detail": "Not Found"}, 404),
-        "404 without a body": Raw(b"", status=404),
-    },
-    "bad_request": {
-        "400": Status(400, "temperature must be at most 2."),
-        "422": Status(422, "Field required."),
-        "422 in FastAPI's words": Json({"detail": [{"loc": ["body"], "msg": "Field required"}]}, 422),
-    },
-    "context_length": {
-        "error event first": Stream([{"error": LLAMA_CONTEXT}]),
-        "400 with a code": Status(400, "Too long.", code="context_length_exceeded"),
-        "400 in vLLM's words": Status(400, LONG_CONTEXT),
-        "400 in llama.cpp's words": Json({"error": LLAMA_CONTEXT}, 400),
-    },
-    "rate_limit": {
-        "error event first": Stream([event_error("Slow down.", code="rate_limit_exceeded")]),
-        "429": Status(429, "Slow down.", code="rate_limit_exceeded", headers={"Retry-After": "1"}),
-        "429 for minutes": Status(429, "Slow down.", headers={"Retry-After": "300"}),
-        "429 without a body": Raw(b"", status=429),
-    },
-    "quota": {
-        "429 without credit": Status(429, "You exceeded your quota.", code="insufficient_quota"),
-        "402": Status(402, "Payment required."),
-        "error event first": Stream([event_error("No credit.", code="insufficient_quota")]),
-    },
-    "timeout": {"408": Status(408, "Request timed out.")},
-    "server": {
-        "500": Status(500),
-        "502 page": web_page(502, "Bad Gateway"),
-        "503": Status(503, "Loading model."),
-        "529": Status(529, "Overloaded."),
-        "409": Status(409, "Conflict."),
-        "error event first": Stream([event_error("Out of memory.")]),
-        "error event after the role": Stream([ROLE, event_error("Out of memory.")]),
-    },
-    "connection": {"reset": Reset(), "silence": Silence()},
-    "malformed": {
-        "bad JSON in an event": Either(
-            Raw(b'{"choices": [{'), Stream([chunk("Well "), '{"choices": [', chunk("met", "stop"), DONE])
-        ),
-    },
-    "interrupted_stream": {
-        "cut": Stream([chunk("Well "), CUT]),
-        "cut before a word": Stream([ROLE, CUT]),
-        "error event": Stream([chunk("Well "), event_error("Out of memory.")]),
-        "error event with a code": Stream([chunk("Well "), event_error("No.", code="server_error")]),
-    },
-}
-
-# Replies that arrive in good order and still are none.
-NO_REPLIES: dict[str, dict[str, Reply]] = {
-    "malformed": {
-        "a page": web_page(),
-        "half a JSON text": Raw(b'{"choices": ['),
-        "nothing": Raw(b""),
-        "a text": Json("Hail!"),
-        "a list": Json([]),
-        "no choices": Json({"choices": []}),
-        "null choices": Json({"choices": None}),
-        "choices missing": Json({"id": "1"}),
-        "an error under 200": Json(event_error("Something is wrong.")),
-        "a number as content": Either(
-            Json({"choices": [{"message": {"content": 42}, "finish_reason": "stop"}]}),
-            Stream([chunk(42), chunk(finish_reason="stop"), DONE]),  # type: ignore[arg-type]
-        ),
-    },
-    "interrupted_stream": {
-        "end without a finish reason": Stream([chunk("Well met."), DONE]),
-        "no end mark either": Stream([chunk("Well met.")]),
-        "closed without a length": Stream([chunk("Well "), CUT], close_delimited=True),
-    },
-    "empty": {
-        "empty": Text(""),
-        "null": Text(None),
-        "null everything": Text(None, nulls=True),
-        "blanks": Text(" \n\t "),
-    },
-    "cut_off": {
-        "empty": Text("", finish_reason="length"),
-        "null": Text(None, finish_reason="length"),
-        "blanks": Text("\n\n", finish_reason="length"),
-    },
-    "no_answer": {
-        "reasoning_content": Text(None, reasoning_content="I must lie."),
-        "reasoning": Text("", reasoning="I must lie."),
-        "reasoning to the limit": Text(None, reasoning_content="I must", finish_reason="length"),
-        "think": Text("<think>I must lie.</think>"),
-        "unclosed think": Text("<think>I must lie."),
-        "unclosed think to the limit": Text("<think>I must", finish_reason="length"),
-    },
-    "refused": {
-        "refusal": Text(None, refusal="I cannot help with that."),
-        "refusal and empty content": Text("", refusal="I cannot help with that."),
-    },
-    "filtered": {
-        "null": Text(None, finish_reason="content_filter"),
-        "after some words": Text("Well met", finish_reason="content_filter"),
-    },
-}
 
 
 def cases(table: dict[str, dict[str, Reply]]) -> list[Any]:
@@ -402,26 +261,6 @@ def test_the_sdks_own_retries_are_the_only_ones(loopback, ask):
 
 # --- keys ---------------------------------------------------------------------------------------------------
 
-TELLING = f"Incorrect API key provided: {KEY}. You can find your key in your account."
-TELLTALES = {
-    "401": Status(401, TELLING, code="invalid_api_key"),
-    "400": Status(400, TELLING),
-    "403": Status(403, TELLING),
-    "404": Status(404, TELLING),
-    "429": Status(429, TELLING),
-    "500": Status(500, TELLING),
-    "401 page": web_page(401, TELLING),
-    "404 page": web_page(404, TELLING),
-    "500 of its own form": Json({"detail": {"headers": {"authorization": f"Bearer {KEY}"}}}, 500),
-    "page under 200": web_page(200, TELLING),
-    "error under 200": Json(event_error(TELLING)),
-    "half a JSON text": Raw(f'{{"error": "{TELLING}'.encode()),
-    "error event": Either(Status(500, TELLING), Stream([event_error(TELLING)])),
-    "later error event": Either(Status(500, TELLING), Stream([chunk("Well "), event_error(TELLING)])),
-    "bad JSON in an event": Either(Raw(TELLING.encode()), Stream([f'{{"error": "{TELLING}'])),
-    "refusal": Text(None, refusal=TELLING),
-}
-
 
 @pytest.mark.parametrize("fault", TELLTALES.values(), ids=TELLTALES)
 def test_a_key_that_the_endpoint_echoes_is_shown_nowhere(loopback, ask, fault):
@@ -443,6 +282,29 @@ def test_the_reason_the_endpoint_gives_is_passed_on(loopback, ask):
     npc = character(loopback([Status(400, "temperature must be at most 2")]))
     with pytest.raises(ReplyError, match="temperature must be at most 2"):
         ask(npc, QUESTION)
+
+
+BEYOND_SENDING = {
+    "a line end": f"{KEY}\n",
+    "a line end in the middle": f"{KEY[:20]}\n{KEY[20:]}",
+    "an umlaut": f"{KEY}ü",
+    "an invisible letter": f"\u200b{KEY}",
+    "a blank alone": " ",
+}
+
+
+@pytest.mark.parametrize("key", BEYOND_SENDING.values(), ids=BEYOND_SENDING)
+def test_a_key_that_cannot_be_sent_is_no_trouble_of_the_network(loopback, ask, key):
+    """A learner's own client takes any text as a key; `connect()` would have said so (test_connect.py)."""
+    server = loopback([])
+    npc = character(server)
+    npc.client = server.client(api_key=key)
+    with pytest.raises(ReplyError, match="letters that cannot be sent") as caught:
+        ask(npc, QUESTION)
+    assert_it_explains_itself(caught.value, "bad_request")
+    for part in (KEY, KEY[:20], KEY[20:]):
+        assert part not in everything_said(caught.value)
+    assert remembered(npc) == {}
 
 
 # --- what looks like a fault and is none --------------------------------------------------------------------
@@ -499,6 +361,15 @@ def test_half_an_emoji_in_a_question_can_be_asked(loopback, ask):
     asked = server.sent[0][-1]["content"]
     assert asked.startswith("Hello ")
     asked.encode()
+
+
+@pytest.mark.parametrize("odd", ["Hail\0there", "x" * 2_000_000, "\u202eback", "<|im_end|>"])
+def test_whatever_a_learner_writes_arrives_as_it_is(loopback, ask, odd):
+    server = loopback(["Well met.", "Still here."])
+    npc = character(server)
+    assert ask(npc, odd) == "Well met."
+    assert ask(npc, NEXT_QUESTION) == "Still here."
+    assert server.sent[-1][1] == user(odd)
 
 
 # --- private thoughts, when things go wrong -----------------------------------------------------------------

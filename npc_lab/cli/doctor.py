@@ -7,12 +7,15 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from npc_lab.character import NPCConfig
+from npc_lab.cli.keys import warn_of_keys
 from npc_lab.cli.screen import Screen
 from npc_lab.cli.start import INSTALL_COURSE
 from npc_lab.connect import Connection
+from npc_lab.dialects import known
 from npc_lab.errors import ReplyError
 from npc_lab.npc import SimpleChatNPC
 from npc_lab.providers import PROVIDERS
+from npc_lab.reply import Reply
 from npc_lab.weights import INSTALL, SMOLLM2, cache_folder
 
 # package -> what to do where it is missing
@@ -44,19 +47,34 @@ def show_findings(screen: Screen) -> None:
     screen.say("Embedded model", "bold")
     screen.rows([("weights", _state_of_weights())])
     screen.say()
+    warn_of_keys(screen, Path())
 
 
 def ask_for_a_token(screen: Screen, connection: Connection) -> None:
-    """Ask for one token. Raises `ReplyError` if no reply comes."""
-    config = NPCConfig("", "You answer with one word.", max_reply_tokens=1, temperature=None)
+    """Ask for one token, the way a lesson asks. Raises `ReplyError` if no reply comes."""
+    config = NPCConfig("", "You answer with one word.", max_reply_tokens=1)
     started = time.perf_counter()
+    stream = SimpleChatNPC(*connection, config).stream("Hello!", "doctor")
     try:
-        SimpleChatNPC(*connection, config).chat("Hello!", "doctor")
+        for _ in stream:
+            pass
     except ReplyError as error:
         # A reply all the same: one token may be a blank, or the beginning of a thought.
         if error.kind not in ("cut_off", "no_answer"):
             raise
     screen.say(f"A reply came after {time.perf_counter() - started:.1f} seconds. All is well.", "bold")
+    for note in _notes(connection, stream.reply):
+        screen.say(note)
+
+
+def _notes(connection: Connection, reply: Reply) -> list[str]:
+    """What is particular about this endpoint, and what is done about it."""
+    notes = [adaptation.note for adaptation in known(*connection)]
+    if reply.usage is None:
+        notes.append("This endpoint sends no token counts; they are estimated.")
+    if reply.reasoning:
+        notes.append("This endpoint sends private thoughts in a field of their own; they stay private.")
+    return notes
 
 
 def _state_of(package: str) -> str:

@@ -6,12 +6,15 @@ told by name and side, a colour only adds to that. Nothing here puts a name or f
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 
 import ipywidgets as widgets
 
 from npc_lab.errors import NPCLabError
 from npc_lab.rendering import escaped
+
+SECONDS_UNTIL_A_WAIT_IS_SHOWN = 3
 
 _STYLE = """<style>
 .npc-lab { max-width: 60em; }
@@ -127,6 +130,21 @@ class Fold:
         self.refresh()
         self.head.icon = "caret-down" if self.is_open else "caret-right"
         self.body.layout.display = None if self.is_open else "none"
+
+
+class Waiting:
+    """How long nothing has come of a reply. It changes once a second, and never while words arrive."""
+
+    def __init__(self) -> None:
+        self._heard: object = None
+        self._since = time.monotonic()
+
+    def words(self, heard: object) -> str:
+        """The wait so far, or "". heard: anything that differs once more has come."""
+        if heard != self._heard:
+            self._heard, self._since = heard, time.monotonic()
+        seconds = int(time.monotonic() - self._since)
+        return f"waiting for {seconds} s" if seconds >= SECONDS_UNTIL_A_WAIT_IS_SHOWN else ""
 
 
 class Notice:
