@@ -478,8 +478,9 @@ def files_in(folder: Path) -> dict[str, str]:
 def test_start_copies_what_learners_open(source: Path, folder: Path) -> None:
     result = run("start", str(folder), "--no-open")
     assert result.code == 0
-    assert "New: 00_setup.ipynb, 01_first.ipynb, map.png." in one_line(result.output)
-    assert sorted(files_in(folder)) == ["00_setup.ipynb", "01_first.ipynb", "images/map.png"]
+    assert "New: 00_setup.ipynb, 01_first.ipynb, map.png, .pre-commit-config.yaml." in one_line(result.output)
+    ours = [".pre-commit-config.yaml", "00_setup.ipynb", "01_first.ipynb", "images/map.png"]
+    assert sorted(files_in(folder)) == ours
 
 
 def test_start_again_keeps_work_and_brings_back_what_is_missing(source: Path, folder: Path) -> None:

@@ -1,5 +1,7 @@
 """`npc-lab start`: the course's notebooks in a folder of the learner's own, opened in JupyterLab.
 
+With them comes a configuration of pre-commit, for those who keep their work with git.
+
 A file that is already there is left alone, whoever changed it last: work cannot be lost, and nothing unasked
 appears beside it. For a lesson afresh, learners rename theirs and start again: what is missing is put there.
 """
@@ -18,12 +20,15 @@ from npc_lab.course import course_folder
 from npc_lab.errors import NPCLabError
 
 INSTALL_COURSE = 'pip install "npc-lab[course]"'
+# It keeps keys out of what learners commit with git.
+_PRE_COMMIT = Path(__file__).with_name("learners_pre_commit.yaml")
 
 
 def copy_course(screen: Screen, folder: Path) -> None:
     """Put what is missing into the folder. Raises `NPCLabError` if that fails; then nothing is added."""
     source = course_folder()
     course = {folder / file.relative_to(source): file for file in _files(source)}
+    course[folder / ".pre-commit-config.yaml"] = _PRE_COMMIT
     missing = {target: file for target, file in course.items() if not os.path.lexists(target)}
     try:
         _copy_all(missing)

@@ -257,7 +257,7 @@ class CharacterForm:
         how = "exists already" if before == self.npc_id else "was created"
         earlier = f" {before} stays as it was." if before not in (None, self.npc_id) else ""
         self._status.value = (
-            f"{escaped(_called(config))} {how}. Its id is {self.npc_id}.{earlier} "
+            f"{escaped(f'{_called(config)} {how}. Its id is {self.npc_id}.{earlier}')} "
             "Talk with it: <code>chat_box(factory, form.npc_id)</code>"
         )
 

@@ -1,0 +1,99 @@
+"""Keys that stand where they must not: written into a notebook or a program, or printed below a cell.
+
+One rule: after a name that ends with `api_key`, no literal of 16 or more characters that could be a key. It
+finds what general tools overlook, a key in a call such as `connect(api_key="...")`, whatever it looks like.
+
+`npc-lab doctor` looks through the folder that it is called in, and pre-commit (see learners_pre_commit.yaml)
+through what is to be committed: `python -m npc_lab.cli.keys FILE...`. No part of a key is ever shown.
+"""
+
+import json
+import re
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from npc_lab.cli.screen import Screen
+
+ADVICE = (
+    "A key seems to be written there, and who reads the file can use it. Take it out, and put it into the "
+    "environment or type it with getpass. If the file was shared, ask the provider for another key."
+)
+_LARGEST_FILE = 50_000_000  # bytes
+_LOOKED_AT = (".ipynb", ".py")
+
+_NAME = r"api[_-]?key"
+_SOME_KEY = r"(?!\w+api_key\b)[\w.:/+=~-]{16,}"  # but not the name of another variable
+_LITERAL = re.compile(
+    # api_key="...", api_key: str = "...", {"OPENAI_API_KEY": "..."}, os.environ["OPENAI_API_KEY"] = "..."
+    rf"(?:{_NAME}[\"']?\]?(?:[ \t]*:[ \t]*str)?[ \t]*[=:]"
+    # os.environ.setdefault("OPENAI_API_KEY", "...")
+    rf"|(?:setdefault|putenv)\(\s{{0,80}}[\"']\w{{0,80}}{_NAME}[\"'],)"
+    rf"[\s(]{{0,80}}[rbfu]{{0,2}}[\"']{{1,3}}{_SOME_KEY}[\"']"
+    # %env OPENAI_API_KEY=..., and a line of a file .env; a digit tells a key from a variable's name
+    rf"|{_NAME}(?:=|[ \t]+)(?=[^\s\d]*\d){_SOME_KEY}(?!\S)",
+    re.IGNORECASE,
+)
+
+
+def places(path: Path) -> list[str]:
+    """Where in the file a key seems to stand: "cell 3" of a notebook, "line 7" of other files.
+
+    Cells are counted from 1. Raises `OSError` where the file cannot be read.
+    """
+    if path.stat().st_size > _LARGEST_FILE:
+        return []
+    text = path.read_bytes().decode("utf-8", errors="replace")
+    if path.suffix.lower() == ".ipynb" and (cells := _cells(text)):
+        return [f"cell {number}" for number, cell in enumerate(cells, 1) if _LITERAL.search(cell)]
+    lines = (text.count("\n", 0, found.start()) + 1 for found in _LITERAL.finditer(text))
+    return [f"line {number}" for number in lines]
+
+
+def warn_of_keys(screen: Screen, folder: Path) -> None:
+    """Say in which notebooks and programs of this folder (not below it) a key seems to stand, and where."""
+    files = sorted(file for file in folder.glob("*") if file.suffix.lower() in _LOOKED_AT)
+    if found := list(_found(files)):
+        screen.notice("\n".join([*found, ADVICE]))
+        screen.say()
+
+
+def _found(files: list[Path]) -> Iterator[str]:
+    for file in files:
+        try:
+            for place in places(file):
+                yield f"{file}, {place}"
+        except OSError:  # a folder of such a name, a file that nobody may read
+            continue
+
+
+def _cells(text: str) -> list[str]:
+    """Source and outputs of each cell, or nothing where this is no notebook."""
+    try:
+        return ["\n".join(_texts(cell)) for cell in json.loads(text)["cells"]]
+    except (ValueError, RecursionError, LookupError, TypeError):
+        return []
+
+
+def _texts(value: Any) -> Iterator[str]:
+    """Every text in this JSON. A notebook keeps a text as a list of its lines."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict):
+        for inner in value.values():
+            yield from _texts(inner)
+    elif isinstance(value, list) and all(isinstance(line, str) for line in value):
+        yield "".join(value)
+    elif isinstance(value, list):
+        for inner in value:
+            yield from _texts(inner)
+
+
+if __name__ == "__main__":
+    found = list(_found([Path(name) for name in sys.argv[1:]]))
+    for place in found:
+        print(place)
+    if found:
+        print(ADVICE)
+    sys.exit(bool(found))
