@@ -361,6 +361,7 @@ def test_a_file_without_a_source_is_an_error_and_left_alone(
 
 # --- nbgrader by its own command ------------------------------------------------------------------
 
+
 def readme_block(first_line: str) -> str:
     """The block of Python in README that begins with this line."""
     readme = (CHECKOUT / "README.md").read_text("utf-8")

@@ -292,7 +292,8 @@ def test_looking_at_the_learners_object_ends_and_raises_nothing(thing: Any) -> N
     assert time.monotonic() - started < 10
     if not isinstance(thing, AnyName):
         assert not found.passed
-    assert str(found) and found._repr_html_()
+    assert str(found)
+    assert found._repr_html_()
 
 
 def test_any_value_can_be_shown() -> None:

@@ -73,7 +73,9 @@ class Report:
         if worst.outcome == INCORRECT:
             return f"{MARKS[INCORRECT]} {self.exercise}: this does not hold yet: {worst.name}."
         if worst.outcome == NOT_ATTEMPTED:
-            return f"{MARKS[NOT_ATTEMPTED]} {self.exercise}: not attempted yet."
+            if not any(step.outcome in (CORRECT, INCORRECT) for step in self.steps):
+                return f"{MARKS[NOT_ATTEMPTED]} {self.exercise}: not attempted yet."
+            return f"{MARKS[NOT_ATTEMPTED]} {self.exercise}: not finished yet. {worst.message}"
         return f"{MARKS[CANT_CHECK]} {self.exercise}: {worst.message}"
 
     def __str__(self) -> str:
