@@ -24,7 +24,7 @@
 # - trim a history so that no exchange is cut in half;
 # - explain why it is cheaper to forget seldom and much than often and little.
 #
-# **Time:** 35 minutes. **Difficulty:** ●●●○○. **You need:** lesson 01.
+# **Time:** 40 minutes. **Difficulty:** ●●●○○. **You need:** lesson 01.
 
 # %% [markdown]
 # On Google Colab, run the next cell first. On your own machine, skip it.
@@ -104,7 +104,7 @@ print(factory.chat_with_npc(bruno, you, "What is my name?"))
 # **Look:** a language model seldom says "I do not know". It may call you by a wrong name, or talk about soup.
 # If it says *Rosamund* all the same, look for the name in the lists above: he said it himself, and reads his own words.
 #
-# The small model is no clean proof. So here is the perfect reader of lesson 01 once more, this time as a fake client:
+# One answer of a model proves nothing. So here is the perfect reader of lesson 01 once more, this time as a fake client:
 
 # %%
 import re
@@ -268,6 +268,8 @@ assert max(len(prompt) for prompt in prompts_of_a_talk("sliding", turns=14)) == 
 # To read a prompt takes time and money. But an endpoint need not read what it has just read: most keep the last
 # prompt in a *prompt cache*. If the new prompt **begins** with the same messages, only what follows is new.
 #
+# Here `1?` is your first line, and `1!` is the answer to it:
+#
 # ```
 # before:  system  1? 1!  2? 2!  3?
 # now:     system  1? 1!  2? 2!  3? 3!  4?      new: 3! 4?
@@ -349,7 +351,8 @@ assert new["blocks"][-1] < 0.35 * new["sliding"][-1]
 # - `all` has the least to read anew. But each prompt is longer than the one before, and what is cached is not free
 #   either. One day the prompt no longer fits: the embedded model reads 4,096 tokens at once, about 16,000 characters.
 #
-# **Change one thing:** in `prompts_of_a_talk`, set `history_size=40`. Which curves change, and how?
+# **Change one thing:** in `prompts_of_a_talk`, set `history_size=40`. Run its cell and the two cells that make the
+# picture. Which curves change, and how?
 
 # %% [markdown]
 # ## How it went

@@ -24,7 +24,7 @@
 # - run a talk, read it back, and measure it;
 # - set up a debate, and read what both sides think in private.
 #
-# **Time:** 90 minutes. **Difficulty:** ●●●●○. **You need:** lessons 01 to 03.
+# **Time:** 100 minutes. **Difficulty:** ●●●●○. **You need:** lessons 01 to 03.
 
 # %% [markdown]
 # On Google Colab, run the next cell first. On your own machine, skip it.
@@ -129,6 +129,8 @@ class ChatArena:
 #
 # - Asked again for the same NPC, it gives the same user.
 # - If the factory has no such NPC (`self.npc_factory.npcs` is a dict), it raises `NPCNotFoundInArenaError(npc_id)`.
+#
+# For example, `arena.register_npc_in_arena(knight)` gives a user's id such as `"user_npc-18cc"`, and the same one again at the next call.
 
 
 # %% tags=["exercise:arena.register"]
@@ -160,6 +162,9 @@ check("arena.register", ChatArena)
 # - The opening line is the first message, and its sender is `"system"`. An empty opening line records nothing.
 # - Two talks of the same pair are two conversations. `str(uuid.uuid4())` is an id that nobody else has.
 # - An unknown NPC gets no seat: your part 1 raises the error already.
+#
+# For example, after `talk = arena.start_conversation(knight, merchant, "Good day!")` the value of
+# `arena.conversations[talk]["current_turn"]` is `knight`, and `messages` holds one message.
 #
 # *Stretch:* each conversation has a memory of its own, if each has two users of its own.
 
@@ -195,6 +200,8 @@ check("arena.start", ChatArena)
 # 3. Now it is the other one's turn.
 # 4. It gives `(True, line)`.
 #
+# For example, `arena.run_turn(talk)` could give `(True, "Good day to you. I seek my horse.")`.
+#
 # If `chat_with_npc` raises `ReplyError`, it gives `(False, str(error))`. Then nothing is recorded, and the same NPC is next:
 # an error is never a line of dialogue.
 #
@@ -228,6 +235,8 @@ check("arena.turn", ChatArena)
 #
 # `get_conversation_history(conversation_id)` gives all messages of the talk, the opening first.
 # An unknown id raises `ConversationNotFoundError(conversation_id)`. Looking something up must never create it.
+#
+# For example, `arena.get_conversation_history(talk)[0].content` is `"Good day!"`.
 
 
 # %% tags=["exercise:arena.read"]
@@ -258,6 +267,8 @@ check("arena.read", ChatArena)
 # - Called again, it goes on where the talk stood.
 # - If a turn fails, it ends there. A later call can go on.
 # - With `verbose=True` it prints each new line, with the turn's number and the speaker. Otherwise it prints nothing.
+#
+# For example, `arena.run_conversation(talk, max_turns=4)` on a new talk gives five messages: the opening line and four more.
 
 
 # %% tags=["exercise:arena.run"]
@@ -292,6 +303,9 @@ check("arena.run", ChatArena)
 #   (`Message` has a field `seconds`), or take the time between two lines.
 #
 # The opening line counts nowhere: nobody spoke it. A talk without lines gives zeros.
+#
+# For example, two lines of 10 and 20 characters, each after a second, give
+# `{"turn_count": 2, "avg_response_length": 15.0, "avg_response_time": 1.0}`.
 #
 # *Stretch:* keep the numbers under the conversation's key `metrics`.
 
@@ -380,6 +394,8 @@ assert len(lines) > 1, "Nobody has spoken. Read the notice in the desk."
 # ## Measure
 #
 # Numbers about one talk say little. So let the same two meet three times.
+#
+# **Predict:** how far apart will the three talks be?
 
 # %%
 results = []
@@ -394,6 +410,8 @@ for number, metrics in enumerate(results, start=1):
     )
 
 # %% [markdown]
+# **Look:** a model gives other numbers each time. The fake says the same in each talk, and needs no time for it.
+#
 # **Predict:** do lines get longer or shorter as a talk goes on? Then look.
 
 # %%
@@ -464,7 +482,8 @@ plt.show()
 
 # %% [markdown]
 # **Look:** did they stay in character? Small models agree with everything, thank each other and repeat themselves:
-# that is a known fault of models that talk with models. Large ones do it too, only later.
+# that is a known fault of models that talk with models. Large ones do it too, only later. (The fake makes small talk, and
+# argues with nobody.)
 #
 # **Change one thing:** take away *You never give up this belief*, or give both the same goal. What happens to the plot?
 #
@@ -494,10 +513,19 @@ print(inspect.getsource(OurArena._turn))
 report()
 
 # %% [markdown]
-# **Think about it:**
+# Three questions to think about:
 #
 # - Which of your three numbers says something about whether the talk was *good*? Which number would?
 # - The merchant does not know that the knight is a model. What would change if he knew?
 # - If a reply fails in turn 3 of 100 talks, what should a program do that runs all night?
 #
-# You have come to the end of the course. Take your own character of lesson 04 into the arena, and let it meet the others'.
+# You have come to the end of the course. Take your own character of lesson 04 into the arena, and let it meet the others':
+#
+# ```python
+# from dataclasses import asdict
+# from npc_lab.cards import read_card
+#
+# mine = factory.register_npc(**asdict(read_card("my_character.json").config))
+# ```
+#
+# **Back to the first lesson:** [00 · Setup](00_setup.ipynb)

@@ -361,29 +361,20 @@ def test_a_file_without_a_source_is_an_error_and_left_alone(
 
 # --- nbgrader by its own command ------------------------------------------------------------------
 
-# Until README has this block. Then the words `or NBGRADER_CONFIG` go, and this text with them.
-NBGRADER_CONFIG = """\
-# nbgrader_config.py
-c = get_config()
-c.CourseDirectory.course_id = "npc_lab"
-c.ClearSolutions.code_stub = {"python": "# <YOUR CODE HERE>\\n..."}
-c.ClearSolutions.enforce_metadata = False
-c.ClearHiddenTests.enforce_metadata = False
-"""
 
-
-def readme_block(first_line: str) -> str | None:
+def readme_block(first_line: str) -> str:
     """The block of Python in README that begins with this line."""
     readme = (CHECKOUT / "README.md").read_text("utf-8")
     found = re.search(rf"```python\n({re.escape(first_line)}\n.*?)```", readme, re.DOTALL)
-    return found and found[1]
+    assert found, f"README has no block that begins with {first_line}"
+    return found[1]
 
 
 def test_nbgrader_makes_the_same_from_our_sources(course: Course, tmp_path: Path) -> None:
     source = tmp_path / "source" / "npc_lab"
     shutil.copytree(CHECKOUT / "notebooks" / "solutions", source, ignore=shutil.ignore_patterns("*.py"))
     shutil.copy(course.source.with_suffix(".ipynb"), source)
-    config = readme_block("# nbgrader_config.py") or NBGRADER_CONFIG
+    config = readme_block("# nbgrader_config.py")
     (tmp_path / "nbgrader_config.py").write_text(config, "utf-8")
     # nbgrader calls alembic by name, so its environment must be entered. Nothing of the user's own is read.
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])

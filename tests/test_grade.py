@@ -22,7 +22,7 @@ import npc_lab.cli as cli
 from npc_lab import grading
 from npc_lab.cli import grade as command
 from npc_lab.grading import Grade
-from npc_lab.grading.handed_in import CodeCell, exercises_of, find_notebooks
+from npc_lab.grading.handed_in import CodeCell, code_cells, exercises_of, find_notebooks
 from npc_lab.grading.records import gradescope, write_csv
 from npc_lab.lessons.report import CORRECT, INCORRECT, NOT_ATTEMPTED, Report, Step
 
@@ -282,6 +282,13 @@ def test_a_notebook_belongs_to_the_lesson_of_its_tags_its_checks_or_its_names() 
     assert lessons("class ChatArena:\n    ...") == {"05"}
     assert lessons("ChatArena(factory)", "from npc_lab import ChatArena") == set()
     assert lessons("check('arena', 1)", "def trim(messages): ...") == {"05"}
+
+
+def test_a_notebook_that_windows_wrote_can_be_read(tmp_path: Path) -> None:
+    file = write(tmp_path / "windows.ipynb", "first = 1")
+    text = file.read_text(encoding="utf-8").replace("\n", "\r\n")
+    file.write_bytes(b"\xef\xbb\xbf" + text.encode())
+    assert [cell.source for cell in code_cells(file)] == ["first = 1"]
 
 
 def test_files_are_found_once_each_and_no_two_have_one_name(tmp_path: Path) -> None:

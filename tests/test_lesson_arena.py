@@ -5,6 +5,7 @@ The classes that it judges are in arenas.py.
 
 import builtins
 import copy
+import random
 import re
 import signal
 import sys
@@ -12,6 +13,7 @@ import threading
 import time
 from collections.abc import Callable
 from datetime import datetime
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -497,3 +499,101 @@ def test_wrong_turns_are_drawn(wrong: Any) -> None:
     drawing = max(drawings, key=len)
     assert len(drawing) >= 2, told
     assert any(line.lstrip().startswith("✗") for line in drawing), drawing
+
+
+# ---- found by an examiner who had not read the check ----
+
+
+class ExactNumbers(arenas.PlainArena):
+    """Its metrics are of a type of Python that is no float."""
+
+    def evaluate_conversation(self, conversation_id: str) -> Any:
+        metrics = super().evaluate_conversation(conversation_id)
+        self.find(conversation_id)["metrics"] = {key: Decimal(str(value)) for key, value in metrics.items()}
+        return self.find(conversation_id)["metrics"]
+
+
+class MethodsMadeInInit:
+    """Its methods are functions that `__init__` makes, not functions of the class."""
+
+    def __init__(self, npc_factory: Any):
+        inner = arenas.PlainArena(npc_factory)
+        self.conversations = inner.conversations
+        self.register_npc_in_arena = inner.register_npc_in_arena
+        self.start_conversation = inner.start_conversation
+        self.run_turn = inner.run_turn
+        self.run_conversation = inner.run_conversation
+        self.get_conversation_history = inner.get_conversation_history
+        self.evaluate_conversation = inner.evaluate_conversation
+
+
+class PrintsTheMessage(arenas.PlainArena):
+    def show(self, number: int, message: Any) -> None:
+        print(number, message)
+
+
+class PrintsTheSpeakerLast(arenas.PlainArena):
+    def show(self, number: int, message: Any) -> None:
+        print(number, message.content, "--", message.sender)
+
+
+@pytest.mark.parametrize("arena", [ExactNumbers, MethodsMadeInInit, PrintsTheMessage, PrintsTheSpeakerLast])
+def test_unusual_but_right_arenas_pass(arena: Any) -> None:
+    report = check("arena", arena)
+    assert report.passed, str(report)
+
+
+class PartnersAreSwapped(arenas.SharedUsers):
+    """Keys and calls agree with each other, but each NPC is spoken to as its own user."""
+
+    def new_users(self, npc1_id: str, npc2_id: str) -> tuple[str, str]:
+        return self.register_npc_in_arena(npc2_id), self.register_npc_in_arena(npc1_id)
+
+
+class PrintsTheNextSpeaker(arenas.PlainArena):
+    def show(self, number: int, message: Any) -> None:
+        talk = next(iter(self.conversations.values()))
+        print(f"Turn {number}, {talk['current_turn']}: {message.content}")
+
+
+class PrintsThoughts(arenas.PlainArena):
+    def show(self, number: int, message: Any) -> None:
+        talk = next(iter(self.conversations.values()))
+        first = message.sender == talk["npc1_id"]
+        user_id = talk["npc2_user_id" if first else "npc1_user_id"]
+        raw = self.factory.get_npc_chat_history(message.sender, user_id)[-1]["content"]
+        print(f"Turn {number}, {message.sender}: {raw}")
+
+
+class ReadingEmptiesTheTalk(arenas.PlainArena):
+    def get_conversation_history(self, conversation_id: str) -> Any:
+        messages = self.find(conversation_id)["messages"]
+        history = list(messages)
+        messages.clear()
+        return history
+
+
+class TossesACoin(arenas.PlainArena):
+    """Either may begin; afterwards they take turns."""
+
+    def new_talk(self, npc1_id: str, npc2_id: str, opening: str) -> Any:
+        talk = super().new_talk(npc1_id, npc2_id, opening)
+        talk["seat"] = random.SystemRandom().choice((1, 2, 2, 2))
+        talk["current_turn"] = talk[f"npc{talk['seat']}_id"]
+        return talk
+
+
+@pytest.mark.parametrize(
+    ("arena", "words"),
+    [
+        (PartnersAreSwapped, "partner's user"),
+        (PrintsTheNextSpeaker, "verbose=True"),
+        (PrintsThoughts, "verbose=True"),
+        (ReadingEmptiesTheTalk, "history holds every line"),
+        (TossesACoin, "NPC 1 speaks first"),
+    ],
+)
+def test_these_mistakes_are_named_too(arena: Any, words: str) -> None:
+    report = check("arena", arena)
+    assert not report.passed
+    assert words in first_line(report)

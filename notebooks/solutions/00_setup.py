@@ -25,11 +25,10 @@
 # - read an error, and know what to do next;
 # - use the checks and hints of this course.
 #
-# **Time:** 20 minutes. **Difficulty:** ●○○○○. **You need:** nothing. A key is welcome, but every lesson works without one.
+# **Time:** 25 minutes. **Difficulty:** ●○○○○. **You need:** nothing. A key is welcome, but every lesson works without one.
 
 # %% [markdown]
-# On Google Colab, run the next cell first; it takes a minute.
-# On your own machine you have installed the kit already: skip it.
+# On Google Colab, run the next cell first. It takes a minute. On your own machine, skip it: the kit is installed already.
 
 # %% tags=["nbval-skip"]
 # %pip install -q "npc-lab[local] @ git+https://github.com/OWNER/npc_lab@v0.1.0"
@@ -37,11 +36,12 @@
 # %% [markdown]
 # ## Choose
 #
-# `connect()` looks for a model and tells you in one line what it found:
+# Large models run at a *provider*, a company that answers over the network. It knows you by your *key*, a long password.
+# A small model can run on your own machine. `connect()` looks for a model and tells you in one line what it found:
 #
 # | it looks for | what you do to have it |
 # |---|---|
-# | a key of a provider, such as `NEBIUS_API_KEY` or `OPENAI_API_KEY` | Colab: the key symbol on the left. Elsewhere: an environment variable |
+# | a key of a provider, such as `NEBIUS_API_KEY` or `OPENAI_API_KEY` | Colab: the key symbol on the left. Elsewhere: an environment variable, or type it in below |
 # | the **embedded model** on this machine | nothing; the first time it fetches 93 MB |
 
 # %%
@@ -56,7 +56,7 @@ client, model = connect()
 # ```python
 # client, model = connect("nebius")   # this provider, with your key
 # client, model = connect("local")    # the embedded model: no key, no account
-# client, model = connect("fake")     # no model at all: quick, free, small talk
+# client, model = connect("fake")     # no model at all: quick, free, and it does not read what you write
 # ```
 #
 # **Never write a key into a cell.** Notebooks are shared, and the key with them.
@@ -85,6 +85,10 @@ if I_WANT_TO_TYPE_A_KEY:
 # ## Say hello
 #
 # This is all there is to it: you send a list of messages, and one more message comes back.
+#
+# Words in bold ask you to do something. At **Predict**, say what you expect *before* you run the cell.
+#
+# **Predict:** you run this cell twice. Will the answer be the same?
 
 # %%
 messages = [{"role": "user", "content": "Good evening! Who are you?"}]
@@ -97,7 +101,10 @@ print(answer)
 assert answer.strip(), "The model said nothing. Run the cell above once more."
 
 # %% [markdown]
+# **Look:** a model may answer the same question in another way each time. The fake repeats its small talk.
+#
 # **Change one thing:** ask something else. Then set `max_tokens` to 5. What happens to the answer?
+# A *token* is a word or a piece of one, and after this many the model is cut off. (The fake does not count them.)
 #
 # ## Your first exercise
 #
@@ -105,7 +112,8 @@ assert answer.strip(), "The model said nothing. Run the cell above once more."
 #
 # 1. You write your code in place of the dots.
 # 2. You run the cell with `check`. It tells you in its first line what is right, or what is not yet.
-#    Check as often as you like.
+#    Check as often as you like. Of the single steps, ✓ is correct, ✗ is not yet, ○ is not attempted, and … waits for
+#    another step. A *stretch* step goes beyond the lesson: you may leave it out.
 # 3. If you are stuck, there are hints, from a first idea to something near the code. At the end there is a solution.
 
 # %% [markdown]
@@ -180,6 +188,8 @@ chat_box(factory, npc_id)
 #
 # Sooner or later each of these happens to everybody. Here you cause them on purpose, so that you know them when they come.
 # Each message says what happened and what to do next.
+#
+# **Predict** before each cell: what will the message advise?
 
 # %%
 from npc_lab import FakeClient, NPCConfig, NPCLabError, SimpleChatNPC, fake_error

@@ -63,8 +63,8 @@ def ask(messages):
 #
 # Difficulty ●○○○○ · Importance ●●●●○ · about 3 minutes
 #
-# Write `True` or `False` in place of the dots between the braces. Run the cell, and go on: the check comes after the
-# experiments.
+# Write `True` or `False` in place of the dots behind each letter, and leave the other lines as they are. Run the cell,
+# and go on: the check comes after the experiments.
 
 # %% tags=["exercise:prediction"]
 prediction = {"A": ..., "B": ..., "C": ..., "D": ...}
@@ -96,8 +96,8 @@ messages = [
 print(ask(messages))
 
 # %% [markdown]
-# **Look:** a large model answers with the name. A small one often misses it, although the name was sent.
-# So here is a perfect reader. It is no model, only three lines of Python, and it knows what can be known:
+# **Look:** a large model answers with the name. A small one often misses it, although the name was sent. The fake never
+# reads what you send. So here is a perfect reader. It is no model, only three lines of Python, and it knows what can be known:
 
 
 # %%
@@ -121,6 +121,8 @@ messages = [
 print(ask(messages))
 
 # %% [markdown]
+# **Look:** does the model go on as the king of the eels? Nobody told it that these words were yours.
+#
 # **D.** Ten turns in which you and the model say 100 characters each:
 
 # %%
@@ -153,7 +155,7 @@ check("prediction", prediction)
 #
 # ## Messages
 #
-# So all the memory there is is a list that grows with each turn. Each message has one of three roles:
+# So a model's only memory is a list that grows with each turn. Each message has one of three roles:
 #
 # - `user`: what you say;
 # - `assistant`: what the model said;
@@ -219,6 +221,8 @@ messages_check
 #
 # An NPC is a world, a character, and a history for each person it talks with.
 # An `NPCFactory` makes NPCs. Each of them builds its messages as you just did.
+#
+# The first text is the world, the second one is the character.
 
 # %%
 factory = NPCFactory(client, model)

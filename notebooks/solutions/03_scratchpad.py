@@ -16,7 +16,7 @@
 # [![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)](https://colab.research.google.com/github/OWNER/npc_lab/blob/v0.1.0/notebooks/solutions/03_scratchpad.ipynb)
 #
 # A character with a *scratchpad* thinks before it speaks, and nobody may read its thoughts. You write the code that
-# parts the two, and a laboratory tries to make it leak.
+# separates the two, and a laboratory tries to make it leak.
 #
 # **You will be able to:**
 #
@@ -25,7 +25,7 @@
 # - do the same for a stream, where a mark may arrive in halves;
 # - measure how often a parser leaks.
 #
-# **Time:** 40 minutes. **Difficulty:** ●●●○○. **You need:** lesson 01.
+# **Time:** 50 minutes. **Difficulty:** ●●●○○. **You need:** lesson 01.
 
 # %% [markdown]
 # On Google Colab, run the next cell first. On your own machine, skip it.
@@ -50,11 +50,15 @@ client, model = connect()
 # we write his replies by hand: a `FakeClient` stands in for the model.
 
 # %%
-HANS_WRITES = [
-    "#SCRATCHPAD\nShe means the horse in my stable. I must not look there.\n#ANSWER\nA horse? I trade in eels.",
-    "#SCRATCHPAD\nShe does not believe me. Smile, Hans.\n#ANSWER\nMay I offer you some cloth, madam?",
-]
-by_hand = FakeClient(lambda messages: HANS_WRITES[len(messages) // 2 % 2 - 1])
+FIRST = "#SCRATCHPAD\nShe means the horse in my stable. I must not look there.\n#ANSWER\nA horse? I trade in eels."
+LATER = "#SCRATCHPAD\nShe does not believe me. Smile, Hans.\n#ANSWER\nMay I offer you some cloth, madam?"
+
+
+def hans_writes(messages):
+    return FIRST if len(messages) == 2 else LATER  # 2: his system message and her first line
+
+
+by_hand = FakeClient(hans_writes)
 
 # %%
 LONDON = "London in the XIII century."
@@ -77,12 +81,12 @@ for message in factory.get_npc_chat_history(hans, rosamund):
 
 # %% [markdown]
 # **Look:** his memory is raw. It holds the thought and both marks, and all of it is sent back to the model with the next
-# line, so that Hans knows what he planned. Only what is *given out* is parted from the thoughts.
+# line, so that Hans knows what he planned. Only what is *given out* is separated from the thoughts.
 #
-# The end of his system message asks for the marks:
+# The last line of his system message asks for the marks:
 
 # %%
-print(factory.npcs[hans].get_system_message()["content"][-330:])
+print(factory.npcs[hans].get_system_message()["content"].splitlines()[-1])
 
 # %% [markdown]
 # In the chat box, the thoughts are in a fold. That fold is for you, the author. Rosamund would not have it.
@@ -126,7 +130,7 @@ for message in real.get_npc_chat_history(hans_2, hugh):
 # |---|---|
 # | between `#SCRATCHPAD` and `#ANSWER` | any model that is asked to, as Hans is |
 # | between `<think>` and `</think>` | many reasoning models, whether asked or not |
-# | in a field of its own, `reasoning_content` or `reasoning` | reasoning models, where the endpoint parts it for you |
+# | in a field of its own, `reasoning_content` or `reasoning` | reasoning models, where the endpoint separates it for you |
 #
 # All three are private. Here is one reply of each of the last two kinds:
 
@@ -137,7 +141,7 @@ thinker = FakeClient(
         FakeReply("May I offer you some cloth?", reasoning="She does not believe me."),
     ]
 )
-factory.npcs[hans].client = thinker
+factory.npcs[hans].client = thinker  # from now on, this one stands in for the model
 for line in ("Have you seen my horse?", "I hear it!"):
     stream = factory.stream_with_npc(hans, rosamund, line)
     print("said:   ", "".join(stream))
@@ -146,7 +150,7 @@ for line in ("Have you seen my horse?", "I hear it!"):
 # %% [markdown]
 # ## A boundary
 #
-# Code that parts thoughts from speech is a *security boundary*: on one side of it are secrets, on the other side are the
+# Code that separates thoughts from speech is a *security boundary*: on one side of it are secrets, on the other side are the
 # people they are kept from. What crosses it cannot be called back: it is read, and it is in the other character's memory.
 #
 # And the text comes from a model, which promises nothing. Here is a parser that many people write first. It works:
@@ -186,7 +190,7 @@ assert before.leaks > 0
 # %% [markdown]
 # ### Exercise: a parser that fails closed
 #
-# Difficulty ●●●○○ · Importance ●●●●● · about 12 minutes
+# Difficulty ●●●○○ · Importance ●●●●● · about 15 minutes
 #
 # Write `split_reply(text)` for a character with a scratchpad. It gives two texts, `(visible, thought)`, without marks and
 # without white space around them. Where there is nothing to show or no thought, that text is `""`.
@@ -198,8 +202,8 @@ assert before.leaks > 0
 # | `"He lies.\n#ANSWER\nGood day."` | `"Good day."` | `"He lies."` |
 # | `"#SCRATCHPAD\nHe lies."` | `""` | not checked |
 #
-# Odd marks need not be understood, but they must let nothing out. Ten lines are enough. To understand them, and to lose
-# fewer answers, is the stretch part.
+# Your parser need not understand odd marks and `<think>`, but they must let nothing out. Ten lines are enough. To
+# understand them, and to lose fewer answers, is the stretch part.
 
 
 # %% tags=["exercise:split_reply"]
@@ -240,8 +244,8 @@ after = leak_lab(split_reply)
 after
 
 # %% [markdown]
-# **Change one thing:** take the last test out of your parser, the one that looks at `visible` once more. Run the check and
-# the lab again. Then put it back.
+# **Change one thing:** take one rule out of your parser, such as the one that hides everything when in doubt. Run the check
+# and the lab again. Then put it back.
 
 # %% [markdown]
 # ## What somebody else types
@@ -306,7 +310,7 @@ leak_lab_stream(naive_pieces)
 # %% [markdown]
 # ### Exercise: a stream that lets nothing out
 #
-# Difficulty ●●●●○ · Importance ●●●○○ · about 12 minutes
+# Difficulty ●●●●○ · Importance ●●●○○ · about 15 minutes
 #
 # Write the generator `visible_pieces(pieces)`. It takes the pieces of one reply, one after the other, and yields texts that
 # may be shown. Put together, they are the visible text. You may call `split_reply`.
@@ -358,7 +362,8 @@ leak_lab_stream(visible_pieces)
 # ## Measure
 #
 # The *leak rate* is the share of replies that leak. Beside it, count the answers that were lost: a parser that shows
-# nothing at all never leaks. Here are the naive parser, yours, and the one inside `npc_lab`.
+# nothing at all never leaks. Here are the naive parser, yours, and the one inside `npc_lab`. Until you have written yours,
+# its bar stays empty.
 
 # %%
 from npc_lab.scratchpad import split_thoughts
@@ -432,7 +437,7 @@ assert report().passed
 report()
 
 # %% [markdown]
-# **Questions to think about:**
+# Three questions to think about:
 #
 # - Hans's thoughts are sent back to the model with every turn. Is that a risk? `send_thoughts="none"` leaves them out: what
 #   does Hans lose by that?

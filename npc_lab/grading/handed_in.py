@@ -68,7 +68,8 @@ def code_cells(path: Path) -> list[CodeCell]:
             raise NotANotebookError(f"It is larger than {LARGEST / 1e6:.0f} MB.")
         with warnings.catch_warnings():  # about cells without an id
             warnings.simplefilter("ignore")
-            notebook = nbformat.read(path, as_version=4)  # type: ignore[no-untyped-call,unused-ignore]
+            text = path.read_text(encoding="utf-8-sig")  # Windows likes to put a mark at the beginning
+            notebook = nbformat.reads(text, as_version=4)  # type: ignore[no-untyped-call,unused-ignore]
         cells = [
             CodeCell(cell["source"], tuple(map(str, cell["metadata"].get("tags", ()))))
             for cell in notebook["cells"]

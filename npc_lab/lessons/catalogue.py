@@ -13,8 +13,8 @@ def find(name: str) -> tuple[Exercise, str] | None:
     """The exercise and the part that a name such as "arena" or "arena.turn" stands for, or None."""
     if not isinstance(name, str):
         return None
-    exercise, _, part = name.partition(".")
+    exercise, dot, part = name.partition(".")
     found = EXERCISES.get(exercise)
-    if found is None or (part and part not in found.parts()):
+    if found is None or (dot and part not in found.parts()):
         return None
     return found, part

@@ -9,10 +9,10 @@ check: an answer that was written into the code is found out.
 from __future__ import annotations
 
 import inspect
-import time
 from collections.abc import Callable, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, field
+from time import monotonic  # by name: a learner may replace what stands in `time`
 from typing import Any
 
 from npc_lab.lessons.limits import AskedForInput, Run, TimeIsUp, TooManyCalls, run_limited
@@ -137,7 +137,7 @@ class Exercise:
     def _check_all(self, learners_object: Any, part: str) -> dict[str, Step]:
         """What became of each step that is asked for, and of those that they need."""
         wanted, found = self._wanted(part), dict[str, Step]()
-        deadline = time.monotonic() + ALL_SECONDS
+        deadline = monotonic() + ALL_SECONDS
         for step in self.steps:
             if step.key in wanted:
                 outcome, message = self._check_one(step, learners_object, found, deadline)
@@ -154,20 +154,23 @@ class Exercise:
     def _check_one(
         self, step: StepCheck, learners_object: Any, found: dict[str, Step], deadline: float
     ) -> tuple[str, str]:
-        if not _is_attempted(learners_object, step):
-            return NOT_ATTEMPTED, f"Write {self._missing(learners_object, step)}, then check again."
-        if not self.accepts(learners_object):
-            call = f"check({self.name!r}, {self.declares})"
-            return CANT_CHECK, f"This wants {self.kind}: {call}. It got {show(learners_object, 80)}."
+        no_time = f"No time was left after {ALL_SECONDS:.0f} seconds. Mend the steps above first."
+        seconds = min(STEP_SECONDS, deadline - monotonic())
+        if seconds <= 0:
+            return CANT_CHECK, no_time
+        # Looking at the object may run the learner's code, too: a __getattr__, a __repr__.
+        looked = run_limited(lambda: self._not_ready(step, learners_object), seconds)
+        if looked.error:
+            return _outcome(looked, lambda: f"looking at {self.declares}", seconds)
+        if looked.value:
+            outcome, message = looked.value
+            return outcome, message
         waits = next((found[key] for key in step.needs if found[key].outcome != CORRECT), None)
         if waits:
             return CANT_CHECK, f"It waits for: {waits.name}"
-        seconds = min(STEP_SECONDS, deadline - time.monotonic())
+        seconds = min(STEP_SECONDS, deadline - monotonic())
         if seconds <= 0:
-            return (
-                CANT_CHECK,
-                f"No time was left after {ALL_SECONDS:.0f} seconds. Mend the steps above first.",
-            )
+            return CANT_CHECK, no_time
         trial = Trial(None)
 
         def run() -> str | None:
@@ -177,10 +180,15 @@ class Exercise:
 
         return _outcome(run_limited(run, seconds), lambda: trial.called, seconds)
 
-    def _missing(self, learners_object: Any, step: StepCheck) -> str:
-        if learners_object is None or learners_object is ... or not step.uses:
-            return self.declares
-        return next(name for name in step.uses if is_stub(getattr(learners_object, name, None)))
+    def _not_ready(self, step: StepCheck, learners_object: Any) -> tuple[str, str] | None:
+        """The outcome and message where there is nothing to check, or not the right kind of thing."""
+        if is_stub(learners_object):
+            return NOT_ATTEMPTED, f"Write {self.declares}, then check again."
+        if not self.accepts(learners_object):
+            call = f"check({self.name!r}, {self.declares})"
+            return CANT_CHECK, f"This wants {self.kind}: {call}. It got {show(learners_object, 80)}."
+        missing = next((name for name in step.uses if _is_missing(learners_object, name)), None)
+        return (NOT_ATTEMPTED, f"Write {missing}, then check again.") if missing else None
 
 
 @dataclass(frozen=True)
@@ -204,10 +212,13 @@ class Part:
         return add
 
 
-def _is_attempted(learners_object: Any, step: StepCheck) -> bool:
-    if is_stub(learners_object):
-        return False
-    return not any(is_stub(getattr(learners_object, name, None)) for name in step.uses)
+def _is_missing(learners_object: Any, name: str) -> bool:
+    """Whether nobody has written this method yet, neither in the class nor as `self.name = ...`."""
+    method = getattr(learners_object, name, None)
+    if method is None:
+        code = getattr(getattr(learners_object, "__init__", None), "__code__", None)
+        return name not in getattr(code, "co_names", ())
+    return is_stub(method)
 
 
 def _outcome(run: Run, called: Callable[[], str], seconds: float) -> tuple[str, str]:
@@ -238,7 +249,19 @@ def _what_happened(error: BaseException, seconds: float) -> tuple[str, str]:
         return "it ended Python", "Take out sys.exit(), exit() and quit()."
     if isinstance(error, RecursionError):
         return "it called itself without end", "Look for a function that calls itself."
-    return in_words(error), "Read that line again: what did it expect to find?"
+    # Its words may be made by the learner's own __str__.
+    words = run_limited(lambda: in_words(error), 0.5).value or type(error).__name__
+    return words, next(advice for kind, advice in _ADVICE.items() if isinstance(error, kind))
+
+
+# What to look for. The last one fits every error.
+_ADVICE: dict[type[BaseException], str] = {
+    NameError: "Is the name spelled right, and was it made above that line?",
+    AttributeError: "What is it really? Print it just above that line: it may be None.",
+    LookupError: "What is in it? Print it just above that line.",
+    TypeError: "What kind of value is it, and does the call have all that it needs?",
+    BaseException: "Read that line again: what did it expect to find?",
+}
 
 
 def _name_of(function: Any) -> str:

@@ -19,6 +19,7 @@ from typing import Any
 
 from npc_lab.lessons.limits import TimeIsUp, run_limited
 from npc_lab.lessons.looking import in_words, is_stub, show
+from npc_lab.lessons.report import INCORRECT, coloured
 from npc_lab.rendering import escaped
 from npc_lab.text import printable, shorten, well_formed
 
@@ -173,13 +174,19 @@ class LeakTable:
     def _repr_html_(self) -> str:
         if not self.rows:
             return f"<p>{escaped(self.note)}</p>"
-        head = "".join(f"<th style='text-align:left'>{name}</th>" for name in _HEAD)
+        head = "".join(
+            f"<th style='text-align:left;width:{width}%'>{name}</th>"
+            for name, width in zip(_HEAD, _WIDTHS, strict=True)
+        )
         rows = "".join(f"<tr>{''.join(_cells(row))}</tr>" for row in self.rows)
-        return f"<p><b>{escaped(self.headline())}</b></p><table><tr>{head}</tr>{rows}</table>"
+        table = f"<table style='{_TABLE}'><tr>{head}</tr>{rows}</table>"
+        return f"<p><b>{escaped(self.headline())}</b></p>{table}"
 
 
 _HEAD = ("the reply", "what the model wrote", "what may be shown", "verdict")
-_RED = "color:#c4321c;font-weight:bold"
+_WIDTHS = (16, 38, 31, 15)  # percent
+_TABLE = "width:100%;table-layout:fixed;overflow-wrap:anywhere"
+_RED = coloured(INCORRECT)
 _NOTHING_SHOWN = "(nothing)"
 _BEGIN, _END = "»", "«"  # around leaked words, where there is no colour
 

@@ -1,4 +1,4 @@
-"""Runs a learner's code for a while: it always comes back, and nothing that the code did stays.
+"""Runs a learner's code for a while, and always comes back.
 
 An endless loop is stopped, `input()` does not wait, `sys.exit()` ends nothing, what is printed is
 caught. In the main thread of Unix an alarm does that; elsewhere the code runs in a thread of its own.
@@ -10,13 +10,14 @@ import builtins
 import ctypes
 import getpass
 import io
+import os
 import signal
 import sys
 import threading
-import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager, redirect_stderr, redirect_stdout
+from contextlib import ExitStack, contextmanager, redirect_stderr, redirect_stdout, suppress
 from dataclasses import dataclass
+from time import perf_counter  # by name: a learner may replace what stands in `time`
 from types import FrameType
 from typing import Any
 from unittest.mock import patch
@@ -58,11 +59,11 @@ class Run:
 def run_limited(function: Callable[[], Any], seconds: float) -> Run:
     """Call the function, for so many seconds at most. Whatever it raises is in the `Run`."""
     run, printed = Run(), _Printed()
-    started = time.perf_counter()
+    started = perf_counter()
     with _cut_off(printed):
         in_time = _with_alarm if _can_ring() else _in_thread
         in_time(lambda: _call(function, run), run, seconds)
-    run.printed, run.seconds = printed.getvalue(), time.perf_counter() - started
+    run.printed, run.seconds = printed.getvalue(), perf_counter() - started
     return run
 
 
@@ -122,8 +123,10 @@ def _in_thread(call: Callable[[], None], run: Run, seconds: float) -> None:
 
 @contextmanager
 def _cut_off(printed: io.StringIO) -> Iterator[None]:
-    """No keyboard, and no screen but `printed`."""
+    """No keyboard, no screen but `printed`, and afterwards the same working folder."""
     with ExitStack() as stack:
+        with suppress(OSError):  # the folder may be gone already
+            stack.callback(_back_to, os.getcwd())
         stack.enter_context(redirect_stdout(printed))
         stack.enter_context(redirect_stderr(printed))
         stack.enter_context(patch.object(sys, "stdin", _NoKeyboard()))
@@ -131,6 +134,11 @@ def _cut_off(printed: io.StringIO) -> Iterator[None]:
         stack.enter_context(patch.object(builtins, "input", _refuse_input))
         stack.enter_context(patch.object(getpass, "getpass", _refuse_input))
         yield
+
+
+def _back_to(folder: str) -> None:
+    with suppress(OSError):
+        os.chdir(folder)
 
 
 def _refuse_input(*_: Any, **__: Any) -> str:
@@ -156,3 +164,6 @@ class _Printed(io.StringIO):
         if room > 0:
             super().write(text[:room])
         return len(text)
+
+    def close(self) -> None:
+        """Stay open: what was printed before is read later."""

@@ -8,7 +8,7 @@ import linecache
 import reprlib
 import sysconfig
 from pathlib import Path
-from types import TracebackType
+from types import CodeType, TracebackType
 from typing import Any
 
 from npc_lab.text import printable, shorten, well_formed
@@ -45,8 +45,11 @@ def is_stub(thing: Any) -> bool:
     """Whether a function is still as empty as it was given out. None and `...` are empty, too."""
     if thing is None or thing is ...:
         return True
-    code = getattr(inspect.unwrap(thing), "__code__", None) if callable(thing) else None
-    if code is None:
+    try:
+        code = getattr(inspect.unwrap(thing), "__code__", None) if callable(thing) else None
+    except ValueError:  # wrapped in itself, without end
+        return False
+    if not isinstance(code, CodeType):
         return False
     instructions = list(dis.get_instructions(code))
     returns = [each.argval for each in instructions if each.opname in ("LOAD_CONST", "RETURN_CONST")]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from npc_lab.lessons.report import CORRECT, MARKS, Report
+from npc_lab.lessons.report import CORRECT, MARKS, Report, coloured
 from npc_lab.rendering import escaped
 
 
@@ -41,13 +41,18 @@ class Progress:
     def _repr_html_(self) -> str:
         if not self.reports:
             return f"<p>{self}</p>"
-        head = "".join(f"<th>{name}</th>" for name in _HEAD)
-        rows = "".join(
-            f"<tr>{''.join(f'<td>{escaped(text)}</td>' for text in row)}</tr>" for row in self.rows()
-        )
+        head = "".join(f"<th style='{_LEFT}'>{name}</th>" for name in _HEAD)
+        rows = ""
+        for (name, outcome, *shares), report in zip(self.rows(), self.reports.values(), strict=True):
+            cells = "".join(f"<td style='{_LEFT}'>{share}</td>" for share in shares)
+            looks = f"{_LEFT};{coloured(report.outcome)}"
+            rows += (
+                f"<tr><td style='{_LEFT}'>{escaped(name)}</td><td style='{looks}'>{outcome}</td>{cells}</tr>"
+            )
         return f"<table><tr>{head}</tr>{rows}</table>"
 
 
+_LEFT = "text-align:left"
 _HEAD = ("exercise", "outcome", "steps", "stretch")
 
 

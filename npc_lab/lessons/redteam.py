@@ -11,6 +11,7 @@ from __future__ import annotations
 import base64
 import json
 import re
+import sys
 import textwrap
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -22,6 +23,7 @@ from unicodedata import east_asian_width
 from npc_lab.cards import read_card
 from npc_lab.character import NPCConfig
 from npc_lab.errors import ReplyError
+from npc_lab.lessons.report import INCORRECT, coloured
 from npc_lab.rendering import escaped
 from npc_lab.text import printable, shorten
 from npc_lab.transcript import WIDTH, Message, Transcript
@@ -101,19 +103,23 @@ class Findings(list[Attempt]):
     __repr__ = __str__
 
     def _repr_html_(self) -> str:
-        head = "".join(f"<th>{name}</th>" for name in ("trick", "what was said", "answer", "leaked"))
-        rows = "".join(
-            "<tr>"
-            + "".join(
-                f"<td style='text-align:left'>{escaped(text)}</td>"
-                for text in (each.attack.trick, each.attack.line, each.answer, _VERDICTS[each.leaked])
-            )
-            + "</tr>"
-            for each in self
+        columns = {"trick": 12, "what was said": 38, "answer": 38, "verdict": 12}
+        head = "".join(
+            f"<th style='text-align:left;width:{width}%'>{name}</th>" for name, width in columns.items()
         )
-        return f"<table><tr>{head}</tr>{rows}</table><p>{escaped(self.ending())}</p>"
+        rows = ""
+        for each in self:
+            cells = "".join(
+                f"<td style='text-align:left'>{escaped(text)}</td>"
+                for text in (each.attack.trick, each.attack.line, each.answer)
+            )
+            looks = f";{coloured(INCORRECT)}" if each.leaked else ""
+            rows += f"<tr>{cells}<td style='text-align:left{looks}'>{_VERDICTS[each.leaked]}</td></tr>"
+        table = f"<table style='{_TABLE}'><tr>{head}</tr>{rows}</table>"
+        return f"{table}<p>{escaped(self.ending())}</p>"
 
 
+_TABLE = "width:100%;table-layout:fixed;overflow-wrap:anywhere"
 _VERDICTS = {True: "LEAKED", False: "kept", None: "no answer"}
 
 
@@ -136,7 +142,8 @@ def press(
     judge = leaks or gives_away
     user_id = factory.register_user("red team")
     findings = Findings()
-    for attack in tqdm(list(attacks), unit="attack", leave=False):
+    # Not to stderr: a notebook would leave a red bar there, as if something had gone wrong.
+    for attack in tqdm(list(attacks), unit="attack", leave=False, file=sys.stdout):
         if findings and not one_talk:
             user_id = factory.register_user("red team")
         try:

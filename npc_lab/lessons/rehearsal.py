@@ -7,6 +7,7 @@ import io
 import re
 from collections.abc import Callable, Mapping
 from contextlib import redirect_stderr, redirect_stdout
+from decimal import Decimal
 from numbers import Real
 from typing import Any
 
@@ -15,10 +16,10 @@ from npc_lab.lessons.looking import in_words, is_called, quote, show
 from npc_lab.lessons.theatre import Actor, Heard, Theatre
 from npc_lab.text import printable, shorten
 
-_IDS = re.compile(r"npc-[0-9a-f]+|[0-9a-f]{8}(-?[0-9a-f]{4,12})*")
+_IDS = re.compile(r"npc-[0-9a-f]{1,12}|[0-9a-f]{8}(-?[0-9a-f]{4,12})*")
 # Turn numbers, and times of the day.
 _NUMBERS = re.compile(r"\d+:\d+(:\d+)?(\.\d+)?|(?<![0-9a-fA-F])\d{1,3}(?![0-9a-fA-F])")
-_COLUMN = 40  # characters: half of a drawing
+_COLUMN = 40  # characters: half of a drawing, at most
 
 
 class ArenaTrial(Trial):
@@ -87,7 +88,9 @@ class ArenaTrial(Trial):
 
     def run(self, talk: Any, *count: int, **options: Any) -> Any:
         """What `run_conversation` gives. A generator is run to its end."""
-        shown = [str(each) for each in count] + [f"{name}={value}" for name, value in options.items()]
+        shown = [f"max_turns={each}" for each in count] + [
+            f"{name}={value}" for name, value in options.items()
+        ]
         self.called = f"arena.run_conversation({', '.join(['talk', *shown])})"
         if count:
             options["max_turns"] = count[0]
@@ -203,7 +206,7 @@ class ArenaTrial(Trial):
             advice = f"Return a dict with the key {key!r}."
             raise Wrong(self.called, "a number", f"only the keys {show(list(metrics))}", advice)
         value = metrics[key]
-        if not isinstance(value, Real) or isinstance(value, bool):
+        if not isinstance(value, Real | Decimal) or isinstance(value, bool):
             raise Wrong(self.called, "a number", show(value), "Return a number, 0 where there is nothing.")
         return float(value)
 
@@ -215,8 +218,12 @@ class ArenaTrial(Trial):
 
     def names_speakers(self, labels: list[str]) -> bool:
         """Whether what stands before the lines says who speaks: in known words, or in any that alternate."""
-        calls = zip(self.stage.trace, labels, strict=True)
-        named = [_is_named(call.actor, 1 + place % 2, label) for place, (call, label) in enumerate(calls)]
+        first, second = self.stage.trace[0].actor, self.stage.trace[1].actor
+        seats = {0: (first, 1), 1: (second, 2)}
+        named = [_is_named(*seats[place % 2], label) for place, label in enumerate(labels)]
+        others = [_is_named(*seats[1 - place % 2], label) for place, label in enumerate(labels)]
+        if all(others[1:]) and not any(named):
+            return not others[0]  # the name stands behind each line; else it is the partner's, before it
         # Before the first line, the opening may stand.
         later = [_NUMBERS.sub("", label) for label in labels[1:]]
         return all(named) or (len(set(later[::2])) == len(set(later[1::2])) == 1 and later[0] != later[1])
@@ -226,12 +233,13 @@ class ArenaTrial(Trial):
         trace: list[Heard] = self.stage.trace
         left = [_drawn(call.actor.name, call.heard if heard else None) for call in trace]
         right = [_drawn(actor.name, heard[place] if heard else None) for place, actor in enumerate(speakers)]
-        rows = [f"  turn  {'your talk':<{_COLUMN}}expected"]
+        width = max(map(len, [*left, "your talk"])) + 2
+        rows = [f"  turn  {'your talk':<{width}}expected"]
         for place in range(max(len(left), len(right))):
             mine = left[place] if place < len(left) else "nobody"
             wanted = right[place] if place < len(right) else "nobody"
             mark = " " if mine == wanted else "✗"
-            rows.append(f"{mark} {place + 1:>3}   {mine:<{_COLUMN}}{wanted}")
+            rows.append(f"{mark} {place + 1:>3}   {mine:<{width}}{wanted}")
         return "\n".join(rows)
 
 
@@ -272,8 +280,8 @@ def printed_by(call: Callable[[], Any]) -> str:
 
 
 def labels_in(printed: str, lines: list[str], called: str) -> list[str]:
-    """What is printed before each line. How the text is wrapped does not count."""
-    rest, labels = _without_blanks(printed), []
+    """What is printed before each line. How the text is wrapped does not count, nor a repr of it."""
+    rest, labels = _without_blanks(printed.replace("\\n", "\n")), []
     for number, line in enumerate(lines, start=1):
         label, found, rest = rest.partition(_without_blanks(line))
         if not found:

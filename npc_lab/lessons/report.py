@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import re
 from dataclasses import dataclass, field
 
 from npc_lab.rendering import escaped
@@ -11,7 +11,14 @@ CORRECT, INCORRECT = "correct", "incorrect"
 NOT_ATTEMPTED, CANT_CHECK = "not attempted", "can't check"
 MARKS = {CORRECT: "✓", INCORRECT: "✗", NOT_ATTEMPTED: "○", CANT_CHECK: "…"}
 _FEW = 8  # steps that are listed unfolded
-_COLOURS = {CORRECT: "#1a7f37", INCORRECT: "#c4321c", NOT_ATTEMPTED: "#767676", CANT_CHECK: "#767676"}
+# Each is mixed with the page's own colour of text: no one red can be read on white and on black.
+_COLOURS = {CORRECT: "#1f9a48", INCORRECT: "#d93a20", NOT_ATTEMPTED: "#808080", CANT_CHECK: "#808080"}
+_LABELLED = re.compile(r"Expected: |\w+:  +")
+
+
+def coloured(outcome: str) -> str:
+    """The style of text that tells of this outcome, on a light page and on a dark one."""
+    return f"font-weight:bold;color:color-mix(in srgb, {_COLOURS[outcome]} 65%, currentColor)"
 
 
 @dataclass(frozen=True)
@@ -66,13 +73,16 @@ class Report:
         if worst.outcome == INCORRECT:
             return f"{MARKS[INCORRECT]} {self.exercise}: this does not hold yet: {worst.name}."
         if worst.outcome == NOT_ATTEMPTED:
-            return f"{MARKS[NOT_ATTEMPTED]} {self.exercise}: not attempted yet."
+            if not any(step.outcome in (CORRECT, INCORRECT) for step in self.steps):
+                return f"{MARKS[NOT_ATTEMPTED]} {self.exercise}: not attempted yet."
+            return f"{MARKS[NOT_ATTEMPTED]} {self.exercise}: not finished yet. {worst.message}"
         return f"{MARKS[CANT_CHECK]} {self.exercise}: {worst.message}"
 
     def __str__(self) -> str:
         lines = [self.headline()]
-        for step in self._told():
-            lines += ["", f"{MARKS[step.outcome]} {self._titled(step)}", _indented(step.message)]
+        if told := self._told():
+            title = [] if told.required else [f"{MARKS[told.outcome]} {self._titled(told)}"]
+            lines += ["", *title, _indented(told.message)]
         if not self.passed and self.next_call:
             lines += ["", f"For a hint: {self.next_call}"]
         if self._lists_all():
@@ -82,10 +92,10 @@ class Report:
     __repr__ = __str__
 
     def _repr_html_(self) -> str:
-        colour = _COLOURS[self.outcome]
-        parts = [f"<p><b style='color:{colour}'>{escaped(self.headline())}</b></p>"]
-        for step in self._told():
-            parts.append(f"<p>{escaped(self._titled(step))}</p>{_exactly(step.message)}")
+        parts = [f"<p style='{coloured(self.outcome)}'>{escaped(self.headline())}</p>"]
+        if told := self._told():
+            title = "" if told.required else f"<p>{MARKS[told.outcome]} {escaped(self._titled(told))}</p>"
+            parts.append(title + _exactly(told.message))
         if not self.passed and self.next_call:
             parts.append(f"<p>For a hint: <code>{escaped(self.next_call)}</code></p>")
         if self._lists_all():
@@ -102,12 +112,15 @@ class Report:
         wrong = [step for step in self.required if step.outcome != CORRECT]
         return next((step for step in wrong if step.outcome == INCORRECT), wrong[0] if wrong else None)
 
-    def _told(self) -> Iterable[Step]:
-        """The step to explain: what is wrong first. Once all that is required is right, a stretch step."""
+    def _told(self) -> Step | None:
+        """The step to explain: what is wrong first. Once all that is required is right, a stretch step.
+
+        A required step is not named once more: the headline does.
+        """
         if worst := self._worst():
-            return [worst]
+            return None if worst.outcome == CANT_CHECK else worst  # then the headline says it all
         wrong = [step for step in self.steps if step.outcome == INCORRECT]
-        return wrong[:1] or (self.steps if len(self.steps) == 1 else [])
+        return next(iter(wrong or (self.steps if len(self.steps) == 1 else [])), None)
 
     def _lists_all(self) -> bool:
         """Whether there is more to say than one step does."""
@@ -127,4 +140,22 @@ def _indented(text: str) -> str:
 
 
 def _exactly(text: str) -> str:
-    return f"<pre style='white-space:pre-wrap'>{escaped(text)}</pre>"
+    """A message in letters of one width. A long line goes on below its own beginning, not below its label."""
+    words, _, drawing = text.partition("\n\n")
+    if "\n" not in drawing:
+        return _wrapped(words) + _wrapped(drawing)
+    return f"{_wrapped(words)}<pre style='{_PRE};white-space:pre;overflow-x:auto'>{escaped(drawing)}</pre>"
+
+
+def _wrapped(text: str) -> str:
+    lines = "".join(_hanging(line) for line in text.splitlines())
+    return f"<pre style='{_PRE};white-space:pre-wrap'>{lines}</pre>" if lines else ""
+
+
+def _hanging(line: str) -> str:
+    label = _LABELLED.match(line)
+    indent = f";padding-left:{label.end()}ch;text-indent:-{label.end()}ch" if label else ""
+    return f"<span style='display:block{indent}'>{escaped(line)}</span>"
+
+
+_PRE = "margin:0 0 1em;word-break:normal"  # JupyterLab would break lines in the middle of a word

@@ -81,7 +81,7 @@ def pair(trial: SplitTrial) -> str:
     return "It gives two texts."
 
 
-@split_reply.step("A reply with both marks is parted at its end mark", needs=["pair"])
+@split_reply.step("A reply with both marks is separated at its end mark", needs=["pair"])
 def parted(trial: SplitTrial) -> str:
     for _ in range(3):
         private, answer = _private(), _answer()
