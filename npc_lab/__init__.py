@@ -9,8 +9,10 @@ Reading order of the core, one noun a file:
     character.py    the character sheet
     endpoint.py     what an endpoint sends
     faults.py       what it means when it does not reply
+    dialects.py     what some endpoints do not take, and what they are sent instead
     turns.py        one reply at a time
     reply.py        one reply, as a stream of pieces and as a transaction
+    store           one file that keeps every NPC, user, turn and talk
     npc.py          a character on a model, with a memory of each user
     factory.py      makes NPCs, knows users
     transcript.py   the record of a talk between two

@@ -563,6 +563,31 @@ print(inspect.getsource(OurArena._turn))
 # | How does somebody drop in a line from outside? | `direct()`: the next speaker hears it, and nobody has said it |
 # | When does a talk end early? | conditions such as `StopOnText("farewell")` |
 # | How do a hundred talks run at once? | `run_conversations()`, in threads |
+# | What is left of it tomorrow? | every line, if its factory has a store |
+#
+# ## Tomorrow
+#
+# Close this notebook, and your talks are gone: they were only in Python's memory. A factory with a *store* writes each
+# line into a file before you see it. Our arena reads it again.
+
+# %%
+kept = NPCFactory(client, model, store="chat_arena.db")
+guy = kept.register_npc(**vars(factory.npcs[knight].config))
+hans = kept.register_npc(**vars(factory.npcs[merchant].config))
+
+desk_of_tomorrow = arena_controls(OurArena(kept), guy, hans, max_turns=4)
+desk_of_tomorrow
+
+# %%
+lines = desk_of_tomorrow.run(2)
+assert len(lines) > 1, "Nobody has spoken. Read the notice in the desk."
+
+# %% [markdown]
+# **Try:** restart the kernel and run the notebook again up to here. The desk says that your last talk goes on: same people,
+# same memories, and whoever is next speaks next. *New talk* begins another one.
+#
+# The file is `chat_arena.db`, beside this notebook. Colab deletes its files when it lets you go: download it first, from the
+# folder symbol on the left. `!npc-lab log chat_arena.db` lists what is in it.
 #
 # ## How it went
 
