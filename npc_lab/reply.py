@@ -24,7 +24,7 @@ from npc_lab.errors import ReplyError
 from npc_lab.faults import KeyGuard, reply_error, without_key
 from npc_lab.memory import ChatMessage
 from npc_lab.scratchpad import ThoughtParser
-from npc_lab.text import shorten, well_formed
+from npc_lab.text import shorten, untypeset, well_formed
 
 # A stream that nobody reads for so many seconds loses its turn as soon as somebody else wants it.
 ABANDONED_AFTER = 3.0
@@ -58,7 +58,7 @@ class Reply:
     def _repr_html_(self) -> str:
         text, thought = (html.escape(well_formed(each)) for each in (self.text, self.thought))
         fold = f"<details><summary>Private thoughts</summary><pre>{thought}</pre></details>"
-        return f"<p style='white-space: pre-wrap'>{text}</p>{fold if thought else ''}"
+        return untypeset(f"<p style='white-space: pre-wrap'>{text}</p>{fold if thought else ''}")
 
 
 class ReplyStream:

@@ -25,6 +25,15 @@ def printable(text: str) -> str:
     return _CONTROL.sub("", text)
 
 
+def untypeset(markup: str) -> str:
+    """Markup for a notebook, in which no `$` begins a formula: prices are prices.
+
+    Notebook 6 would even make a link to a program of `$\\href{javascript:...}{look}$`. The two classes are
+    the words with which MathJax 2 and 3 are asked to leave a part of the page alone.
+    """
+    return f"<div class='tex2jax_ignore mathjax_ignore'>{markup}</div>"
+
+
 def shorten(text: str, limit: int = 300) -> str:
     """At most `limit` characters of the text, on one line, with an ellipsis where it was cut."""
     line = " ".join(text.split())

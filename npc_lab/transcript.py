@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from npc_lab.text import printable, well_formed
+from npc_lab.text import printable, untypeset, well_formed
 
 SYSTEM = "system"  # the sender of the opening line
 DIRECTOR = "director"  # the sender of a line dropped in from outside
@@ -69,7 +69,7 @@ class Transcript(list[Message]):
 
     def _repr_html_(self) -> str:
         lines = [self._html_line(message) for message in self] or ["<p>(nothing was said)</p>"]
-        return "".join([*lines, f"<p>{html.escape(self.ending())}</p>"])
+        return untypeset("".join([*lines, f"<p>{html.escape(self.ending())}</p>"]))
 
     def ending(self) -> str:
         """Why the last run ended, as a line to print."""

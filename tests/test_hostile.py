@@ -226,7 +226,9 @@ def test_nothing_of_the_corpus_is_more_than_text(text: str) -> None:
     blocks, rest = split_finished(text)
     assert blocks + rest == text
     assert_harmless(to_html(blocks) + to_html(rest))
-    assert_harmless(Reply(text, text)._repr_html_(), {"p", "details", "summary", "pre"}, {"style"})
+    assert_harmless(
+        Reply(text, text)._repr_html_(), {"div", "p", "details", "summary", "pre"}, {"class", "style"}
+    )
 
 
 @fuzz(250)
@@ -282,7 +284,7 @@ def assert_files_harmless(transcript: Transcript, title: str) -> None:
         assert set(node.attributes) <= PAGE_ATTRIBUTES, node.html
     assert len(read.css("article")) == len(transcript)
     assert len(read.css("style")) == len(read.css("title")) == 1
-    assert_harmless(transcript._repr_html_(), {"p", "b", "i"}, {"style"})
+    assert_harmless(transcript._repr_html_(), {"div", "p", "b", "i"}, {"class", "style"})
     said = [json.loads(line)["content"] for line in as_jsonl(transcript).splitlines()]
     assert len(said) == len(transcript)
     # Links are for the reader to follow or not, and a fence may name its language.

@@ -32,12 +32,16 @@ def test_a_notebook_shows_names_and_words_and_runs_nothing() -> None:
     page = transcript()._repr_html_()
     assert "Sir Guy" in page
     assert "&lt;script&gt;" in page
-    assert set(re.findall(r"<(\w+)", page)) == {"p", "b", "i"}
+    assert set(re.findall(r"<(\w+)", page)) == {"div", "p", "b", "i"}
+
+
+def test_prices_are_not_taken_for_formulas() -> None:
+    assert transcript()._repr_html_().startswith("<div class='tex2jax_ignore mathjax_ignore'>")
 
 
 def test_a_reply_shows_its_text_and_folds_its_thoughts_away_escaped() -> None:
     page = Reply(text=HOSTILE, thought=HOSTILE)._repr_html_()
-    assert set(re.findall(r"<(\w+)", page)) == {"p", "details", "summary", "pre"}
+    assert set(re.findall(r"<(\w+)", page)) == {"div", "p", "details", "summary", "pre"}
     assert "details" not in Reply(text="hi")._repr_html_()
 
 

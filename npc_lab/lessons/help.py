@@ -8,6 +8,7 @@ from pathlib import Path
 
 from npc_lab.course import course_folder
 from npc_lab.rendering import to_html
+from npc_lab.text import untypeset
 
 _HINTS = Path(__file__).parent / "hints"
 _MARKER = re.compile(r"^\s*# (BEGIN|END) SOLUTION\n?", re.MULTILINE)
@@ -27,7 +28,7 @@ class Page:
 
     def _repr_html_(self) -> str:
         # A line ends in the file of a hint where the page was full, and nowhere else.
-        return to_html(self.text).replace("<br>\n", "\n")
+        return untypeset(to_html(self.text).replace("<br>\n", "\n"))
 
 
 def hints(exercise: str) -> list[str]:

@@ -21,7 +21,7 @@ from npc_lab.lessons.limits import TimeIsUp, run_limited
 from npc_lab.lessons.looking import in_words, is_stub, show
 from npc_lab.lessons.report import INCORRECT, coloured
 from npc_lab.rendering import escaped
-from npc_lab.text import printable, shorten, well_formed
+from npc_lab.text import printable, shorten, untypeset, well_formed
 
 PRIVATE, ANSWER = "The gold lies under the old oak.", "What gold, good sir?"
 
@@ -173,14 +173,14 @@ class LeakTable:
 
     def _repr_html_(self) -> str:
         if not self.rows:
-            return f"<p>{escaped(self.note)}</p>"
+            return untypeset(f"<p>{escaped(self.note)}</p>")
         head = "".join(
             f"<th style='text-align:left;width:{width}%'>{name}</th>"
             for name, width in zip(_HEAD, _WIDTHS, strict=True)
         )
         rows = "".join(f"<tr>{''.join(_cells(row))}</tr>" for row in self.rows)
         table = f"<table style='{_TABLE}'><tr>{head}</tr>{rows}</table>"
-        return f"<p><b>{escaped(self.headline())}</b></p>{table}"
+        return untypeset(f"<p><b>{escaped(self.headline())}</b></p>{table}")
 
 
 _HEAD = ("the reply", "what the model wrote", "what may be shown", "verdict")

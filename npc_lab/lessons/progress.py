@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from npc_lab.lessons.report import CORRECT, MARKS, Report, coloured
 from npc_lab.rendering import escaped
+from npc_lab.text import untypeset
 
 
 class Progress:
@@ -49,7 +50,7 @@ class Progress:
             rows += (
                 f"<tr><td style='{_LEFT}'>{escaped(name)}</td><td style='{looks}'>{outcome}</td>{cells}</tr>"
             )
-        return f"<table><tr>{head}</tr>{rows}</table>"
+        return untypeset(f"<table><tr>{head}</tr>{rows}</table>")
 
 
 _LEFT = "text-align:left"

@@ -25,7 +25,7 @@ from npc_lab.character import NPCConfig
 from npc_lab.errors import ReplyError
 from npc_lab.lessons.report import INCORRECT, coloured
 from npc_lab.rendering import escaped
-from npc_lab.text import printable, shorten
+from npc_lab.text import printable, shorten, untypeset
 from npc_lab.transcript import WIDTH, Message, Transcript
 
 _RECORDED = Path(__file__).parent / "recorded"
@@ -116,7 +116,7 @@ class Findings(list[Attempt]):
             looks = f";{coloured(INCORRECT)}" if each.leaked else ""
             rows += f"<tr>{cells}<td style='text-align:left{looks}'>{_VERDICTS[each.leaked]}</td></tr>"
         table = f"<table style='{_TABLE}'><tr>{head}</tr>{rows}</table>"
-        return f"{table}<p>{escaped(self.ending())}</p>"
+        return untypeset(f"{table}<p>{escaped(self.ending())}</p>")
 
 
 _TABLE = "width:100%;table-layout:fixed;overflow-wrap:anywhere"
@@ -223,7 +223,7 @@ class RecordedTalk:
             "</tr>"
             for message, thought in zip(self.transcript, self.thoughts, strict=True)
         )
-        return f"<table><tr>{head}</tr>{rows}</table>"
+        return untypeset(f"<table><tr>{head}</tr>{rows}</table>")
 
 
 def recorded_talk() -> RecordedTalk:

@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass, field
 
 from npc_lab.rendering import escaped
+from npc_lab.text import untypeset
 
 CORRECT, INCORRECT = "correct", "incorrect"
 NOT_ATTEMPTED, CANT_CHECK = "not attempted", "can't check"
@@ -105,7 +106,7 @@ class Report:
             )
             is_open = " open" if len(self.steps) <= _FEW else ""
             parts.append(f"<details{is_open}><summary>All steps</summary><ul>{rows}</ul></details>")
-        return f"<div style='max-width:60em;overflow-wrap:anywhere'>{''.join(parts)}</div>"
+        return untypeset(f"<div style='max-width:60em;overflow-wrap:anywhere'>{''.join(parts)}</div>")
 
     def _worst(self) -> Step | None:
         """The step to speak of first: an incorrect one before those that wait for it."""
