@@ -84,6 +84,12 @@ class Panel:
         """Wait until this button can be used."""
         self.button(enabled).and_(self.page.locator(":enabled")).wait_for()
 
+    def wait_for_lines(self, count: int) -> None:
+        """Wait until the talk has so many lines: the page lets a widget go a moment after the kernel does."""
+        from playwright.sync_api import expect  # comes with the browser extra
+
+        expect(self.lines).to_have_count(count)
+
     def said(self) -> list[str]:
         """Every line: its speaker and its words, without what stands below."""
         return [" ".join(text.split()) for text in self.lines.all_inner_texts()]
@@ -218,7 +224,7 @@ def test_another_answer_and_another_question(jupyter: Jupyter, loopback: Any) ->
         chat.wait_until(enabled="Regenerate")
         chat.click("Regenerate")
         chat.see("Green.", "answer 2 of 2")
-        assert len(chat.said()) == 2
+        chat.wait_for_lines(2)
         chat.click("◀")
         chat.see("Red.", "answer 1 of 2")
         assert chat.button("◀").is_disabled()
@@ -253,19 +259,19 @@ def test_a_failure_says_what_to_do_and_can_be_tried_again(jupyter: Jupyter, loop
         chat.send("Hello!")
         notice.wait_for()
         assert "The model fell over." in notice.inner_text()
-        assert chat.said()[1:] == []  # nothing that she said
+        chat.wait_for_lines(1)  # nothing that she said
         notebook.screenshot("chat-failed")
         chat.click("Retry")
         chat.see("Here I am.")
         assert not notice.is_visible()
-        assert len(chat.said()) == 2
+        chat.wait_for_lines(2)
 
         chat.wait_until(enabled="Send")
         notebook.run(f"client.base_url = 'http://127.0.0.1:{free_port()}/v1/'")
         chat.send("Are you there?")
         notice.wait_for()
-        assert chat.button("Retry").is_visible()
-        assert chat.button("Send").is_enabled()
+        chat.wait_until(enabled="Retry")
+        chat.wait_until(enabled="Send")
 
 
 def test_the_folds_show_what_is_behind_the_curtain(jupyter: Jupyter, loopback: Any) -> None:
@@ -368,7 +374,7 @@ def test_two_characters_talk_as_the_director_wants_it(jupyter: Jupyter, loopback
         arena.see("0 of 3 turns")
         arena.click("Step")
         arena.see("One.", "1 of 1 turns done")
-        assert len(arena.said()) == 2  # with the opening
+        arena.wait_for_lines(2)  # with the opening
         arena.click("Start")
         arena.see("Two,")
         arena.root.get_by_label("Director:").fill("Speak of the dragon!")
@@ -376,7 +382,8 @@ def test_two_characters_talk_as_the_director_wants_it(jupyter: Jupyter, loopback
         arena.see("Pausing after this line …")
         go_on.set()
         arena.see("Two, and no more.", "you paused it", "Speak of the dragon!")
-        assert (len(server.sent), len(arena.said())) == (2, 4)
+        arena.wait_for_lines(4)
+        assert len(server.sent) == 2
         assert progress.get_attribute("style").find("width: 50%") > 0
         notebook.screenshot(f"arena-paused-{pump}")
 
