@@ -21,6 +21,7 @@ The patterns fit what these say (seen in public issue threads, 2024 to 2026):
                    Only user, assistant and tool roles are supported, got system
     templates      Conversation roles must alternate user/assistant/user/assistant/...
                    After the optional system message, conversation roles must alternate user and ...
+    LM Studio      Error rendering prompt with jinja template: ... (status 200, in a stream that has begun)
     Anthropic      messages: roles must alternate between "user" and "assistant", but found multiple ...
 """
 
@@ -29,6 +30,8 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
+
+from npc_lab.errors import ReplyError
 
 Request = dict[str, Any]
 
@@ -161,7 +164,9 @@ def remember(client: Any, model: Any, adaptations: list[Adaptation]) -> None:
 
 def fitting(error: Exception, request: Request) -> Adaptation | None:
     """What may help after this error. It changes the request, so that nothing is tried twice."""
-    if getattr(error, "status_code", None) not in _STATUSES:
+    # Some notice under status 200, when they have begun to answer. In a stream, the openai package sees it.
+    is_late = isinstance(error, ReplyError) or type(error).__name__ == "APIError"
+    if getattr(error, "status_code", None) not in _STATUSES and not is_late:
         return None
     # Not every server puts its reason where the openai package finds it: the body has it in any case.
     reason = f"{error} {getattr(error, 'body', '')}"[:_LONGEST_REASON]

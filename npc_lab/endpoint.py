@@ -1,13 +1,14 @@
 """What an endpoint sends.
 
-A reply comes whole (`read_whole`) or in pieces (`read_pieces`). Both give `Delta`s, so that the
-rest of the package knows one shape only. Endpoints leave fields out, send null, or send more than
-the protocol says: what can be read is read, and what is no reply at all is `malformed`.
+`answer` sends a request and gives what comes: a reply comes whole (`read_whole`) or in pieces
+(`read_pieces`). Both give `Delta`s, so that the rest of the package knows one shape only. Endpoints
+leave fields out, send null, or send more than the protocol says: what can be read is read, and what is
+no reply at all is `malformed`.
 """
 
 import socket
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Generator, Iterator, Mapping
+from contextlib import closing, suppress
 from contextvars import ContextVar
 from dataclasses import dataclass
 from inspect import isawaitable
@@ -44,44 +45,66 @@ def is_wanted() -> bool:
     return _wanted.get()()
 
 
-def ask(client: Any, request: dict[str, Any]) -> Any:
-    """Send the request through the client and give its response.
+def answer(client: Any, request: dict[str, Any], hold: Callable[[Any], None]) -> Iterator[Delta]:
+    """Send the request through the client, and give the answer: whole, or in pieces where it is a stream.
 
     Where the endpoint refuses a part of it that it does not know, the request is changed and sent once more
-    for each such part. `request` is changed in place: afterwards it is what was really sent.
+    for each such part. Some say so only in a stream that they have begun. `request` is changed in place:
+    afterwards it is what was really sent. hold: gets a stream as soon as it begins, and None at its end.
     """
+    for adaptation in known(client, request["model"]):
+        adapt(request, adaptation)
+    tried: list[Adaptation] = []
+    while True:
+        has_spoken = False
+        try:
+            with closing(_answer_once(client, request, hold)) as deltas:
+                for delta in deltas:
+                    if not has_spoken and (delta.content or delta.reasoning or delta.finish_reason):
+                        has_spoken = True
+                        if tried:
+                            remember(client, request["model"], tried)
+                    yield delta
+            return
+        except Exception as error:
+            may_help = fitting(error, request)
+            if may_help is None or has_spoken or not is_wanted():
+                raise
+        adapt(request, may_help)
+        tried.append(may_help)
+
+
+def _answer_once(
+    client: Any, request: dict[str, Any], hold: Callable[[Any], None]
+) -> Generator[Delta, None, None]:
+    response = _create(client)(**request)
+    if isawaitable(response):
+        response.close()  # type: ignore[attr-defined]  # never awaited, and Python would warn of it
+        raise ReplyError("bad_request", "Use openai.OpenAI instead.", what="This client is asynchronous.")
+    if not request.get("stream"):
+        yield read_whole(response)
+        return
+    hold(response)
     try:
-        create = client.chat.completions.create
+        yield Delta()  # it has begun to answer
+        yield from read_pieces(response)
+    finally:
+        hold(None)  # from now on its connection may carry another reply
+        if hasattr(response, "close"):
+            response.close()
+
+
+def _create(client: Any) -> Callable[..., Any]:
+    """The function of the client that sends a request."""
+    try:
+        create: Callable[..., Any] = client.chat.completions.create
     except AttributeError:
         raise ReplyError(
             "bad_request",
             "Use a client of the openai package; `client, model = connect()` gives you one.",
             what=f"A client of type {type(client).__name__} has no chat.completions.create.",
         ) from None
-    response = _create(create, client, request)
-    if isawaitable(response):
-        response.close()  # type: ignore[attr-defined]  # never awaited, and Python would warn of it
-        raise ReplyError("bad_request", "Use openai.OpenAI instead.", what="This client is asynchronous.")
-    return response
-
-
-def _create(create: Callable[..., Any], client: Any, request: dict[str, Any]) -> Any:
-    for adaptation in known(client, request["model"]):
-        adapt(request, adaptation)
-    tried: list[Adaptation] = []
-    while True:
-        try:
-            response = create(**request)
-        except Exception as error:
-            may_help = fitting(error, request)
-            if may_help is None or not is_wanted():
-                raise
-        else:
-            if tried:
-                remember(client, request["model"], tried)
-            return response
-        adapt(request, may_help)
-        tried.append(may_help)
+    return create
 
 
 def read_whole(response: Any) -> Delta:

@@ -19,7 +19,7 @@ from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from npc_lab.endpoint import Delta, ask, ask_only_while, hang_up, read_pieces, read_whole
+from npc_lab.endpoint import Delta, answer, ask_only_while, hang_up
 from npc_lab.errors import ReplyError
 from npc_lab.faults import KeyGuard, reply_error, without_key
 from npc_lab.memory import ChatMessage
@@ -247,21 +247,10 @@ def _arrivals(
     client: Any, request: dict[str, Any], inbox: _Inbox
 ) -> Generator[Delta | Exception, None, None]:
     """Send the request; give what arrives, and at its end the exception that ended it, if one did."""
-    response: Any = None
     try:
-        response = ask(client, request)
-        if request.get("stream"):
-            inbox.response = response
-            yield Delta()  # it has begun to answer
-            yield from read_pieces(response)
-        else:
-            yield read_whole(response)
+        yield from answer(client, request, inbox.hold)
     except Exception as error:
         yield error
-    finally:
-        inbox.response = None  # from now on its connection may carry another reply
-        if request.get("stream") and hasattr(response, "close"):
-            response.close()
 
 
 class _Inbox:
@@ -275,6 +264,10 @@ class _Inbox:
         self.response: Any = None  # while it is being read: what can be hung up on
         self._arrivals: deque[Any] = deque()
         self._news = threading.Event()
+
+    def hold(self, response: Any) -> None:
+        """Note the stream that is being read, or None."""
+        self.response = response
 
     def put(self, arrival: Any, announce: bool) -> None:
         self._arrivals.append(arrival)

@@ -357,6 +357,22 @@ def _vllm(message: str) -> Json:
     return Json(error, 400)
 
 
+@dataclass(frozen=True)
+class LateRefusal(Reply):
+    """Status 200 and then, in the stream or in the body, an error: the template was tried late."""
+
+    message: str
+
+    def send(self, line: "Connection", request: Request) -> None:
+        error = {"error": {"message": self.message}}
+        reply = Stream([b"event: error\n", error]) if request.wants_stream else Json(error)
+        reply.send(line, request)
+
+
+def _lm_studio(message: str) -> LateRefusal:
+    return LateRefusal(f'Error rendering prompt with jinja template: "{message}".')
+
+
 def _extra(field: str) -> dict[str, Any]:
     return {"type": "extra_forbidden", "loc": ["body", field], "msg": "Extra inputs are not permitted"}
 
@@ -442,6 +458,12 @@ MOODS: dict[str, Mood] = {
         lambda body: has_system(body) or is_out_of_turn(body), _vllm(_ALTERNATE)
     ),
     "turns, llama.cpp": Mood(is_out_of_turn, _llama(_AFTER_SYSTEM)),
+    "system, LM Studio": Mood(has_system, _lm_studio("System role not supported")),
+    "turns, LM Studio": Mood(is_out_of_turn, _lm_studio(_ALTERNATE)),
+    "temperature, too late": Mood(
+        lambda body: "temperature" in body,
+        LateRefusal("Unsupported parameter: 'temperature' is not supported with this model."),
+    ),
     "turns, Mistral": Mood(
         is_out_of_turn,
         Json(
