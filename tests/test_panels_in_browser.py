@@ -403,6 +403,46 @@ def test_two_characters_talk_as_the_director_wants_it(jupyter: Jupyter, loopback
         assert notebook.errors == []
 
 
+# --- the next day ---------------------------------------------------------------------------------
+
+
+def test_who_closes_the_lid_in_mid_talk_goes_on_the_next_day(
+    jupyter: Jupyter, loopback: Any, tmp_path: Path
+) -> None:
+    replies = ["Welcome.", "Good day, Odo.", "Well met, Mira.", endless("Once upon a time", never)]
+    replies += ["Here I am again.", "Where were we?"]
+    server, _ = tavern(loopback, [reply if isinstance(reply, Stream) else answer(reply) for reply in replies])
+    cells = TAVERN.replace("model)", f"model, store={str(tmp_path / 'lab.db')!r})")
+    with jupyter.open([cells.format(url=server.base_url), *CHAT, *ARENA]) as notebook:
+        chat, arena = Panel(notebook), Panel(notebook, 1)
+        chat.send("Hello!")
+        chat.see("Welcome.", "loopback-model")
+        chat.wait_until(enabled="Send")
+        for _ in range(2):
+            arena.click("Step")
+            arena.wait_until(enabled="Step")
+        chat.send("Tell me a story.")
+        chat.see("Once upon a time")
+        notebook.close_the_lid()
+        notebook.run_all()
+
+        chat.wait_for_lines(2)  # whole turns, and nothing of what was broken off
+        assert [text.split(" loopback")[0] for text in chat.said()] == ["Ann Hello!", "Mira Welcome."]
+        arena.see("Your last talk goes on after 2 lines", "Good day, Odo.", "Well met, Mira.")
+        notebook.screenshot("next-day")
+        chat.send("Are you there?")
+        chat.see("Here I am again.")
+        assert [message["content"] for message in server.sent[-1]][-3:] == [
+            "Hello!",
+            "#SCRATCHPAD\nHm.\n#ANSWER\nWelcome.",
+            "Are you there?",
+        ]
+        arena.click("Step")
+        arena.see("Where were we?")
+        assert server.sent[-1][-1]["content"] == "Well met, Mira."
+        assert notebook.harm() == []
+
+
 # --- what wants to do harm ------------------------------------------------------------------------
 
 SCRIPT = "window.__pwned=1;alert(1)"
