@@ -128,9 +128,11 @@ def hostile(folder: Path, options: Any) -> Iterable[Row]:
     from payloads import MARKS, ORDERS, PAYLOADS
 
     corpus = len([*PAYLOADS, *MARKS, *ORDERS])
-    fuzzed = run_pytest("tests/test_hostile.py", NPC_LAB_FUZZ=str(options.fuzz))
+    fuzzed = run_pytest(
+        "tests/test_hostile.py", "tests/test_hostile_store.py", NPC_LAB_FUZZ=str(options.fuzz)
+    )
     yield Row(
-        "hostile text in the thought parser, the renderer, cards and exports",
+        "hostile text in the thought parser, the renderer, cards, exports and stores",
         f"{fuzzed.passed:,} tests, {fuzzed.examples:,} fuzzed cases",
         fuzzed.failed,
     )

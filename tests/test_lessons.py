@@ -211,6 +211,19 @@ def test_code_that_never_ends_is_stopped_whatever_it_catches() -> None:
     assert "swallow_everything" in where(run.error)
 
 
+def test_what_the_code_makes_of_the_alarm_is_still_an_alarm() -> None:
+    def translate() -> None:
+        try:
+            while True:
+                pass
+        except BaseException as error:
+            raise ValueError("my own words") from error
+
+    run = run_limited(translate, 0.1)
+    assert isinstance(run.error, TimeIsUp)
+    assert "translate" in where(run.error)
+
+
 def test_input_and_exit_end_only_the_code() -> None:
     assert isinstance(run_limited(lambda: input("?"), 1).error, AskedForInput)
     assert isinstance(run_limited(lambda: sys.stdin.readline(), 1).error, AskedForInput)

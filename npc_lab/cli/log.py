@@ -4,7 +4,6 @@ The file is opened to be read, never changed. What a character thought in privat
 where that was asked for.
 """
 
-import sqlite3
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import datetime
@@ -14,7 +13,7 @@ from typing import Any
 from npc_lab.cli.screen import INDENT, SEAT_STYLES, Screen
 from npc_lab.errors import NPCLabError
 from npc_lab.export import export, export_all
-from npc_lab.store.schema import cannot_open, open_to_read
+from npc_lab.store.schema import open_to_read, reading
 from npc_lab.transcript import Message, Transcript
 
 # Talks in the order in which they began, which is their number: of two NPCs in an arena, and of a user with
@@ -108,7 +107,8 @@ class Log:
                 " WHERE npc_id = ? AND user_id = ?",
                 *(npc_id, user_id, npc_id, user_id),
             )
-        return [f"{when(datetime.fromisoformat(at))}  {words}" for at, words in sorted(asides)]
+        with reading(self._path):
+            return [f"{when(moment(at))}  {words}" for at, words in sorted(asides)]
 
     def _talk(self, number: int, began: str, conversation_id: str | None, one: str, two: str) -> Talk:
         names = (self._name(one) if conversation_id else one, self._name(two))
@@ -120,7 +120,8 @@ class Log:
             query = "SELECT count(remembered), max(id) FROM turns WHERE npc_id = ? AND user_id = ?"
             ((turns, last_id),) = self._read(query, two, one)
             rows = self._read("SELECT at FROM turns WHERE id = ?", last_id)
-        last = datetime.fromisoformat(rows[0][0] if rows else began)
+        with reading(self._path):
+            last = moment(rows[0][0] if rows else began)
         return Talk(number, conversation_id, one, two, names, turns, last)
 
     def _name(self, npc_id: str) -> str:
@@ -133,10 +134,11 @@ class Log:
             " LEFT JOIN turns ON turns.id = turn_id WHERE conversation_id = ? ORDER BY messages.id",
             talk.conversation_id,
         )
-        return [
-            (Message(sender, content, datetime.fromisoformat(at), seat, seconds), thought)
-            for sender, content, at, seat, seconds, thought in rows
-        ]
+        with reading(self._path):
+            return [
+                (Message(sender, content, moment(at), seat, seconds), thought)
+                for sender, content, at, seat, seconds, thought in rows
+            ]
 
     def _chat_lines(self, talk: Talk) -> list[tuple[Message, str | None]]:
         rows = self._read(
@@ -145,10 +147,11 @@ class Log:
             *(talk.two, talk.one),
         )
         lines: list[tuple[Message, str | None]] = []
-        for question, answer, at, seconds, thought in rows:
-            time = datetime.fromisoformat(at)
-            lines.append((Message(talk.one, question, time, seat=1), None))
-            lines.append((Message(talk.two, answer, time, seat=2, seconds=seconds), thought))
+        with reading(self._path):
+            for question, answer, at, seconds, thought in rows:
+                time = moment(at)
+                lines.append((Message(talk.one, question, time, seat=1), None))
+                lines.append((Message(talk.two, answer, time, seat=2, seconds=seconds), thought))
         return lines
 
     def _stop_reason(self, talk: Talk) -> str:
@@ -156,10 +159,8 @@ class Log:
         return str(rows[0][0]) if rows else ""
 
     def _read(self, query: str, *parameters: object) -> list[tuple[Any, ...]]:
-        try:
+        with reading(self._path):
             return self._connection.execute(query, parameters).fetchall()
-        except sqlite3.Error as error:
-            raise cannot_open(self._path, error) from error
 
 
 def show_talks(screen: Screen, path: Path, limit: int) -> None:
@@ -203,6 +204,11 @@ def save_talks(screen: Screen, path: Path, number: int | None, file: Path, with_
     screen.say(f"Saved: {saved}")
 
 
-def when(moment: datetime) -> str:
-    """A moment in this machine's time, to be read."""
-    return moment.astimezone().strftime("%Y-%m-%d %H:%M")
+def moment(at: str) -> datetime:
+    """The moment that is written there, in this machine's time."""
+    return datetime.fromisoformat(at).astimezone()
+
+
+def when(at: datetime) -> str:
+    """A moment, to be read."""
+    return at.strftime("%Y-%m-%d %H:%M")

@@ -27,7 +27,7 @@ from npc_lab.errors import NPCLabError
 from npc_lab.faults import without_key
 from npc_lab.store.lazy import LazyDict
 from npc_lab.store.record import NPCRecord, config_in, sheet_of
-from npc_lab.store.schema import SECONDS_TO_WAIT, cannot_open, now, open_to_write, plain
+from npc_lab.store.schema import SECONDS_TO_WAIT, now, open_to_write, plain, reading
 from npc_lab.text import well_formed
 
 __all__ = ["LazyDict", "NPCRecord", "Store", "StoredConversation", "store_of"]
@@ -102,15 +102,10 @@ class Store:
     def npcs(self) -> dict[str, list[NPCConfig]]:
         """The ids of all NPCs, oldest first, each with its sheets, the newest last."""
         sheets: dict[str, list[NPCConfig]] = {}
-        for npc_id, sheet in self.read("SELECT npc_id, sheet FROM sheets ORDER BY id"):
-            sheets.setdefault(npc_id, []).append(self._config_in(sheet))
+        with reading(self.path):
+            for npc_id, sheet in self.read("SELECT npc_id, sheet FROM sheets ORDER BY id"):
+                sheets.setdefault(npc_id, []).append(config_in(sheet))
         return sheets
-
-    def _config_in(self, sheet: str) -> NPCConfig:
-        try:
-            return config_in(sheet)
-        except (NPCLabError, ValueError, TypeError) as error:
-            raise NPCLabError(f"A character in {str(self.path)!r} cannot be read: {error}") from error
 
     def add_npc(self, npc_id: str, config: NPCConfig) -> None:
         """Keep a new NPC."""
@@ -154,25 +149,27 @@ class Store:
 
     def conversation(self, conversation_id: str) -> StoredConversation:
         """One of them, whole."""
-        ((user1_id, user2_id, metrics, stop_reason),) = self.read(
-            "SELECT npc1_user_id, npc2_user_id, metrics, stop_reason FROM conversations WHERE id = ?",
-            conversation_id,
-        )
-        rows = self.read(
-            "SELECT sender, content, at, seat, seconds FROM messages WHERE conversation_id = ? ORDER BY id",
-            conversation_id,
-        )
-        messages = [
-            {
-                "sender": sender,
-                "content": content,
-                "timestamp": datetime.fromisoformat(at),
-                "seat": seat,
-                "seconds": seconds,
-            }
-            for sender, content, at, seat, seconds in rows
-        ]
-        return StoredConversation(user1_id, user2_id, json.loads(metrics), stop_reason, messages)
+        with reading(self.path):
+            ((user1_id, user2_id, metrics, stop_reason),) = self.read(
+                "SELECT npc1_user_id, npc2_user_id, metrics, stop_reason FROM conversations WHERE id = ?",
+                conversation_id,
+            )
+            rows = self.read(
+                "SELECT sender, content, at, seat, seconds FROM messages WHERE conversation_id = ?"
+                " ORDER BY id",
+                conversation_id,
+            )
+            messages = [
+                {
+                    "sender": sender,
+                    "content": content,
+                    "timestamp": datetime.fromisoformat(at),
+                    "seat": seat,
+                    "seconds": seconds,
+                }
+                for sender, content, at, seat, seconds in rows
+            ]
+            return StoredConversation(user1_id, user2_id, _numbers_in(metrics), stop_reason, messages)
 
     def add_conversation(
         self, conversation_id: str, npc1_id: str, npc2_id: str, npc1_user_id: str, npc2_user_id: str
@@ -214,11 +211,8 @@ class Store:
 
     def read(self, query: str, *parameters: Any) -> list[tuple[Any, ...]]:
         """The rows that a query finds. Raises `NPCLabError` where the file cannot be read."""
-        try:
-            with self._writing:
-                return self._connection.execute(query, parameters).fetchall()
-        except sqlite3.Error as error:
-            raise cannot_open(self.path, error) from error
+        with reading(self.path), self._writing:
+            return self._connection.execute(query, parameters).fetchall()
 
     def write(self, statement: str, *parameters: Any) -> None:
         """Do this now; or together with what else this thread writes."""
@@ -296,6 +290,11 @@ class Store:
         """How long to wait for another process that is writing."""
         with suppress(sqlite3.Error):  # it is closed
             self._connection.execute(f"PRAGMA busy_timeout = {seconds * 1000:.0f}")
+
+
+def _numbers_in(metrics: str) -> dict[str, float]:
+    """The metrics in this JSON. Raises some error where there are none in it."""
+    return {name: float(number) for name, number in json.loads(metrics).items()}
 
 
 def store_of(factory: Any) -> Store | None:

@@ -5,7 +5,8 @@ the columns `thought`, `reasoning` and `raw` of `turns`, and nowhere else.
 """
 
 import sqlite3
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 from typing import NamedTuple
@@ -23,17 +24,17 @@ CREATE TABLE npcs (
     id TEXT PRIMARY KEY,
     name TEXT NOT NULL,              -- what it is called
     at TEXT NOT NULL                 -- when it was made
-);
+) STRICT;
 CREATE TABLE sheets (                -- a changed sheet is a new row: the newest one counts
     id INTEGER PRIMARY KEY,
     npc_id TEXT NOT NULL REFERENCES npcs (id),
     sheet TEXT NOT NULL,             -- JSON
     at TEXT NOT NULL
-);
+) STRICT;
 CREATE TABLE users (
     id TEXT PRIMARY KEY,
     at TEXT NOT NULL
-);
+) STRICT;
 CREATE TABLE turns (                 -- what a user said to an NPC, and the answer
     id INTEGER PRIMARY KEY,
     npc_id TEXT NOT NULL REFERENCES npcs (id),
@@ -51,7 +52,7 @@ CREATE TABLE turns (                 -- what a user said to an NPC, and the answ
     model TEXT NOT NULL,
     usage TEXT,                      -- JSON, as the endpoint counted
     sheet_id INTEGER NOT NULL REFERENCES sheets (id)
-);
+) STRICT;
 CREATE INDEX memory ON turns (npc_id, user_id, remembered);
 CREATE TABLE errors (                -- why there was no answer
     id INTEGER PRIMARY KEY,
@@ -61,7 +62,7 @@ CREATE TABLE errors (                -- why there was no answer
     question TEXT NOT NULL,
     kind TEXT NOT NULL,
     message TEXT NOT NULL
-);
+) STRICT;
 CREATE INDEX errors_of ON errors (npc_id, user_id);
 CREATE TABLE conversations (         -- talks of two NPCs in an arena
     number INTEGER PRIMARY KEY,
@@ -73,17 +74,17 @@ CREATE TABLE conversations (         -- talks of two NPCs in an arena
     at TEXT NOT NULL,
     metrics TEXT NOT NULL,           -- JSON, as measured last
     stop_reason TEXT NOT NULL        -- why the last run ended
-);
+) STRICT;
 CREATE TABLE messages (              -- the lines of these talks
     id INTEGER PRIMARY KEY,
     conversation_id TEXT NOT NULL REFERENCES conversations (id),
     sender TEXT NOT NULL,            -- an NPC's id, 'system' for the opening, or 'director'
-    seat INTEGER,                    -- 1 or 2, NULL where no NPC spoke
+    seat INTEGER CHECK (seat IN (1, 2)),   -- NULL where no NPC spoke
     content TEXT NOT NULL,
     at TEXT NOT NULL,
     seconds REAL,
     turn_id INTEGER REFERENCES turns (id)
-);
+) STRICT;
 CREATE INDEX lines_of ON messages (conversation_id, seat);
 CREATE INDEX spoken ON messages (turn_id) WHERE turn_id IS NOT NULL;
 CREATE VIEW lines AS                 -- everything that was said aloud and is remembered, to be read
@@ -158,6 +159,19 @@ def now() -> str:
     return datetime.now().astimezone().isoformat()
 
 
+@contextmanager
+def reading(path: Path) -> Iterator[None]:
+    """Inside, rows are read and understood. Raises `NPCLabError` where they cannot be."""
+    try:
+        yield
+    except sqlite3.Error as error:
+        raise cannot_open(path, error) from error
+    except (ValueError, TypeError, LookupError, ArithmeticError, AttributeError) as error:
+        raise NPCLabError(
+            f"{str(path)!r} holds something that npc_lab did not write, and cannot be read: {error}"
+        ) from error
+
+
 def cannot_open(path: Path, error: sqlite3.Error) -> NPCLabError:
     """What to tell somebody whose file cannot be opened or read."""
     return NPCLabError(
@@ -219,7 +233,21 @@ def _refuse(path: Path, header: Header) -> None:
 
 
 def _check(connection: sqlite3.Connection, path: Path) -> None:
+    """Raise `NPCLabError` unless its tables are ours. What others add to them is let be, but not triggers."""
     _refuse(path, _header_in(connection))
+    there = dict(connection.execute("SELECT name, sql FROM sqlite_schema WHERE type <> 'trigger'"))
+    acts = connection.execute("SELECT name FROM sqlite_schema WHERE type = 'trigger'").fetchall()
+    if acts or not _made_by_us().items() <= there.items():
+        raise NPCLabError(
+            f"The tables in {str(path)!r} were changed by another program. Use a copy from before that, or "
+            "choose another name."
+        )
+
+
+def _made_by_us() -> dict[str, str]:
+    """The names of our tables, indexes and views, each with the words that make it."""
+    made = [statement.rstrip(";") for statement in _statements()[1:]]
+    return {statement.split(maxsplit=3)[2]: statement for statement in made}
 
 
 def _header_in(connection: sqlite3.Connection) -> Header:
