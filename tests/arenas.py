@@ -2304,6 +2304,136 @@ class TalksOfAPairShareAMemory(SharedUsers):
         return talk.setdefault("other", self.factory.register_user("the other seat"))
 
 
+# ---- one talk for another ----
+
+
+@mistake("runs the talk that it was asked for")
+class RunsTheLatestTalk(PlainArena):
+    def run_conversation(self, conversation_id: str, max_turns: int = 10, verbose: bool = False) -> Any:
+        self.find(conversation_id)
+        return super().run_conversation(list(self.conversations)[-1], max_turns, verbose)
+
+
+@mistake("own history")
+class ReadsTheLatestTalk(PlainArena):
+    def get_conversation_history(self, conversation_id: str) -> Any:
+        self.find(conversation_id)
+        return super().get_conversation_history(list(self.conversations)[-1])
+
+
+@mistake("own history")
+class ReadsAllTalksAtOnce(PlainArena):
+    def get_conversation_history(self, conversation_id: str) -> Any:
+        self.find(conversation_id)
+        return [message for talk in self.conversations.values() for message in talk["messages"]]
+
+
+@mistake("measured for itself")
+class MeasuresTheLatestTalk(PlainArena):
+    def evaluate_conversation(self, conversation_id: str) -> Any:
+        self.find(conversation_id)
+        return super().evaluate_conversation(list(self.conversations)[-1])
+
+
+@mistake("measured for itself")
+class CountsTheTurnsOfAllTalks(PlainArena):
+    def evaluate_conversation(self, conversation_id: str) -> Any:
+        metrics = super().evaluate_conversation(conversation_id)
+        metrics["turn_count"] = sum(len(self.spoken(talk)) for talk in self.conversations.values())
+        return metrics
+
+
+# ---- a little less than all ----
+
+
+@mistake("three numbers")
+class MeasuringDropsTheOpening(PlainArena):
+    def evaluate_conversation(self, conversation_id: str) -> Any:
+        talk = self.find(conversation_id)
+        talk["messages"] = self.spoken(talk)
+        return super().evaluate_conversation(conversation_id)
+
+
+@mistake("mean time")
+class TimeOfTheLastReply(PlainArena):
+    def evaluate_conversation(self, conversation_id: str) -> Any:
+        metrics = super().evaluate_conversation(conversation_id)
+        metrics["avg_response_time"] = (self.find(conversation_id)["seconds"] or [0])[-1]
+        return metrics
+
+
+@mistake("mean time")
+class TimeOfTheLongestReply(PlainArena):
+    def evaluate_conversation(self, conversation_id: str) -> Any:
+        metrics = super().evaluate_conversation(conversation_id)
+        metrics["avg_response_time"] = max(self.find(conversation_id)["seconds"], default=0)
+        return metrics
+
+
+@mistake("mean time")
+class TimeSinceTheTalkBegan(PlainArena):
+    def evaluate_conversation(self, conversation_id: str) -> Any:
+        metrics = super().evaluate_conversation(conversation_id)
+        talk = self.find(conversation_id)
+        if spoken := self.spoken(talk):
+            began = talk["messages"][0].timestamp
+            metrics["avg_response_time"] = (datetime.now() - began).total_seconds() / len(spoken)
+        return metrics
+
+
+@mistake("word for word")
+class CutsWhatThePartnerHears(PlainArena):
+    def cue(self, talk: Any) -> str:
+        return super().cue(talk)[:100] if len(talk["messages"]) > 1 else super().cue(talk)
+
+
+@mistake("opening")
+class CutsTheOpening(PlainArena):
+    def cue(self, talk: Any) -> str:
+        return super().cue(talk)[:150] if len(talk["messages"]) == 1 else super().cue(talk)
+
+
+@mistake("adds exactly")
+class NeverMoreThanTenAtOnce(PlainArena):
+    def run_conversation(self, conversation_id: str, max_turns: int = 10, verbose: bool = False) -> Any:
+        return super().run_conversation(conversation_id, min(max_turns, 10), verbose)
+
+
+@mistake("unknown")
+class RegistersSomebodyForAnUnknownTalk(PlainArena):
+    def get_conversation_history(self, conversation_id: str) -> Any:
+        if conversation_id not in self.conversations:
+            self.factory.register_user(conversation_id)
+        return super().get_conversation_history(conversation_id)
+
+
+# ---- right: ways to print ----
+
+
+@right()
+class PrintsTurnAndSeat(PlainArena):
+    def show(self, number: int, message: Any) -> None:
+        print(f"Turn {number} - Speaker {1 + (number + 1) % 2}: {message.content}")
+
+
+@right()
+class PrintsSeatAndTurn(PlainArena):
+    def show(self, number: int, message: Any) -> None:
+        print(f"Speaker {1 + (number + 1) % 2}, turn {number}\n{message.content}\n")
+
+
+@right()
+class PrintsLetters(PlainArena):
+    def show(self, number: int, message: Any) -> None:
+        print(f"#{number} {'BA'[number % 2]}> {message.content}")
+
+
+@right()
+class PrintsTheTurnBehindTheLine(PlainArena):
+    def show(self, number: int, message: Any) -> None:
+        print(f"{message.sender}: {message.content} (turn {number})")
+
+
 @mistake("itself", "stretch")
 class OneMemoryForBothSeats(PlainArena):
     """An NPC that talks with itself is one user to itself."""

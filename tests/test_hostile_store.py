@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from payloads import PAYLOADS
 from test_hostile import HOSTILE, assert_files_harmless, fuzz
@@ -110,6 +110,7 @@ def check(path: Path) -> None:
 
 
 @fuzz(40)
+@example([(("messages", "seat"), 1, -2)])
 @given(st.lists(st.tuples(st.sampled_from(COLUMNS), st.integers(1, 5), VALUES), min_size=1, max_size=3))
 def test_any_value_in_any_row_is_read_or_refused(
     good: Path, place: Path, changes: list[tuple[tuple[str, str], int, Any]]

@@ -13,7 +13,7 @@ from typing import Any
 from npc_lab.cli.screen import INDENT, SEAT_STYLES, Screen
 from npc_lab.errors import NPCLabError
 from npc_lab.export import export, export_all
-from npc_lab.store.schema import open_to_read, reading
+from npc_lab.store.schema import open_to_read, reading, seat_in
 from npc_lab.transcript import Message, Transcript
 
 # Talks in the order in which they began, which is their number: of two NPCs in an arena, and of a user with
@@ -136,7 +136,7 @@ class Log:
         )
         with reading(self._path):
             return [
-                (Message(sender, content, moment(at), seat, seconds), thought)
+                (Message(sender, content, moment(at), seat_in(seat), seconds), thought)
                 for sender, content, at, seat, seconds, thought in rows
             ]
 

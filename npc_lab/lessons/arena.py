@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from copy import deepcopy
 from datetime import datetime
+from itertools import pairwise
+from time import sleep  # by name: a learner may replace what stands in `time`
 from typing import Any
 
 from npc_lab.arena import DEFAULT_OPENING
@@ -29,6 +31,8 @@ from npc_lab.lessons.theatre import Actor
 
 KEYS = ("npc1_id", "npc2_id", "npc1_user_id", "npc2_user_id", "messages", "current_turn", "metrics")
 ROUNDING = 0.06  # so much a number may differ because it was rounded
+# Seconds that replies take. No single one of them, nor the middle one, comes near their mean.
+PAUSES = (0.01, 0.12, 0.07, 0.01)
 _MEETINGS = 8  # of one pair: a class that tosses a coin for who begins fails in one of them, nearly always
 METRICS = ("turn_count", "avg_response_length", "avg_response_time")
 
@@ -259,7 +263,7 @@ def begins(trial: ArenaTrial) -> str:
 @turn.step("The first speaker hears the opening line", needs=["begins", "records_opening"])
 def hears_opening(trial: ArenaTrial) -> str:
     first, second = trial.actors()
-    opening = trial.stage.line()
+    opening = trial.stage.text_of(600)
     talk = trial.start(first, second, opening)
     trial.turns(talk, 1)
     heard = trial.stage.trace[0].heard
@@ -292,6 +296,7 @@ def alternates(trial: ArenaTrial) -> str:
 @turn.step("Each hears the partner's last line, word for word", needs=["hears_opening", "alternates"])
 def hears_partner(trial: ArenaTrial) -> str:
     talk, first, second = trial.talk()
+    trial.stage.planned = [trial.stage.text_of(length) for length in (900, 30)]
     trial.turns(talk, 5)
     trace = trial.stage.trace
     expected = [trace[0].heard, *(call.said for call in trace[:-1])]
@@ -549,6 +554,19 @@ def reads_history(trial: ArenaTrial) -> str:
     return "The talk can be read back."
 
 
+@read.step("Each talk has its own history", needs=["reads_history", "talks_side_by_side"])
+def reads_the_right_talk(trial: ArenaTrial) -> str:
+    talks = [trial.talk()[0] for _ in range(3)]
+    for talk in talks:
+        trial.turns(talk, 2)
+    for talk in talks:
+        advice = "Return the messages of self.conversations[conversation_id], and no others."
+        recorded = lines_of(trial.record(talk))
+        history = trial.history(talk)
+        expect_same(f"{trial.called}, with three talks in the arena", recorded, history, advice)
+    return "Among many talks, each can be read back."
+
+
 @read.step("No history of an unknown conversation", needs=["reads_history"])
 def history_refuses_unknown(trial: ArenaTrial) -> str:
     trial.refuses_unknown_talk("get_conversation_history")
@@ -562,7 +580,7 @@ run = exercise.part("run", uses=[*turn.uses, "run_conversation"])
 
 @run.step("run_conversation adds exactly max_turns lines", needs=["records"])
 def runs(trial: ArenaTrial) -> str:
-    count = trial.stage.random.randint(3, 6)
+    count = trial.stage.random.randint(11, 14)
     talk, *_ = trial.talk()
     trial.run(talk, count)
     called = trial.called
@@ -571,6 +589,19 @@ def runs(trial: ArenaTrial) -> str:
         advice = "Call run_turn once for each of range(max_turns); the opening is nobody's turn."
         raise Wrong(called, f"{count} new lines", f"{added} new lines", advice)
     return "The talk has the length that was asked for."
+
+
+@run.step("It runs the talk that it was asked for", needs=["runs", "talks_side_by_side"])
+def runs_the_right_talk(trial: ArenaTrial) -> str:
+    talks = [trial.talk()[0] for _ in range(3)]
+    trial.run(talks[1], 2)
+    called = f"{trial.called}, with two other talks in the arena"
+    added = [len(trial.record(talk)) - 1 for talk in talks]
+    if added != [0, 2, 0]:
+        advice = "Run the conversation whose id was given, and no other."
+        got = f"{added[1]} in it, {added[0] + added[2]} in the others"
+        raise Wrong(called, "2 new lines in it, none in the others", got, advice)
+    return "The other talks wait."
 
 
 @run.step("With max_turns=0 nobody speaks", needs=["runs"])
@@ -659,12 +690,12 @@ def prints(trial: ArenaTrial) -> str:
     printed = printed_by(lambda: trial.run(talk, 5, verbose=True))
     called = trial.called
     labels = labels_in(printed, [call.said for call in trial.stage.trace], called)
-    for number, label in enumerate(labels, start=1):
-        numbers = numbers_in(label)
-        if not numbers & {number, number - 1, (number + 1) // 2}:
+    for number, (before, after) in enumerate(pairwise(labels), start=1):
+        counted = {number, number - 1, (number + 1) // 2}
+        if not numbers_in(before) & counted and not (number == 1 and numbers_in(after) & counted):
             advice = "Print the turn's number before each line."
-            raise Wrong(called, f"the number {number} before line {number}", quote(label), advice)
-    if not trial.names_speakers(labels):
+            raise Wrong(called, f"the number {number} before line {number}", quote(before), advice)
+    if not trial.names_speakers(labels[:-1]):
         advice = "Print the speaker's name or id before each line."
         expected = f"{trial.stage.trace[1].actor.name} named before line 2"
         raise Wrong(called, expected, quote(labels[1]) if labels[1] else "nothing before it", advice)
@@ -699,8 +730,11 @@ measure = exercise.part("measure", uses=[*turn.uses, "evaluate_conversation"])
 def gives_metrics(trial: ArenaTrial) -> str:
     talk, *_ = trial.talk()
     trial.turns(talk, 2)
+    before = lines_of(trial.record(talk))
     for key in METRICS:
         trial.number(talk, key)
+    called = "arena.evaluate_conversation(talk)"
+    expect_same(called, before, trial.record(talk), "Only read the messages: measuring changes no talk.")
     return "The talk can be measured."
 
 
@@ -729,16 +763,33 @@ def measures_length(trial: ArenaTrial) -> str:
     return "The lines have a mean length."
 
 
+@measure.step(
+    "Each talk is measured for itself", needs=["counts_turns", "measures_length", "talks_side_by_side"]
+)
+def measures_the_right_talk(trial: ArenaTrial) -> str:
+    talks = {trial.talk()[0]: turns for turns in (3, 1, 2)}
+    advice = "Measure the conversation whose id was given, and no other."
+    for number, (talk, turns) in enumerate(talks.items(), start=1):
+        trial.stage.planned = [trial.stage.text_of(20 * number)] * turns
+        trial.turns(talk, turns)
+    for number, (talk, turns) in enumerate(talks.items(), start=1):
+        trial.expect_number(talk, "turn_count", turns, 0, advice)
+        trial.expect_number(talk, "avg_response_length", 20 * number, ROUNDING, advice)
+    return "The other talks do not count."
+
+
 @measure.step("avg_response_time is the mean time of a reply, in seconds", needs=["gives_metrics"])
 def measures_time(trial: ArenaTrial) -> str:
     talk, *_ = trial.talk()
-    trial.stage.seconds, turns = 0.02, 4
+    trial.stage.pauses = list(PAUSES)
     started = datetime.now()
-    trial.turns(talk, turns)
+    trial.turns(talk, len(PAUSES))
     all_seconds = (datetime.now() - started).total_seconds()
+    sleep(2 * sum(PAUSES))  # what comes after the last reply is no part of it
     got = trial.number(talk, "avg_response_time")
-    if not 0.6 * trial.stage.seconds <= got <= 1.25 * all_seconds / (turns - 1) + 0.005:
-        expected = f"about {all_seconds / turns:.3f} seconds"
+    # Between the lines there is one gap less than there are lines.
+    if not 0.6 * sum(PAUSES) / len(PAUSES) <= got <= 1.2 * all_seconds / (len(PAUSES) - 1):
+        expected = f"about {all_seconds / len(PAUSES):.3f} seconds"
         advice = "Divide the seconds of all replies by the number of replies."
         raise Wrong(trial.called, expected, f"{got:.3f}", advice)
     return "The replies have a mean time."

@@ -165,7 +165,7 @@ class ArenaTrial(Trial):
     def refuses_unknown_talk(self, method: str, any_error: bool = False) -> None:
         """The method raises the error for an unknown conversation, and makes none."""
         self.talk()
-        before = list(self.conversations())
+        before, users = list(self.conversations()), dict(self.stage.factory.user_ids)
         unknown = f"talk-{self.stage.word()}"
 
         def call() -> Any:
@@ -174,6 +174,9 @@ class ArenaTrial(Trial):
 
         self.called = f"arena.{method}({unknown!r})"
         self.must_raise("ConversationNotFoundError", call, any_error)
+        if self.stage.factory.user_ids != users:
+            advice = "Look first whether the id is known, and make nothing before that."
+            raise Wrong(f"arena.{method}({unknown!r})", "no new user", "a new one was registered", advice)
         if list(self.conversations()) != before:
             advice = "Looking a conversation up must not make one."
             raise Wrong(f"arena.{method}({unknown!r})", "no new conversation", "a new one was made", advice)
@@ -224,9 +227,7 @@ class ArenaTrial(Trial):
         others = [_is_named(*seats[1 - place % 2], label) for place, label in enumerate(labels)]
         if all(others[1:]) and not any(named):
             return not others[0]  # the name stands behind each line; else it is the partner's, before it
-        # Before the first line, the opening may stand.
-        later = [_NUMBERS.sub("", label) for label in labels[1:]]
-        return all(named) or (len(set(later[::2])) == len(set(later[1::2])) == 1 and later[0] != later[1])
+        return all(named) or any(_alternate(labels, without) for without in _WITHOUT_COUNT)
 
     def drawing(self, speakers: list[Actor], heard: list[str] | None) -> str:
         """Who spoke to whom, beside how it should have been."""
@@ -280,17 +281,26 @@ def printed_by(call: Callable[[], Any]) -> str:
 
 
 def labels_in(printed: str, lines: list[str], called: str) -> list[str]:
-    """What is printed before each line. How the text is wrapped does not count, nor a repr of it."""
-    rest, labels = _without_blanks(printed.replace("\\n", "\n")), []
+    """What is printed before each line, and after the last. How it is wrapped does not count, nor a repr."""
+    printed = printed.replace("\\n", "\n")
+    places = [place for place, letter in enumerate(printed) if not letter.isspace()]
+    letters = "".join(printed[place] for place in places)
+    labels, done = [], 0
     for number, line in enumerate(lines, start=1):
-        label, found, rest = rest.partition(_without_blanks(line))
-        if not found:
+        found = letters.find(_without_blanks(line), done)
+        if found < 0:
             got = quote(printed) if printed.strip() else "nothing was printed"
             raise Wrong(
                 called, f"line {number}, {quote(line, 60)}, is printed", got, "Print each line in the loop."
             )
-        labels.append(label)
-    return labels
+        labels.append(_between(printed, places, done, found))
+        done = found + len(_without_blanks(line))
+    return [*labels, _between(printed, places, done, len(places))]
+
+
+def _between(printed: str, places: list[int], start: int, end: int) -> str:
+    """What stands from one letter that is no blank up to another, with single blanks."""
+    return " ".join(printed[places[start] : places[end - 1] + 1].split()) if start < end else ""
 
 
 def _count_of(lines: list[tuple[Any, Any]]) -> str:
@@ -304,9 +314,23 @@ def numbers_in(label: str) -> set[int]:
 
 
 def _is_named(actor: Actor, seat: int, label: str) -> bool:
-    """Whether a label without blanks holds the name, the NPC's id or its beginning, or the seat."""
+    """Whether a label holds the name, the NPC's id or its beginning, or the seat."""
     known = [actor.name, actor.npc_id[:8], f"npc{seat}", f"npc_{seat}"]
-    return any(each.casefold() in label.casefold() for each in known)
+    return any(each.casefold() in _without_blanks(label).casefold() for each in known)
+
+
+# A label without the number of its turn, which may stand first or last; the other may be the speaker's.
+_WITHOUT_COUNT: tuple[Callable[[str], str], ...] = (
+    lambda label: _NUMBERS.sub("", label),
+    lambda label: re.sub(r"\d+", "", label, count=1),
+    lambda label: re.sub(r"\d+(?=\D*$)", "", label),
+)
+
+
+def _alternate(labels: list[str], without_count: Callable[[str], str]) -> bool:
+    """Whether two labels alternate. Before the first line, the opening may stand."""
+    later = [without_count(label) for label in labels[1:]]
+    return len(set(later[::2])) == len(set(later[1::2])) == 1 and later[0] != later[1]
 
 
 def _without_blanks(text: str) -> str:

@@ -54,7 +54,8 @@ class Theatre:
     """A factory on a fake model, which notes every call.
 
     trace: the calls, in order. fails: while it is true, no reply comes. seconds: how long a reply takes.
-    planned: lines to say first, before new ones are made up. thinks: whether new characters have scratchpads.
+    planned: lines to say first, before new ones are made up. pauses: how long the next replies take instead.
+    thinks: whether new characters have scratchpads.
     """
 
     def __init__(self) -> None:
@@ -63,6 +64,7 @@ class Theatre:
         self.fails = False
         self.seconds = 0.0
         self.planned: list[str] = []
+        self.pauses: list[float] = []
         self.thinks = False
         self._names = self.random.sample(_NAMES, len(_NAMES))
         self._actors: dict[str, Actor] = {}
@@ -90,7 +92,7 @@ class Theatre:
 
     def text_of(self, length: int) -> str:
         """A line of so many characters, with blanks and line feeds in it."""
-        text = (self.line() * 8)[: length - 1].rstrip()
+        text = (self.line() * (1 + length // 40))[: length - 1].rstrip()
         return text + "." * (length - len(text))
 
     def name_of(self, npc_id: Any) -> str:
@@ -106,7 +108,7 @@ class Theatre:
         actor = next(each for each in self._actors.values() if f"Your name is {each.name}." in system)
         call = Heard(actor, messages[-1]["content"], messages[1:-1])
         self.trace.append(call)
-        sleep(self.seconds)
+        sleep(self.pauses.pop(0) if self.pauses else self.seconds)
         if self.fails:
             return fake_error("server")
         call.said = self.planned.pop(0) if self.planned else self.line()

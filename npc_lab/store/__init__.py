@@ -27,7 +27,7 @@ from npc_lab.errors import NPCLabError
 from npc_lab.faults import without_key
 from npc_lab.store.lazy import LazyDict
 from npc_lab.store.record import NPCRecord, config_in, sheet_of
-from npc_lab.store.schema import SECONDS_TO_WAIT, now, open_to_write, plain, reading
+from npc_lab.store.schema import SECONDS_TO_WAIT, now, open_to_write, plain, reading, seat_in
 from npc_lab.text import well_formed
 
 __all__ = ["LazyDict", "NPCRecord", "Store", "StoredConversation", "store_of"]
@@ -164,7 +164,7 @@ class Store:
                     "sender": sender,
                     "content": content,
                     "timestamp": datetime.fromisoformat(at),
-                    "seat": seat,
+                    "seat": seat_in(seat),
                     "seconds": seconds,
                 }
                 for sender, content, at, seat, seconds in rows

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from npc_lab.errors import NPCLabError
 
@@ -113,7 +113,7 @@ class Header(NamedTuple):
 def open_to_write(path: Path) -> sqlite3.Connection:
     """The store's file, made if it is not there. Raises `NPCLabError`, and then leaves the file as it is."""
     _refuse_unless_ours(path)
-    try:
+    with reading(path):
         connection = sqlite3.connect(
             path, timeout=SECONDS_TO_WAIT, isolation_level=None, check_same_thread=False
         )
@@ -122,8 +122,6 @@ def open_to_write(path: Path) -> sqlite3.Connection:
         except BaseException:
             connection.close()
             raise
-    except sqlite3.Error as error:
-        raise cannot_open(path, error) from error
     return connection
 
 
@@ -133,14 +131,12 @@ def open_to_read(path: Path) -> sqlite3.Connection:
         raise NPCLabError(f"There is no file {str(path)!r}.")
     _refuse_unless_ours(path)
     address = path.absolute().as_uri()
-    try:
+    with reading(path):
         try:
             # With mode=ro SQLite could not remove again the files that it makes beside it.
             return _looked_at(f"{address}?mode=rw", path)
         except sqlite3.OperationalError:  # in a folder where nothing may be written
             return _looked_at(f"{address}?immutable=1", path)
-    except sqlite3.Error as error:
-        raise cannot_open(path, error) from error
 
 
 def _looked_at(address: str, path: Path) -> sqlite3.Connection:
@@ -170,6 +166,13 @@ def reading(path: Path) -> Iterator[None]:
         raise NPCLabError(
             f"{str(path)!r} holds something that npc_lab did not write, and cannot be read: {error}"
         ) from error
+
+
+def seat_in(value: Any) -> int | None:
+    """The seat that stands there. Raises `ValueError` where it is none: SQLite need not check that."""
+    if value not in (1, 2, None):
+        raise ValueError(f"there is no seat {value!r:.20}")
+    return value  # type: ignore[no-any-return]
 
 
 def cannot_open(path: Path, error: sqlite3.Error) -> NPCLabError:
