@@ -148,7 +148,7 @@ class ChatArena:
         conversation = self._conversation(conversation_id)
         _check_count("max_turns", max_turns, least=0)
         if verbose:
-            for message in _since_last_spoken(conversation["messages"]):
+            for message in _since_last_spoken(conversation):
                 self._print(conversation_id, message)
         conversation["stop_reason"] = f"{max_turns} turn{'s' if max_turns != 1 else ''} done"
         for _ in range(max_turns):
@@ -227,7 +227,7 @@ class ChatArena:
         conversation["metrics"] = {
             "turn_count": len(spoken),
             "avg_response_length": sum(len(message.content) for message in spoken) / turns,
-            "avg_response_time": sum(message.seconds or 0.0 for message in spoken) / turns,
+            "avg_response_time": _seconds_spoken(conversation) / turns,
         }
         if self._store:
             self._store.note_metrics(conversation_id, conversation["metrics"])
@@ -258,7 +258,7 @@ class ChatArena:
             npc_id, partner = conversation["npc2_id"], conversation["npc1_user_id"]
         started = time.perf_counter()
         try:
-            line = self.npc_factory.chat_with_npc(npc_id, partner, _cue(conversation["messages"]))
+            line = self.npc_factory.chat_with_npc(npc_id, partner, _cue(conversation))
         except ReplyError as error:
             return str(error)
         if not isinstance(line, str):  # a factory of your own may forget to return it
@@ -299,7 +299,7 @@ class ChatArena:
             metrics=stored.metrics,
             stop_reason=stored.stop_reason,
         )
-        conversation["current_turn"] = conversation["npc1_id" if _next_seat(conversation) == 1 else "npc2_id"]
+        conversation["current_turn"] = conversation["npc2_id" if _last_seat(conversation) == 1 else "npc1_id"]
         return conversation
 
     def _check_npc(self, npc_id: str) -> None:
@@ -318,7 +318,8 @@ class ChatArena:
         return (config.called() if isinstance(config, NPCConfig) else "") or f"NPC {seat}"
 
     def _print(self, conversation_id: str, message: Message) -> None:
-        turn_number = len(_spoken(self.conversations[conversation_id])) if message.seat else None
+        conversation = self.conversations[conversation_id]
+        turn_number = len(_spoken(conversation)) if _seat_of(message, conversation) else None
         print(self.get_conversation_history(conversation_id).line(message, turn_number), end="\n\n")
 
     def _run_one(
@@ -335,26 +336,51 @@ def _now() -> datetime:
     return datetime.now().astimezone()
 
 
+def _seat_of(message: Message, conversation: Conversation) -> int | None:
+    """Who said it: 1 or 2, or None for others. Lines that were put there by hand need not name a seat."""
+    if message.seat is None and message.sender == conversation["npc1_id"]:
+        return 1
+    return 2 if message.seat is None and message.sender == conversation["npc2_id"] else message.seat
+
+
 def _spoken(conversation: Conversation) -> list[Message]:
-    return [message for message in conversation["messages"] if message.seat is not None]
+    return [message for message in conversation["messages"] if _seat_of(message, conversation)]
+
+
+def _seconds_spoken(conversation: Conversation) -> float:
+    """How long all replies took; where that was not measured, since the line before it."""
+    messages, seconds = conversation["messages"], 0.0
+    for before, message in zip([None, *messages], messages, strict=False):
+        if message.seconds is not None:
+            seconds += message.seconds
+        elif before and _seat_of(message, conversation):
+            seconds += message.timestamp.timestamp() - before.timestamp.timestamp()
+    return seconds
+
+
+def _last_seat(conversation: Conversation) -> int | None:
+    spoken = _spoken(conversation)
+    return _seat_of(spoken[-1], conversation) if spoken else None
 
 
 def _next_seat(conversation: Conversation) -> int:
-    """1 or 2: whoever did not speak last, and at the beginning 1."""
-    spoken = _spoken(conversation)
-    return 2 if spoken and spoken[-1].seat == 1 else 1
+    """1 or 2: whose turn it is. Where both seats have the same NPC, whoever did not speak last."""
+    if conversation["npc1_id"] == conversation["npc2_id"]:
+        return 2 if _last_seat(conversation) == 1 else 1
+    return 1 if conversation["current_turn"] == conversation["npc1_id"] else 2
 
 
-def _since_last_spoken(messages: list[Message]) -> list[Message]:
+def _since_last_spoken(conversation: Conversation) -> list[Message]:
     """What was recorded after the last line of a speaker: the opening, director's lines."""
-    places = [place for place, message in enumerate(messages) if message.seat is not None]
+    messages = conversation["messages"]
+    places = [place for place, message in enumerate(messages) if _seat_of(message, conversation)]
     return messages[places[-1] + 1 :] if places else messages
 
 
-def _cue(messages: list[Message]) -> str:
+def _cue(conversation: Conversation) -> str:
     """What the next speaker hears: the partner's last line, then what the director said since."""
-    said = [message.content for message in messages if message.sender != DIRECTOR]
-    directed = [message.content for message in _since_last_spoken(messages) if message.sender == DIRECTOR]
+    said = [message.content for message in conversation["messages"] if message.sender != DIRECTOR]
+    directed = [message.content for message in _since_last_spoken(conversation) if message.sender == DIRECTOR]
     return "\n\n".join([said[-1] if said else DEFAULT_OPENING, *directed])
 
 

@@ -146,6 +146,7 @@ ADAPTATIONS = (
 )
 _TURNS_AND_ROLES = ADAPTATIONS[4:]
 
+# By address and model. A stand-in has no address that another one could not have, too.
 _helped: dict[tuple[str, str], tuple[Adaptation, ...]] = {}
 _lock = threading.Lock()
 
@@ -157,6 +158,8 @@ def known(client: Any, model: Any) -> tuple[Adaptation, ...]:
 
 def remember(client: Any, model: Any, adaptations: list[Adaptation]) -> None:
     """These have helped: from now on requests to this endpoint and model are changed before they are sent."""
+    if not _key(client, model)[0].startswith("http"):
+        return
     with _lock:
         wanted = {*known(client, model), *adaptations}
         _helped[_key(client, model)] = tuple(each for each in ADAPTATIONS if each in wanted)
@@ -190,4 +193,4 @@ def refuses_roles(reason: str) -> bool:
 
 
 def _key(client: Any, model: Any) -> tuple[str, str]:
-    return str(getattr(client, "base_url", type(client).__name__)), str(model)
+    return str(getattr(client, "base_url", "")), str(model)

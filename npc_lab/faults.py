@@ -44,6 +44,10 @@ _STATUS: dict[int, tuple[tuple[str, ...], str]] = {
     429: (("quota",), "rate_limit"),
 }
 
+# "ollama", "lm-studio", "not-needed", "EMPTY", "1234": to cut these out would spoil what characters say.
+_NO_SECRET = re.compile(
+    r".{0,7}|(?!sk-)(?=.{0,15}\Z)[a-z]+([-_ ][a-z]+)*|sk-no-key-required", re.I | re.DOTALL
+)
 _CUT = "(key)"  # stands where a key stood
 _TELLING = 8  # so many letters of a key, from its beginning or up to its end, are cut out too
 _HELD_FROM = 4  # letters: what may become a key is held back from here on
@@ -151,9 +155,9 @@ def without_key(words: str, client: Any) -> str:
 
 
 def key_of(client: Any) -> str:
-    """The client's key, or "" where it has none to speak of."""
+    """The client's key, or "" where it has none to keep secret: local endpoints get any word for one."""
     key = getattr(client, "api_key", None)
-    return key if isinstance(key, str) and len(key) > 3 else ""
+    return key if isinstance(key, str) and not _NO_SECRET.fullmatch(key) else ""
 
 
 def _without_beginning(words: str, key: str, cut: str) -> str:

@@ -46,8 +46,9 @@ _WORD_ANSWER = r"answer(?!_{0,8}[^\W_])(?!['’]\w)"
 # "# Answer the riddle" is a heading, "#Answer the riddle" a mark before an answer.
 _NO_HEADING = r"(?![ \t]+(?-i:[a-z]))"
 
-_OPEN = r"(?P<open><think(?:ing)?[ \t]{0,3}>)"
-_CLOSE = r"(?P<close></think(?:ing)?[ \t]{0,3}>)"
+_THINK = r"think(?:ing)?(?:\s[\w-]{1,20}=[^<>]{0,60})?"  # <think effort=high>
+_OPEN = rf"(?P<open><{_THINK}\s{{0,3}}>)"
+_CLOSE = r"(?P<close></think(?:ing)?\s{0,3}>)"
 _LINE_HASH_START = rf"{_LINE_START}{_BULLET}[*_\[<(`]{{0,4}}{_HASH}[*_]{{0,3}}{_PAD}{_AFTER_PAD}"
 _HASH_START = rf"{_HASH}[*_]{{0,3}}{_PAD}{_AFTER_PAD}"
 # A character without a scratchpad may talk of a #scratchpad: in mid-line only capitals hide.
@@ -98,7 +99,8 @@ _WORD_BEGUN = (
 )
 _DECORATION = r"(?:[^\w\n]|_){0,80}+"
 _UNFINISHED = re.compile(
-    rf"(?:<[/a-z]{{0,9}}[ \t]{{0,3}}|(?:^|[#＃]){_DECORATION}{_WORD_BEGUN}{_DECORATION})\Z",
+    rf"(?:<[/a-z]{{0,9}}\s{{0,3}}|<think(?:ing)?\s[\w-]{{1,20}}(?:=[^<>]{{0,60}})?"
+    rf"|(?:^|[#＃]){_DECORATION}{_WORD_BEGUN}{_DECORATION})\Z",
     _FLAGS,
 )
 _LONGEST_UNFINISHED = 200  # characters: two decorations and a word
@@ -146,21 +148,20 @@ class ThoughtParser:
 
     def _advance(self, finished: bool) -> None:
         """Deal with all text about which the next piece can change nothing."""
-        while mark := self._next_mark(finished):
+        while True:
+            marks = _CLOSE_MARK if self._in_think else self._marks
+            mark = marks.search(self._raw, self._done)
+            safe = len(self._raw) if finished else self._first_unsafe()
+            if mark is None or mark.end() > safe:
+                break
             self._take(self._raw[self._done : mark.start()])
             self._pass(mark)
             self._raw = self._raw[mark.end() :]
             self._done = 0
-        safe = len(self._raw) if finished else self._first_unsafe()
+        if mark:  # it may grow yet, or is none: until then nothing of it is shown
+            safe = min(safe, mark.start())
         self._take(self._raw[self._done : safe])
         self._done = max(self._done, safe)
-
-    def _next_mark(self, finished: bool) -> re.Match[str] | None:
-        marks = _CLOSE_MARK if self._in_think else self._marks
-        mark = marks.search(self._raw, self._done)
-        if mark and (finished or mark.end() <= self._first_unsafe()):
-            return mark
-        return None
 
     def _first_unsafe(self) -> int:
         """From this position on, the next piece may make a mark of the text."""

@@ -1,7 +1,7 @@
 """Two characters talk: who speaks to whom, what each remembers, and what happens when one falls silent."""
 
 import threading
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -392,6 +392,28 @@ def test_response_time_is_measured_around_each_reply_the_first_included(loopback
     assert seconds[0] is None
     assert all(second and second > 0 for second in seconds[1:])
     assert arena.evaluate_conversation(talk)["avg_response_time"] == pytest.approx(sum(seconds[1:]) / 2)
+
+
+def test_lines_that_were_put_there_by_hand_count_like_others() -> None:
+    arena, one, two = make()
+    talk = arena.start_conversation(one, two)
+    opening = arena.conversations[talk]["messages"][0]
+    times = [opening.timestamp + timedelta(seconds=seconds) for seconds in (1, 4)]
+    arena.conversations[talk]["messages"] += [
+        Message(one, "1234", times[0]),
+        Message(two, "123456", times[1]),
+    ]
+    assert arena.evaluate_conversation(talk) == pytest.approx(
+        {"turn_count": 2, "avg_response_length": 5, "avg_response_time": 2}
+    )
+    assert arena.run_turn(talk) == (True, "One says line 1")
+
+
+def test_whoever_is_named_in_current_turn_speaks_next() -> None:
+    arena, one, two = make()
+    talk = arena.start_conversation(one, two)
+    arena.conversations[talk]["current_turn"] = two
+    assert [message.sender for message in arena.run_conversation(talk, 3)[1:]] == [two, one, two]
 
 
 # --- many at once ---------------------------------------------------------------------------------

@@ -157,6 +157,18 @@ def test_what_is_typed_is_what_is_made(form: CharacterForm, factory: NPCFactory)
     )
 
 
+@pytest.mark.parametrize("pump", ["thread", "browser", "blocking"])
+def test_the_id_is_there_when_somebody_asks_after_the_click(
+    factory: NPCFactory, monkeypatch: pytest.MonkeyPatch, pump: str
+) -> None:
+    monkeypatch.setenv("NPC_LAB_PUMP", pump)
+    form = character_form(factory)
+    fill_in(form, character_description="You are Odo.")
+    press(form, "Create")
+    assert form.npc_id in factory.npcs
+    assert len(factory.npcs) == 1
+
+
 def test_a_number_may_be_left_to_the_endpoint(form: CharacterForm) -> None:
     left = [each for each in walk(form.widget) if each_is_left(each)]
     temperature, tokens = control(form, "Temperature"), control(form, "Max reply tokens")

@@ -156,6 +156,15 @@ def test_the_button_sends_what_stands_in_the_field() -> None:
     assert inn.said() == ["  Hello!  ", "Well met."]
 
 
+def test_who_waits_after_a_click_has_the_answer() -> None:
+    inn = tavern("Well met.")
+    box = inn.box()
+    fill_in(text_field(box.widget), "Hello!")
+    button(box.widget, "Send").click()
+    box.wait()
+    assert inn.said() == ["Hello!", "Well met."]
+
+
 def test_to_leave_the_field_sends_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NPC_LAB_PUMP", "blocking")
     inn = tavern("One.")

@@ -36,6 +36,7 @@ from npc_lab import (
     connect,
     dialects,
     endpoint,
+    fake_error,
 )
 from npc_lab.cli import app
 from npc_lab.endpoint import is_wanted
@@ -224,6 +225,16 @@ def test_another_client_of_the_same_address_knows_it_too(loopback: Any) -> None:
     for _ in range(3):
         character(server).chat("Hello!", USER)
     assert len(server.requests) == 3 + 1
+
+
+def test_what_one_stand_in_refused_another_one_gets() -> None:
+    refused = MOODS["temperature, Azure"].refusal.message  # type: ignore[attr-defined]
+    error = fake_error("bad_request")
+    error.args = (refused,)
+    for client, asked in ((FakeClient([error, "Hail."]), 2), (FakeClient(["Hail."]), 1)):
+        assert SimpleChatNPC(client, "m", NPCConfig("w", "c")).chat("Hello!", USER) == "Hail."
+        assert len(client.calls) == asked
+    assert client.calls[0]["temperature"] == 0.6
 
 
 def test_what_did_not_help_is_not_remembered(loopback: Any, ask: Any) -> None:

@@ -64,6 +64,8 @@ ODD_REPLIES = {
         "Look:\n# answer: 42\nx = 1\n# answer",
     ),
     "think with a blank": (f"<think >{SECRET}</think >Good day.", "Good day."),
+    "think with a line feed": (f"<think\n>{SECRET}</think\n>Good day.", "Good day."),
+    "think with a setting": (f"<think effort=high>{SECRET}</think>Good day.", "Good day."),
     "text before": (f"Sure! #SCRATCHPAD {SECRET} #ANSWER Good day.", "Good day."),
     "text before, no end": (f"Good day. #SCRATCHPAD {SECRET}", ""),
     "two scratchpads": (f"#SCRATCHPAD\na\n#ANSWER\nHi.\n#SCRATCHPAD\n{SECRET}\n#ANSWER\nBye.", "Hi.\nBye."),
@@ -88,6 +90,8 @@ ODD_REPLIES = {
 PLAIN_REPLIES = {
     "plain": ("Good day.\n\nHow *are* you?", "Good day.\n\nHow *are* you?"),
     "think": (f"<think>{SECRET}</think>\n\nGood day.", "Good day."),
+    "think with a line feed": (f"<think\n>{SECRET}</think\n>Good day.", "Good day."),
+    "think with a setting": (f"<think effort=high>{SECRET}</think>Good day.", "Good day."),
     "think without end": (f"Good day. <think>{SECRET}", "Good day."),
     "scratchpad nobody asked for": (f"#SCRATCHPAD\n{SECRET}\n#ANSWER\nGood day.", "Good day."),
     "scratchpad at the end": (f"Good day.\n#SCRATCHPAD\n{SECRET}", "Good day."),

@@ -94,7 +94,8 @@ class ChatBox:
         return take.reply.text
 
     def wait(self) -> None:
-        """Come back when no reply is under way."""
+        """Come back when no reply is under way. What waits to be sent is sent first."""
+        self._pump.settle()
         with self._lock:  # after the end of a reply has been drawn
             task = self._task
         if task is not None:

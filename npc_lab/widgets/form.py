@@ -43,13 +43,11 @@ def character_form(factory: NPCFactory) -> CharacterForm:
 class CharacterForm:
     """Shows a character sheet and makes characters of it. `widget` is its root.
 
-    npc_id: the id of the character that was made last, or None.
-
     As in the chat box, whatever changes the state holds the lock: clicks may be heard in several threads.
     """
 
     def __init__(self, factory: NPCFactory):
-        self.npc_id: str | None = None
+        self._npc_id: str | None = None
         self._factory = factory
         self._lock = threading.RLock()
         self._pump = choose_pump(lambda: None)
@@ -62,12 +60,18 @@ class CharacterForm:
         self._fill(_values_of(self._card.config))
 
     def __repr__(self) -> str:
-        return f"CharacterForm({self._fields['name'].get()!r}, npc_id={self.npc_id!r})"
+        return f"CharacterForm({self._fields['name'].get()!r}, npc_id={self._npc_id!r})"
 
     def _ipython_display_(self) -> None:
         from IPython.display import display
 
         display(self.widget)  # type: ignore[no-untyped-call]
+
+    @property
+    def npc_id(self) -> str | None:
+        """The id of the character that was made last, or None. A click on Create that waits is done first."""
+        self._pump.settle()
+        return self._npc_id
 
     @property
     def config(self) -> NPCConfig:
@@ -81,15 +85,15 @@ class CharacterForm:
         where a field is wrong, or where the description is empty.
         """
         with self._lock:
-            values, before = self._values(), self.npc_id
+            values, before = self._values(), self._npc_id
             config = NPCConfig(**values)
             if not config.character_description.strip():
                 raise CharacterError('The character description is empty. Say who it is: "You are ..."')
             if before is None or config != self._created:
-                self.npc_id = self._factory.register_npc(**values)
+                self._npc_id = self._factory.register_npc(**values)
                 self._created = deepcopy(config)  # the new character's lists may be changed in place
             self._say_created(config, before)
-            return str(self.npc_id)
+            return str(self._npc_id)
 
     def load(self, source: str | PathLike[str] | bytes | bytearray | memoryview) -> None:
         """Fill the form from a character card: a file's path, or its bytes. Raises `CardError`."""
@@ -249,15 +253,15 @@ class CharacterForm:
             self._preview.value = _preview_markup(config)
         except CharacterError as error:
             self._preview.value = _TITLE + quiet(str(error))
-        if self.npc_id is not None and config != self._created:
-            self._status.value = quiet(f"Create makes another character; {self.npc_id} stays as it is.")
+        if self._npc_id is not None and config != self._created:
+            self._status.value = quiet(f"Create makes another character; {self._npc_id} stays as it is.")
         self._saving.refresh()
 
     def _say_created(self, config: NPCConfig, before: str | None) -> None:
-        how = "exists already" if before == self.npc_id else "was created"
-        earlier = f" {before} stays as it was." if before not in (None, self.npc_id) else ""
+        how = "exists already" if before == self._npc_id else "was created"
+        earlier = f" {before} stays as it was." if before not in (None, self._npc_id) else ""
         self._status.value = (
-            f"{escaped(f'{_called(config)} {how}. Its id is {self.npc_id}.{earlier}')} "
+            f"{escaped(f'{_called(config)} {how}. Its id is {self._npc_id}.{earlier}')} "
             "Talk with it: <code>chat_box(factory, form.npc_id)</code>"
         )
 

@@ -87,7 +87,29 @@ class Task:
             self._is_done.set()
 
 
-class ThreadPump:
+class _Waiting:
+    """What is done once the messages that are under way from the page have arrived."""
+
+    def __init__(self) -> None:
+        self._soon: deque[tuple[float, Callable[[], None]]] = deque()  # when, by time.monotonic(), and what
+
+    def settle(self) -> None:
+        """Do now what waits. Whoever asks from a cell does so after all that the page had sent before."""
+        self._do_what_waits(until=math.inf)
+
+    def _do_what_waits(self, until: float) -> None:
+        while self._soon:
+            try:
+                due, action = self._soon.popleft()
+            except IndexError:  # another thread was quicker
+                return
+            if due > until:
+                self._soon.appendleft((due, action))
+                return
+            action()
+
+
+class ThreadPump(_Waiting):
     """A thread draws."""
 
     widget: widgets.Widget | None = None
@@ -99,20 +121,22 @@ class ThreadPump:
 
     def soon(self, action: Callable[[], None]) -> None:
         """Do this once the messages that are under way from the page have arrived."""
-        _after(SECONDS_FOR_A_LATE_MESSAGE, action)
+        due = time.monotonic() + SECONDS_FOR_A_LATE_MESSAGE
+        self._soon.append((due, action))
+        _after(SECONDS_FOR_A_LATE_MESSAGE, lambda: self._do_what_waits(until=due))
 
 
-class BrowserPump:
+class BrowserPump(_Waiting):
     """The page keeps the time. `widget` must be shown with what is drawn."""
 
     def __init__(self) -> None:
+        super().__init__()
         out_of_sight = widgets.Layout(display="none")
         self._ping = widgets.IntText(layout=out_of_sight)
         self._pong = widgets.IntText(layout=out_of_sight)
         self._link = widgets.jslink((self._ping, "value"), (self._pong, "value"))
         self._pong.observe(self._answer, "value")
         self._task: Task | None = None
-        self._soon: deque[tuple[float, Callable[[], None]]] = deque()  # when, by time.monotonic(), and what
         self._last_heard = time.monotonic()
         self.widget: widgets.Widget | None = widgets.Box([self._ping, self._pong], layout=out_of_sight)
 
@@ -132,7 +156,7 @@ class BrowserPump:
         """
         self._soon.append((time.monotonic() + SECONDS_FOR_A_LATE_MESSAGE, action))
         self._ask()
-        _after(SECONDS_UNTIL_THE_PAGE_IS_GONE, lambda: self._do_what_waits(until=math.inf))
+        _after(SECONDS_UNTIL_THE_PAGE_IS_GONE, self.settle)
 
     def _ask(self) -> None:
         self._ping.value += 1
@@ -146,17 +170,6 @@ class BrowserPump:
         is_drawing = task is not None and not task.has_ended.is_set() and not task.step()
         if is_drawing or self._soon:
             self._ask()
-
-    def _do_what_waits(self, until: float) -> None:
-        while self._soon:
-            try:
-                due, action = self._soon.popleft()
-            except IndexError:  # another thread was quicker
-                return
-            if due > until:
-                self._soon.appendleft((due, action))
-                return
-            action()
 
     def _watch(self, task: Task) -> None:
         """Where the page is silent, ask again: it may have been reloaded. The end needs no page."""
@@ -190,6 +203,9 @@ class BlockingPump:
     def soon(self, action: Callable[[], None]) -> None:
         """Do this now: while it waited, nothing could arrive."""
         action()
+
+    def settle(self) -> None:
+        """Nothing waits here."""
 
 
 Pump = ThreadPump | BrowserPump | BlockingPump
