@@ -11,7 +11,7 @@ Of its factory the arena needs only `register_user`, `chat_with_npc`, `get_npc_c
 import threading
 import time
 import uuid
-from collections.abc import Callable, Iterable, MutableMapping
+from collections.abc import Callable, Container, Iterable, MutableMapping
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import AbstractContextManager, nullcontext
 from datetime import datetime
@@ -303,11 +303,11 @@ class ChatArena:
         return conversation
 
     def _check_npc(self, npc_id: str) -> None:
-        if not isinstance(npc_id, str) or npc_id not in self.npc_factory.npcs:
+        if not _is_in(self.npc_factory.npcs, npc_id):
             raise NPCNotFoundInArenaError(npc_id, self.npc_factory.npcs)
 
     def _conversation(self, conversation_id: str) -> Conversation:
-        if not isinstance(conversation_id, str) or conversation_id not in self.conversations:
+        if not _is_in(self.conversations, conversation_id):
             raise ConversationNotFoundError(conversation_id, self.conversations)
         return self.conversations[conversation_id]
 
@@ -330,6 +330,14 @@ class ChatArena:
             self.run_conversation(conversation_id, max_turns, stop=stop, on_turn=on_turn)
         except Exception as error:
             self._note_stop(conversation_id, str(error) or type(error).__name__)
+
+
+def _is_in(things: Container[object], key: object) -> bool:
+    """Whether there is such a key. A list, for instance, is none."""
+    try:
+        return key in things
+    except TypeError:
+        return False
 
 
 def _now() -> datetime:

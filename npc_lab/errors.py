@@ -18,10 +18,15 @@ Each message says what happened and what to do next, and none ever holds a key.
 
 from collections.abc import Iterable
 from difflib import get_close_matches
+from typing import Any
 
 
 class NPCLabError(Exception):
     """The root: `except NPCLabError` catches everything this package raises on purpose."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """A copy in another process says the same: it is not made anew from the message."""
+        return _as_it_was, (type(self), self.args, vars(self))
 
 
 class CharacterError(NPCLabError, ValueError):
@@ -177,6 +182,12 @@ class ReplyError(NPCLabError):
 
     def __str__(self) -> str:
         return " ".join(part for part in (self.what, self.detail, self.hint) if part)
+
+
+def _as_it_was(kind: type[NPCLabError], args: tuple[Any, ...], attributes: dict[str, Any]) -> NPCLabError:
+    error = kind.__new__(kind, *args)
+    vars(error).update(attributes)
+    return error
 
 
 def not_found(noun: str, wanted: str, known: Iterable[str], way_out: str) -> str:

@@ -140,11 +140,13 @@ class FakeStream:
         self._chunks = chunks
         self._closed = False
 
-    def __iter__(self) -> Iterator[Any]:
-        for chunk in self._chunks:
-            if self._closed:
-                return
-            yield chunk
+    def __iter__(self) -> "FakeStream":
+        return self
+
+    def __next__(self) -> Any:
+        if self._closed:
+            raise StopIteration
+        return next(self._chunks)
 
     def close(self) -> None:
         """Give no further chunks."""

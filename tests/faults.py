@@ -3,13 +3,13 @@
 `test_faults.py` tries them on `chat` and `stream`, `test_fault_surfaces.py` on what is built on top of these.
 """
 
-from dataclasses import dataclass
 from typing import Any
 
 from loopback import (
     CUT,
     DONE,
     KEY,
+    Either,
     Json,
     Raw,
     Reply,
@@ -21,17 +21,6 @@ from loopback import (
     chunk,
     web_page,
 )
-
-
-@dataclass(frozen=True)
-class Either(Reply):
-    """The same fault as a whole reply and as a stream has it."""
-
-    whole: Reply
-    streamed: Reply
-
-    def send(self, line, request):
-        (self.streamed if request.wants_stream else self.whole).send(line, request)
 
 
 def event_error(message: str, **fields: Any) -> dict[str, Any]:

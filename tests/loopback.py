@@ -320,6 +320,17 @@ class Held(Reply):
         as_reply(self.reply).send(line, request)
 
 
+@dataclass(frozen=True)
+class Either(Reply):
+    """The same fault as a whole reply and as a stream has it."""
+
+    whole: Reply
+    streamed: Reply
+
+    def send(self, line: "Connection", request: Request) -> None:
+        (self.streamed if request.wants_stream else self.whole).send(line, request)
+
+
 # --- moods: what some endpoints refuse, and how they say so -----------------------------------------
 
 Body = dict[str, Any]
@@ -357,20 +368,14 @@ def _vllm(message: str) -> Json:
     return Json(error, 400)
 
 
-@dataclass(frozen=True)
-class LateRefusal(Reply):
-    """Status 200 and then, in the stream or in the body, an error: the template was tried late."""
-
-    message: str
-
-    def send(self, line: "Connection", request: Request) -> None:
-        error = {"error": {"message": self.message}}
-        reply = Stream([b"event: error\n", error]) if request.wants_stream else Json(error)
-        reply.send(line, request)
+def _too_late(message: str) -> Either:
+    """Status 200 and then, in the body or in the stream, an error: the model's template was tried late."""
+    error = {"error": {"message": message}}
+    return Either(Json(error), Stream([b"event: error\n", error]))
 
 
-def _lm_studio(message: str) -> LateRefusal:
-    return LateRefusal(f'Error rendering prompt with jinja template: "{message}".')
+def _lm_studio(message: str) -> Either:
+    return _too_late(f'Error rendering prompt with jinja template: "{message}".')
 
 
 def _extra(field: str) -> dict[str, Any]:
@@ -462,7 +467,7 @@ MOODS: dict[str, Mood] = {
     "turns, LM Studio": Mood(is_out_of_turn, _lm_studio(_ALTERNATE)),
     "temperature, too late": Mood(
         lambda body: "temperature" in body,
-        LateRefusal("Unsupported parameter: 'temperature' is not supported with this model."),
+        _too_late("Unsupported parameter: 'temperature' is not supported with this model."),
     ),
     "turns, Mistral": Mood(
         is_out_of_turn,

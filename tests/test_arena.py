@@ -1,5 +1,6 @@
 """Two characters talk: who speaks to whom, what each remembers, and what happens when one falls silent."""
 
+import pickle
 import threading
 from datetime import datetime, timedelta
 from typing import Any
@@ -211,6 +212,27 @@ def test_an_unknown_conversation_raises_and_creates_nothing(method: str, nonsens
     assert caught.value.conversation_id == nonsense
     assert repr(nonsense) in str(caught.value)
     assert arena.conversations == {}
+
+
+def test_an_error_says_the_same_in_another_process() -> None:
+    arena, one, two = make()
+    arena.start_conversation(one, two)
+    for error in (
+        ConversationNotFoundError("talk-0", arena.conversations),
+        ReplyError("quota", detail="No."),
+    ):
+        copy = pickle.loads(pickle.dumps(error))
+        assert (type(copy), str(copy), vars(copy)) == (type(error), str(error), vars(error))
+
+
+def test_a_factory_may_count_its_npcs() -> None:
+    """The ids of a learner's own factory need not be text."""
+    factory = NPCFactory(FakeClient(who_and_count), "m")
+    for number, who in enumerate(["One", "Two"]):
+        factory.npcs[number] = factory.npcs.pop(factory.register_npc("London", f"You are {who}"))  # type: ignore[index]
+    arena = ChatArena(factory)
+    talk = arena.start_conversation(0, 1)  # type: ignore[arg-type]
+    assert spoken(arena.run_conversation(talk, 2))[1:] == ["One says line 1", "Two says line 1"]
 
 
 def test_a_near_conversation_is_named() -> None:

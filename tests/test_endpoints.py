@@ -12,9 +12,9 @@ from loopback import (
     DONE,
     MOODS,
     PATIENCE,
+    Either,
     Held,
     Json,
-    LateRefusal,
     Loopback,
     Mood,
     Status,
@@ -259,7 +259,7 @@ def test_an_endpoint_that_refuses_for_ever_is_asked_a_few_times_at_most(
     npc = character(server)
     with pytest.raises(ReplyError) as caught:
         ask(npc, "Hello!")
-    late = {"malformed"} if isinstance(mood.refusal, LateRefusal) else set()
+    late = {"malformed"} if isinstance(mood.refusal, Either) else set()
     assert caught.value.kind in {"bad_request", "server"} | late
     assert len(server.requests) <= 3
     assert npc.chat_histories == {}

@@ -152,10 +152,9 @@ def test_pieces_can_be_cut_anywhere() -> None:
 
 def test_a_closed_stream_gives_no_more() -> None:
     stream = create(FakeClient(["one two three"]), stream=True)
-    chunks = iter(stream)
-    next(chunks)
+    next(stream)
     stream.close()
-    assert list(chunks) == []
+    assert list(stream) == []
 
 
 def test_small_talk_is_in_the_characters_name_and_varies(capsys: pytest.CaptureFixture[str]) -> None:

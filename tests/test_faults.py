@@ -248,6 +248,7 @@ def test_a_reply_cut_half_way_through_its_body_is_a_broken_connection(loopback, 
     # Where a whole reply was asked for, openai itself cannot tell whether it had begun.
     kind = "interrupted_stream" if server.requests[0].wants_stream else "connection"
     assert_it_explains_itself(caught.value, kind)
+    assert "Nothing answers" not in str(caught.value)
 
 
 def test_the_sdks_own_retries_are_the_only_ones(loopback, ask):

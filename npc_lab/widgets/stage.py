@@ -82,6 +82,8 @@ class Stage:
         self._seconds = 0.0
         self._turn_began: float | None = None
         self._picture_drawn = 0.0
+        if self.goes_on:
+            self._measure()
 
     @property
     def transcript(self) -> Transcript:
