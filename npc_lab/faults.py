@@ -83,11 +83,9 @@ def _explain(error: Exception, client: Any, began: bool, spoke: bool) -> ReplyEr
     if isinstance(error, OSError) or ancestors & {"APIConnectionError", "TransportError"}:
         if began:
             return ReplyError("interrupted_stream")
-        address = f"The address is {_address(client)}."
-        if type(error.__cause__).__name__ in ("RemoteProtocolError", "ReadError"):
-            broke_off = "The endpoint closed the connection before its reply was there."
-            return ReplyError("connection", "Try again; nothing was remembered.", address, broke_off)
-        return ReplyError("connection", detail=address)
+        broke_off = type(error.__cause__).__name__ in ("RemoteProtocolError", "ReadError")
+        what = "The endpoint closed the connection before its reply was there." if broke_off else None
+        return ReplyError("connection", detail=f"The address is {_address(client)}.", what=what)
     if "APIError" in ancestors:  # an error that came as an event of the stream
         kind = _kind_of_words(words, ("context_length", "quota", "rate_limit"))
         return ReplyError(kind or ("interrupted_stream" if spoke else "server"), detail=_said_in(error))
