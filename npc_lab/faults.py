@@ -84,8 +84,8 @@ def _explain(error: Exception, client: Any, began: bool, spoke: bool) -> ReplyEr
         if began:
             return ReplyError("interrupted_stream")
         broke_off = type(error.__cause__).__name__ in ("RemoteProtocolError", "ReadError")
-        what = "The endpoint closed the connection before its reply was there." if broke_off else None
-        return ReplyError("connection", detail=f"The address is {_address(client)}.", what=what)
+        why = "The endpoint closed the connection before its reply was there." if broke_off else None
+        return ReplyError("connection", detail=f"The address is {_address(client)}.", what=why)
     if "APIError" in ancestors:  # an error that came as an event of the stream
         kind = _kind_of_words(words, ("context_length", "quota", "rate_limit"))
         return ReplyError(kind or ("interrupted_stream" if spoke else "server"), detail=_said_in(error))
