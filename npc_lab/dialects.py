@@ -35,13 +35,16 @@ from npc_lab.errors import ReplyError
 
 Request = dict[str, Any]
 
-# Statuses of a refusal. Some servers call it an error of their own when a model's template refuses.
-_STATUSES = (400, 403, 422, 500, 501)
+# Statuses of a refusal. Some servers call it an error of their own, but only when a model's template refuses.
+_STATUSES = (400, 403, 422, 501)
+_STATUS_OF_A_TEMPLATE = 500
 _LONGEST_REASON = 4000  # characters: some endpoints repeat the whole request
 _NEAR = r".{0,80}"
 _REFUSES = (
-    r"(?:unsupported|(?:not|n't) (?:yet )?(?:support|allow|enabled|permit)|unrecogni[sz]ed|unknown|unexpected"
-    r"|forbidden|deprecated|only (?:the default|1\b)|may only be set)"
+    r"(?:unsupported|(?:not|n't) (?:yet )?(?:support|allow|enabled|permit)|unrecogni[sz]ed|forbidden"
+    r"|deprecated"
+    r"|un(?:known|expected) (?:\w+ ){0,2}(?:parameter|argument|field|name|key|input|property|option)s?\b"
+    r"|only (?:the default|1\b)|may only be set)"
 )
 
 
@@ -169,14 +172,23 @@ def fitting(error: Exception, request: Request) -> Adaptation | None:
     """What may help after this error. It changes the request, so that nothing is tried twice."""
     # Some notice under status 200, when they have begun to answer. In a stream, the openai package sees it.
     is_late = isinstance(error, ReplyError) or type(error).__name__ == "APIError"
-    if getattr(error, "status_code", None) not in _STATUSES and not is_late:
+    status = getattr(error, "status_code", None)
+    if not is_late and status not in (*_STATUSES, _STATUS_OF_A_TEMPLATE):
         return None
-    # Not every server puts its reason where the openai package finds it: the body has it in any case.
-    reason = f"{error} {getattr(error, 'body', '')}"[:_LONGEST_REASON]
+    candidates = _TURNS_AND_ROLES if status == _STATUS_OF_A_TEMPLATE else ADAPTATIONS
+    reason = _reason(error, request)
     return next(
-        (each for each in ADAPTATIONS if each.refused.search(reason) and each.change(request) != request),
-        None,
+        (each for each in candidates if each.refused.search(reason) and each.change(request) != request), None
     )
+
+
+def _reason(error: Exception, request: Request) -> str:
+    """The endpoint's own words. What it repeats of ours is no refusal, whatever a character talks of."""
+    # Not every server puts its reason where the openai package finds it: the body has it in any case.
+    reason = f"{error} {getattr(error, 'body', '')}"
+    for message in request["messages"]:
+        reason = reason.replace(str(message["content"]) or "\0", "")
+    return reason[:_LONGEST_REASON]
 
 
 def adapt(request: Request, adaptation: Adaptation) -> None:

@@ -6,6 +6,7 @@ leave fields out, send null, or send more than the protocol says: what can be re
 no reply at all is `malformed`.
 """
 
+import json
 import socket
 from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import closing, suppress
@@ -87,7 +88,8 @@ def _answer_once(
     hold(response)
     try:
         yield Delta()  # it has begun to answer
-        yield from read_pieces(response)
+        whole = _whole_in(response)
+        yield from read_pieces(response) if whole is None else [read_whole(whole)]
     finally:
         hold(None)  # from now on its connection may carry another reply
         if hasattr(response, "close"):
@@ -105,6 +107,17 @@ def _create(client: Any) -> Callable[..., Any]:
             what=f"A client of type {type(client).__name__} has no chat.completions.create.",
         ) from None
     return create
+
+
+def _whole_in(response: Any) -> Any:
+    """The reply that an endpoint sent as a whole although a stream was asked for; None where it streams."""
+    http = getattr(response, "response", None)
+    if "application/json" not in getattr(http, "headers", {}).get("content-type", ""):
+        return None
+    from openai.types.chat import ChatCompletion
+
+    body = json.loads(http.read())  # type: ignore[union-attr]
+    return ChatCompletion.construct(**body) if isinstance(body, dict) else body
 
 
 def read_whole(response: Any) -> Delta:
@@ -159,6 +172,8 @@ def hang_up(response: Any) -> None:
 def _delta(message: Any, choice: Any, response: Any) -> Delta:
     said, ended, about = _fields(message), _fields(choice), _fields(response)
     content, finish_reason = said.get("content"), ended.get("finish_reason")
+    if error := ended.get("error"):  # in OpenRouter's way
+        raise ReplyError("interrupted_stream" if content else "server", detail=endpoint_words(error))
     if message is None or not isinstance(content, str | None):
         raise ReplyError("malformed", what="The endpoint sent a reply that is not text.")
     return Delta(
@@ -172,7 +187,7 @@ def _delta(message: Any, choice: Any, response: Any) -> Delta:
 
 
 _CHUNK_FIELDS = ("choices", "model", "usage", "error")
-_CHOICE_FIELDS = ("delta", "message", "finish_reason")
+_CHOICE_FIELDS = ("delta", "message", "finish_reason", "error")
 _MESSAGE_FIELDS = ("content", "reasoning_content", "reasoning", "refusal")
 
 

@@ -148,8 +148,14 @@ def _address(client: Any) -> str:
     return f"{scheme}{separator}{host.rpartition('@')[2]}{slash}{path}"
 
 
+def without_whole_key(words: str, client: Any) -> str:
+    """The words with the client's key cut out. Its beginning is no secret: anybody may say "sk-proj-"."""
+    key = key_of(client)
+    return words.replace(key, _CUT) if key else words
+
+
 def without_key(words: str, client: Any) -> str:
-    """The words with the client's key cut out, and with its beginning or end where only that is shown."""
+    """The same of an error's words, also where only the key's beginning or end is shown."""
     if key := key_of(client):
         words = _without_beginning(words, key, _CUT)
         words = _without_beginning(words[::-1], key[::-1], _CUT[::-1])[::-1]

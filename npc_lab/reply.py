@@ -31,6 +31,7 @@ ABANDONED_AFTER = 3.0
 _LOOK_EVERY = 0.02  # seconds; Windows hears Ctrl-C only between two waits
 
 _END = object()
+_BROKEN_OFF = ("error", "abort")  # how OpenRouter and vLLM say that a reply is not whole
 
 
 @dataclass
@@ -221,7 +222,7 @@ class ReplyStream:
         """All has arrived: give the rest, or say why this is no reply."""
         reply = self._reply
         reply.seconds = time.perf_counter() - self._started
-        if reply.finish_reason is None and not self._whole:
+        if reply.finish_reason in _BROKEN_OFF or (reply.finish_reason is None and not self._whole):
             raise ReplyError("interrupted_stream")
         cut = reply.finish_reason == "length"
         reply.reasoning += self._thoughts.finish()

@@ -207,6 +207,50 @@ def test_what_sounds_like_a_refusal_after_the_first_word_ends_the_reply(loopback
     assert npc.chat_histories == {}
 
 
+def test_an_endpoint_that_never_streams_is_heard_all_the_same(loopback: Any) -> None:
+    whole = {"choices": [{"message": {"role": "assistant", "content": "Hail."}, "finish_reason": "stop"}]}
+    server = loopback([Json(whole), Json({"error": {"message": "Nobody is at home."}})])
+    stream = character(server).stream("Hello!", USER)
+    assert list(stream) == ["Hail."]
+    assert stream.reply.finish_reason == "stop"
+    with pytest.raises(ReplyError, match="Nobody is at home"):
+        by_stream(character(server), "Hello!")
+
+
+def test_a_reply_that_says_it_is_not_whole_is_none(loopback: Any, ask: Any) -> None:
+    """OpenRouter puts the error of a provider behind it into the choice."""
+    choice = {"finish_reason": "error", "error": {"message": "The provider is overloaded.", "code": 502}}
+    with_error = Either(
+        Json({"choices": [{"message": {"content": ""}, **choice}]}),
+        Stream([{"choices": [{"delta": {"content": ""}, **choice}]}, DONE]),
+    )
+    server = loopback(
+        [with_error, Text("Half a", finish_reason="error"), Text("Half a", finish_reason="abort")]
+    )
+    npc = character(server)
+    with pytest.raises(ReplyError, match="provider is overloaded") as caught:
+        ask(npc, "Hello!")
+    assert caught.value.kind == "server"
+    for _ in range(2):
+        with pytest.raises(ReplyError) as caught:
+            ask(npc, "Hello!")
+        assert caught.value.kind == "interrupted_stream"
+    assert npc.chat_histories == {}
+
+
+def test_what_is_learned_in_two_steps_is_all_remembered(loopback: Any) -> None:
+    moods = [MOODS["temperature, Azure"]]
+    server = loopback(["One.", "Two.", "Three."], moods=moods)
+    npc = character(server)
+    npc.chat("Hello!", USER)
+    moods.append(MOODS["max_tokens, OpenAI"])
+    npc.chat("Hello!", USER)
+    asked = len(server.requests)
+    npc.chat("Hello!", USER)
+    assert len(server.requests) == asked + 1
+    assert not {"temperature", "max_tokens"} & set(server.accepted[-1])
+
+
 # --- what is remembered, and for whom -------------------------------------------------------------
 
 
@@ -265,6 +309,7 @@ def test_an_endpoint_that_refuses_for_ever_is_asked_a_few_times_at_most(
     assert npc.chat_histories == {}
 
 
+ORDERS = "A knight whose system message is not supported."
 NO_REFUSALS = {
     "a value out of range": Status(400, "temperature must be at most 2"),
     "too large a limit": Status(400, "max_tokens is too large: 50. This model supports at most 40."),
@@ -278,14 +323,21 @@ NO_REFUSALS = {
     ),
     "a rate limit": Status(429, "Unsupported: temperature."),
     "no such model": Status(404, "The model does not support system messages."),
+    "a fault while it streams": Status(500, "Unexpected error while streaming."),
+    "a fault of its own": Status(400, "Unknown error in stream: unexpected EOF, stream closed."),
+    "a fault with the system prompt": Status(400, "Unexpected error: system prompt cache miss."),
+    "an unsupported temperature under 500": Status(500, "temperature is not supported"),
+    "our own words": Status(500, f"Failed at: {ORDERS} Hello!"),
 }
 
 
 @pytest.mark.parametrize("fault", NO_REFUSALS.values(), ids=NO_REFUSALS)
 def test_an_error_that_refuses_nothing_is_raised_at_once(loopback: Any, ask: Any, fault: Status) -> None:
     server = loopback([fault])
+    npc = character(server)
+    npc.config.character_description = ORDERS
     with pytest.raises(ReplyError):
-        ask(character(server), "Hello!")
+        ask(npc, f"{ORDERS} Hello!")
     assert len(server.requests) == 1
 
 

@@ -24,7 +24,7 @@ from typing import Any, NamedTuple
 
 from npc_lab.character import NPCConfig
 from npc_lab.errors import NPCLabError
-from npc_lab.faults import without_key
+from npc_lab.faults import without_whole_key
 from npc_lab.store.lazy import LazyDict
 from npc_lab.store.record import NPCRecord, config_in, sheet_of
 from npc_lab.store.schema import SECONDS_TO_WAIT, now, open_to_write, plain, reading, seat_in
@@ -226,7 +226,7 @@ class Store:
     def clean(self, text: str) -> str:
         """The text as it may be written: no keys, no halves of letters."""
         for client in self._clients:
-            text = without_key(text, client)
+            text = without_whole_key(text, client)
         return well_formed(text)
 
     def _commit(self, statements: list[Statement]) -> None:
