@@ -251,6 +251,14 @@ def test_a_reply_cut_half_way_through_its_body_is_a_broken_connection(loopback, 
     assert "Nothing answers" not in str(caught.value)
 
 
+def test_what_an_endpoint_says_of_a_refused_key_is_not_repeated(loopback, ask):
+    """It may hold a part of the key, with stars in its middle."""
+    server = loopback([Status(401, "Incorrect API key provided: lo***KEY.")])
+    with pytest.raises(ReplyError) as caught:
+        ask(character(server), QUESTION)
+    assert "***" not in str(caught.value)
+
+
 def test_the_sdks_own_retries_are_the_only_ones(loopback, ask):
     again_soon = {"retry-after-ms": "1"}
     server = loopback([Status(500, headers=again_soon), "Still here."])

@@ -11,6 +11,7 @@ from test_cli import one_line, run
 
 from npc_lab import ChatArena, FakeClient, NPCFactory, NPCLabError, fake_error
 from npc_lab.cli.log import Log
+from npc_lab.store import schema
 
 THOUGHT = "He lies."
 
@@ -20,7 +21,12 @@ def path(tmp_path: Path) -> Path:
     """A file with three talks: Ann and Guy, Guy and Hans in the arena, Bob and Hans."""
     path = tmp_path / "lab.db"
     replies = [
-        *("Hail, Ann.", "Taken back.", "Once more, Ann.", fake_error("quota")),
+        *(
+            "Hail, Ann.",
+            f"#SCRATCHPAD\n{THOUGHT}\n#ANSWER\nTaken back.",
+            "Once more, Ann.",
+            fake_error("quota"),
+        ),
         *(f"#SCRATCHPAD\n{THOUGHT}\n#ANSWER\nI am Guy.", "<b>I am Hans.</b>", "Bob!"),
     ]
     factory = NPCFactory(FakeClient(replies), "m", store=path)
@@ -196,3 +202,32 @@ def test_a_talk_keeps_its_number_when_others_begin(path: Path) -> None:
             (1, "ann and Guy"),
         ]
         assert log.talk(1).turns == 3
+
+
+def test_signs_that_would_move_a_terminal_are_not_in_the_list(tmp_path: Path) -> None:
+    factory = NPCFactory(FakeClient(["Hail."]), "m", store=tmp_path / "lab.db")
+    guy = factory.register_npc("London", "You are Guy.", name="\x1b[2JGuy\x07")
+    factory.chat_with_npc(guy, factory.register_user("\x1b]0;ann\x07"), "Hello!")
+    result = run("log", str(tmp_path / "lab.db"))
+    assert result.code == 0
+    assert "Guy" in result.everything
+    assert not {"\x1b", "\x07"} & set(result.everything)
+
+
+def test_where_the_newest_turns_cannot_be_read_it_says_so(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In a folder where nothing may be written; root may write everywhere."""
+    looked_at = schema._looked_at
+
+    def only_read(address: str, path: Path) -> sqlite3.Connection:
+        if "mode=rw" in address:
+            raise sqlite3.OperationalError("attempt to write a readonly database")
+        return looked_at(address, path)
+
+    monkeypatch.setattr(schema, "_looked_at", only_read)
+    assert run("log", str(path)).code == 0
+    path.with_name("lab.db-wal").write_bytes(b"the newest turns")
+    result = run("log", str(path))
+    assert result.code == 1
+    assert "lab.db-wal" in one_line(result.everything)

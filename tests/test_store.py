@@ -417,6 +417,31 @@ def test_no_key_is_ever_in_the_file(path: Path, loopback: Any) -> None:
     assert KEY[3:20] not in everything_in(path)
 
 
+def test_the_key_of_a_client_that_one_npc_has_alone_is_not_in_the_file_either(
+    path: Path, loopback: Any
+) -> None:
+    server = loopback([f"Your key is {KEY}.", Status(400, "No.")])
+    factory = factory_at(path)
+    guy, ann = factory.register_npc(*KNIGHT), factory.register_user("ann")
+    factory.npcs[guy].client = server.client()
+    factory.chat_with_npc(guy, ann, f"My key is {KEY}!")
+    other = factory.register_npc(*MERCHANT)
+    factory.npcs[other].client = server.client(api_key=KEY[::-1])
+    with pytest.raises(ReplyError):
+        factory.chat_with_npc(other, ann, f"Mine is {KEY[::-1]}!")
+    assert rows(path, "SELECT (SELECT count(*) FROM turns), (SELECT count(*) FROM errors)") == [(1, 1)]
+    assert KEY not in everything_in(path)
+    assert KEY[::-1] not in everything_in(path)
+
+
+def test_the_beginning_of_a_key_may_be_talked_about(path: Path, loopback: Any) -> None:
+    factory = NPCFactory(loopback(f"Keys begin with {KEY[:8]}.").client(), "m", store=path)
+    guy, ann = factory.register_npc(*KNIGHT), factory.register_user("ann")
+    factory.chat_with_npc(guy, ann, f"Is {KEY[:8]} a beginning?")
+    said = [(f"Is {KEY[:8]} a beginning?", f"Keys begin with {KEY[:8]}.")]
+    assert rows(path, "SELECT question, answer FROM turns") == said
+
+
 def test_half_an_emoji_and_strange_letters_can_be_kept(path: Path) -> None:
     first = factory_at(path, ["\x00 nul, \ud83d half, \u2028 line, 🦀"])
     guy = first.register_npc("w\ud800", "c\x00")
@@ -706,24 +731,57 @@ def test_places_where_no_file_can_be(tmp_path: Path) -> None:
         NPCFactory(FakeClient(echo), "m", store=3)  # type: ignore[arg-type]
 
 
-def test_a_file_that_may_only_be_read_is_an_error_at_once(
-    path: Path, monkeypatch: pytest.MonkeyPatch
+def test_where_a_file_may_only_be_read_its_talks_go_on_in_memory(
+    path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any
 ) -> None:
-    factory_at(path).store.close()  # type: ignore[union-attr]
+    first, guy, hans = arena_at(path)
+    talk = first.start_conversation(guy, hans)
+    first.run_conversation(talk, 3)
+    first.npc_factory.store.close()
+    before = path.read_bytes()
     connect = sqlite3.connect
 
-    def read_only(place: Path, **options: Any) -> sqlite3.Connection:  # root may write everywhere
-        return connect(f"{Path(place).as_uri()}?mode=ro", uri=True, **options)
+    def read_only(place: Any, **options: Any) -> sqlite3.Connection:  # root may write everywhere
+        if place == ":memory:":
+            return connect(place, **options)
+        address = str(place) if options.pop("uri", False) else Path(place).as_uri()
+        return connect(f"{address.partition('?')[0]}?mode=ro", uri=True, **options)
 
     monkeypatch.setattr(schema.sqlite3, "connect", read_only)  # type: ignore[attr-defined]
-    with pytest.raises(NPCLabError, match="may only be read"):
-        factory_at(path)
+    second, *_ = arena_at(path)
+    assert contents(second.get_conversation_history(talk)) == contents(first.get_conversation_history(talk))
+    assert second.conversations[talk]["current_turn"] == hans
+    assert len(second.run_conversation(talk, 2)) == 6
+    assert "may only be read" in second.npc_factory.store.problem
+    assert capsys.readouterr().err.count("goes on in memory") == 1
+    assert path.read_bytes() == before
 
 
 @pytest.mark.skipif(not Path("/proc/version").exists(), reason="needs Linux")
-def test_a_folder_where_nothing_can_be_made_is_an_error_at_once() -> None:
-    with pytest.raises(NPCLabError, match="cannot be opened or made"):
-        factory_at(Path("/proc/lab.db"))
+def test_where_no_file_can_be_made_the_talk_goes_on_in_memory(capsys: Any) -> None:
+    factory = factory_at(Path("/proc/lab.db"))
+    factory.register_npc(*KNIGHT)
+    factory.register_user("ann")
+    assert say(factory, "Hello!")
+    assert "cannot be opened or made" in factory.store.problem  # type: ignore[union-attr]
+    assert capsys.readouterr().err.count("goes on in memory") == 1
+
+
+@pytest.mark.parametrize("name", ["a\0b.db", "x" * 300])
+def test_what_no_file_can_be_called_is_an_error_in_words(tmp_path: Path, name: str) -> None:
+    with pytest.raises(NPCLabError, match="cannot be read or made"):
+        factory_at(tmp_path / name)
+
+
+def test_it_is_kept_as_the_module_says(path: Path) -> None:
+    """What was committed outlives a killed process, readers do not wait, rows point to what is there."""
+    store = factory_at(path).store
+    assert store
+    assert [store.read(f"PRAGMA {name}") for name in ("journal_mode", "synchronous", "foreign_keys")] == [
+        [("wal",)],
+        [(1,)],
+        [(1,)],
+    ]
 
 
 def test_who_is_killed_while_tables_are_made_finds_a_store_all_the_same(path: Path, tmp_path: Path) -> None:
@@ -846,6 +904,44 @@ def test_a_file_that_another_program_locks_is_written_when_it_is_free(
     say(factory, "three")
     assert factory.store.problem == ""  # type: ignore[union-attr]
     assert rows(path, "SELECT question FROM turns ORDER BY id") == [("one",), ("two",), ("three",)]
+
+
+def test_what_waits_is_written_when_it_is_closed(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(schema, "SECONDS_TO_WAIT", 0.05)
+    factory = with_knight(path)
+    with closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        say(factory, "one")
+        other.execute("ROLLBACK")
+    factory.store.close()  # type: ignore[union-attr]
+    assert rows(path, "SELECT question FROM turns") == [("one",)]
+
+
+def test_what_waits_is_written_when_python_ends(path: Path) -> None:
+    program = """
+    import sys
+    sys.path.insert(0, sys.argv[2])
+    from pathlib import Path
+    from test_store import say, schema, with_knight
+    schema.SECONDS_TO_WAIT = 0.05
+    factory = with_knight(Path(sys.argv[1]))
+    print("made", flush=True), input()
+    say(factory, "one")
+    print("said", flush=True), input()
+    """
+    command = [sys.executable, "-c", textwrap.dedent(program), str(path), str(Path(__file__).parent)]
+    talking = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    assert talking.stdin
+    assert talking.stdout
+    assert talking.stdout.readline() == "made\n"
+    with closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        talking.stdin.write("\n")
+        talking.stdin.flush()
+        assert talking.stdout.readline() == "said\n"
+        other.execute("ROLLBACK")
+    talking.communicate("\n", timeout=30)
+    assert rows(path, "SELECT question FROM turns") == [("one",)]
 
 
 def test_an_arena_goes_on_in_memory_too(path: Path, capsys: Any) -> None:

@@ -10,6 +10,7 @@ does not end the talk: it goes on in memory, `problem` says so, and all is writt
     record.py   what one NPC does with a store
 """
 
+import atexit
 import json
 import os
 import sqlite3
@@ -27,7 +28,16 @@ from npc_lab.errors import NPCLabError
 from npc_lab.faults import without_whole_key
 from npc_lab.store.lazy import LazyDict
 from npc_lab.store.record import NPCRecord, config_in, sheet_of
-from npc_lab.store.schema import SECONDS_TO_WAIT, now, open_to_write, plain, reading, seat_in
+from npc_lab.store.schema import (
+    SECONDS_TO_WAIT,
+    cannot_be_written,
+    in_memory,
+    now,
+    open_to_write,
+    plain,
+    reading,
+    seat_in,
+)
 from npc_lab.text import well_formed
 
 __all__ = ["LazyDict", "NPCRecord", "Store", "StoredConversation", "store_of"]
@@ -50,6 +60,8 @@ class StoredConversation(NamedTuple):
 class Store:
     """A file that keeps what NPCs and users say. Opening raises `NPCLabError`; writing never does.
 
+    Where the place takes no file (read-only, full), what the file holds is there, and all goes on in memory.
+
     problem: why nothing is written at present, in words; empty if all is well.
     """
 
@@ -60,21 +72,36 @@ class Store:
         except (TypeError, RuntimeError) as error:
             raise NPCLabError(f"A store is named by a path, such as 'lab.db', not {path!r:.60}.") from error
         self.problem = ""
-        self._connection = open_to_write(self._place)
         self._writing = threading.RLock()
         self._unit = threading.local()  # what this thread will write together
         self._backlog: list[Statement] = []  # what could not be written yet
-        self._has_warned = self._is_gone = False
+        self._has_warned = self._is_gone = self._is_in_memory = False
         self._clients: list[Any] = []
+        self._connection = self._open()
         weakref.finalize(self, self._connection.close)
+        atexit.register(_close, weakref.ref(self))
 
     def __repr__(self) -> str:
         return f"Store({str(self.path)!r}{', problem=' + repr(self.problem) if self.problem else ''})"
 
     def close(self) -> None:
-        """Close the file. What is said after that stays in memory."""
+        """Close the file, after one more try to write what waits. What is said later stays in memory."""
         with self._writing:
+            if self._backlog:
+                self._wait(SECONDS_TO_WAIT)
+                self._commit([])
             self._connection.close()
+
+    def _open(self) -> sqlite3.Connection:
+        try:
+            return open_to_write(self._place)
+        except NPCLabError as error:
+            if not cannot_be_written(error):
+                raise
+            connection = in_memory(self._place)
+            self._is_in_memory = True
+            self._warn(error.__cause__)  # type: ignore[arg-type]
+            return connection
 
     def keep_out(self, client: Any) -> None:
         """From now on cut this client's key out of everything that is written."""
@@ -231,7 +258,7 @@ class Store:
 
     def _commit(self, statements: list[Statement]) -> None:
         """Write these in one transaction, after what could not be written before."""
-        if not statements:
+        if not statements and not self._backlog:
             return
         with self._writing:
             everything = self._backlog = [*self._backlog, *statements]
@@ -267,11 +294,11 @@ class Store:
     def _check_that_it_is_there(self) -> None:
         """A deleted file can still be written to, on Linux, and is gone all the same."""
         self._is_gone = self._is_gone or not os.path.exists(self._place)
-        if self._is_gone:
+        if self._is_gone and not self._is_in_memory:
             raise sqlite3.OperationalError("the file is gone")
 
     def _warn(self, error: sqlite3.Error) -> None:
-        if not self.problem:
+        if not self.problem and not self._is_in_memory:
             self._wait(_SECONDS_TO_RETRY)
         self.problem = (
             f"Nothing is written to {str(self.path)!r} at present: {plain(error)}. The talk goes on in "
@@ -282,7 +309,7 @@ class Store:
             print(self.problem, file=sys.stderr)
 
     def _is_well(self) -> None:
-        if self.problem:
+        if self.problem and not self._is_in_memory:
             self.problem = ""
             self._wait(SECONDS_TO_WAIT)
 
@@ -295,6 +322,11 @@ class Store:
 def _numbers_in(metrics: str) -> dict[str, float]:
     """The metrics in this JSON. Raises some error where there are none in it."""
     return {name: float(number) for name, number in json.loads(metrics).items()}
+
+
+def _close(store: "weakref.ref[Store]") -> None:
+    if (still_there := store()) is not None:
+        still_there.close()
 
 
 def store_of(factory: Any) -> Store | None:

@@ -6,7 +6,7 @@ the columns `thought`, `reasoning` and `raw` of `turns`, and nowhere else.
 
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -17,6 +17,7 @@ APPLICATION = 0x4E50434C  # "NPCL", in the file's header
 SCHEMA = 1
 SECONDS_TO_WAIT = 5.0  # for another process that is writing
 
+_NOT_WRITTEN = ("SQLITE_FULL", "SQLITE_READONLY", "SQLITE_CANTOPEN", "SQLITE_IOERR", "SQLITE_PERM")
 _MAGIC = b"SQLite format 3\0"
 _HEADER = 100  # bytes
 _TABLES = """
@@ -111,7 +112,10 @@ class Header(NamedTuple):
 
 
 def open_to_write(path: Path) -> sqlite3.Connection:
-    """The store's file, made if it is not there. Raises `NPCLabError`, and then leaves the file as it is."""
+    """The store's file, made if it is not there. Raises `NPCLabError`, and then leaves the file as it is.
+
+    `cannot_be_written` tells of the error whether the file is all right, and only the place is not.
+    """
     _refuse_unless_ours(path)
     with reading(path):
         connection = sqlite3.connect(
@@ -136,7 +140,30 @@ def open_to_read(path: Path) -> sqlite3.Connection:
             # With mode=ro SQLite could not remove again the files that it makes beside it.
             return _looked_at(f"{address}?mode=rw", path)
         except sqlite3.OperationalError:  # in a folder where nothing may be written
+            newest = path.with_name(f"{path.name}-wal")
+            if newest.exists() and newest.stat().st_size:
+                raise NPCLabError(
+                    f"{str(path)!r} can be read whole only where SQLite may write beside it. Copy it to a "
+                    f"folder of your own, together with {newest.name!r}, which holds the newest turns."
+                ) from None
             return _looked_at(f"{address}?immutable=1", path)
+
+
+def in_memory(path: Path) -> sqlite3.Connection:
+    """A store without a file, for a file that cannot be written: with all that can be read of it."""
+    memory = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
+    if path.exists() and path.stat().st_size:
+        with closing(open_to_read(path)) as there:
+            there.backup(memory)
+    else:
+        for statement in _statements():
+            memory.execute(statement)
+    return memory
+
+
+def cannot_be_written(error: NPCLabError) -> bool:
+    """Whether a file could not be opened for want of room or rights, and not because it is the wrong one."""
+    return getattr(error.__cause__, "sqlite_errorname", "").startswith(_NOT_WRITTEN)
 
 
 def _looked_at(address: str, path: Path) -> sqlite3.Connection:
@@ -204,19 +231,20 @@ _IN_PLAIN_WORDS = {
 
 def _refuse_unless_ours(path: Path) -> None:
     """Look at the file without SQLite, which might change a file that is not ours."""
-    if path.is_dir():
-        raise NPCLabError(f"{str(path)!r} is a folder. Name a file in it.")
-    if not path.parent.is_dir():
-        raise NPCLabError(f"There is no folder {str(path.parent)!r}. Make it first.")
-    if path.with_name(f"{path.name}-journal").exists():
-        return  # somebody was killed while making it: SQLite mends that, and then it is looked at again
     try:
+        if path.is_dir():
+            raise NPCLabError(f"{str(path)!r} is a folder. Name a file in it.")
+        if not path.parent.is_dir():
+            raise NPCLabError(f"There is no folder {str(path.parent)!r}. Make it first.")
+        if path.with_name(f"{path.name}-journal").exists():
+            return  # somebody was killed while making it: SQLite mends that, and then it is looked at again
         with path.open("rb") as file:
             header = file.read(_HEADER)
     except FileNotFoundError:
         return
-    except OSError as error:
-        raise NPCLabError(f"{str(path)!r} cannot be read: {error.strerror}.") from error
+    except (OSError, ValueError) as error:  # ValueError: there is a character in it that no name can have
+        reason = getattr(error, "strerror", None) or error
+        raise NPCLabError(f"{str(path)!r:.200} cannot be read or made: {reason}.") from error
     if not header:
         return
     if len(header) < _HEADER or not header.startswith(_MAGIC):
