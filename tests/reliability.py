@@ -98,7 +98,7 @@ def downloads(folder: Path, options: Any) -> Iterable[Row]:
 
 
 def grading(folder: Path, options: Any) -> Iterable[Row]:
-    left = killed_programs.kill_grading(folder / "class", max(1, options.kills // 10))
+    left = killed_programs.kill_grading(folder / "class", options.kills)
     kernels, slowest = sum(number for number, _ in left), max(seconds for _, seconds in left)
     yield Row(
         "`kill -9` of `npc-lab grade`",
@@ -186,7 +186,7 @@ def in_markdown(row: Row) -> str:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--part", action="append", choices=list(PARTS), help="only this part")
-    parser.add_argument("--kills", type=int, default=200, help="of each kind; of grading, a tenth")
+    parser.add_argument("--kills", type=int, default=200, help="of each kind")
     parser.add_argument("--seconds", type=float, default=60.0, help="for threads, and for processes")
     parser.add_argument("--fuzz", type=int, default=100, help="times as many cases as pytest tries")
     options = parser.parse_args()

@@ -551,6 +551,10 @@ WAYS = {
     "a magic": "%env {name}={key}",
     "a magic with a blank": "%env {name} {key}",
     "a shell": "!export {name}={key}",
+    "another word for it": "nebius_api_token = {quoted}",
+    "a list": "OPENAI_API_KEYS = [{quoted}]",
+    "in an expression": "print(api_key := {quoted})",
+    "a header": "headers = {{'Authorization': 'Bearer {key}'}}",
 }
 HARMLESS = [
     "client, model = connect('nebius', api_key=getpass('Your key: '))",
@@ -564,6 +568,8 @@ HARMLESS = [
     "OpenAI(api_key='<put your own key here>')",
     "OpenAI(api_key='no-key-needed')",
     "export OPENAI_API_KEY=$MY_OWN_KEY_FROM_THE_VAULT_2",
+    "headers = {'Authorization': f'Bearer {api_key}'}",
+    "# the bearer of this letter is an honest man",
     "# the api_key is a secret of 40 characters, for instance sk-...",
 ]
 
@@ -628,9 +634,11 @@ def test_the_doctor_names_file_and_cell_and_no_key(tmp_path: Path, monkeypatch: 
     assert "A key seems" not in CliRunner().invoke(cli.app, run).output
     in_notebook(tmp_path / "talk.ipynb", "1", "2", written("in a call", KEY.replace("W+", "W-")))
     (tmp_path / "arena.py").write_text(written("environment", KEY))
+    (tmp_path / ".env").write_text(f"NEBIUS_API_KEY={KEY}\n")
     result = CliRunner().invoke(cli.app, run)
     assert result.exit_code == 0
     said = " ".join(result.output.split())
+    assert ".env, line 1" in said
     assert "arena.py, line 2 talk.ipynb, cell 3 A key seems to be written there, and who reads" in said
     assert_no_key(result.output)
 

@@ -1,7 +1,8 @@
 """Keys that stand where they must not: written into a notebook or a program, or printed below a cell.
 
-One rule: after a name that ends with `api_key`, no literal of 16 or more characters that could be a key. It
-finds what general tools overlook, a key in a call such as `connect(api_key="...")`, whatever it looks like.
+One rule: after a name that ends with `api_key` or `api_token`, and after `Bearer`, no literal of 16 or more
+characters that could be a key. It finds what general tools overlook, a key in a call such as
+`connect(api_key="...")`, whatever it looks like.
 
 `npc-lab doctor` looks through the folder that it is called in, and pre-commit (see learners_pre_commit.yaml)
 through what is to be committed: `python -m npc_lab.cli.keys FILE...`. No part of a key is ever shown.
@@ -21,18 +22,20 @@ ADVICE = (
     "environment or type it with getpass. If the file was shared, ask the provider for another key."
 )
 _LARGEST_FILE = 50_000_000  # bytes
-_LOOKED_AT = (".ipynb", ".py")
+_LOOKED_AT = (".ipynb", ".py", ".env")
 
-_NAME = r"api[_-]?key"
-_SOME_KEY = r"(?!\w+api_key\b)[\w.:/+=~-]{16,}"  # but not the name of another variable
+_NAME = r"api[_-]?(?:key|token)s?"
+_SOME_KEY = r"(?!\w+api_(?:key|token)s?\b)[\w.:/+=~-]{16,}"  # but not the name of another variable
 _LITERAL = re.compile(
     # api_key="...", api_key: str = "...", {"OPENAI_API_KEY": "..."}, os.environ["OPENAI_API_KEY"] = "..."
-    rf"(?:{_NAME}[\"']?\]?(?:[ \t]*:[ \t]*str)?[ \t]*[=:]"
+    rf"(?:{_NAME}[\"']?\]?(?:[ \t]*:[ \t]*str)?[ \t]*:?[=:]"
     # os.environ.setdefault("OPENAI_API_KEY", "...")
     rf"|(?:setdefault|putenv)\(\s{{0,80}}[\"']\w{{0,80}}{_NAME}[\"'],)"
-    rf"[\s(]{{0,80}}[rbfu]{{0,2}}[\"']{{1,3}}{_SOME_KEY}[\"']"
+    rf"[\s(\[]{{0,80}}[rbfu]{{0,2}}[\"']{{1,3}}{_SOME_KEY}[\"']"
     # %env OPENAI_API_KEY=..., and a line of a file .env; a digit tells a key from a variable's name
-    rf"|{_NAME}(?:=|[ \t]+)(?=[^\s\d]*\d){_SOME_KEY}(?!\S)",
+    rf"|{_NAME}(?:=|[ \t]+)(?=[^\s\d]*\d){_SOME_KEY}(?!\S)"
+    # {"Authorization": "Bearer ..."}
+    rf"|Bearer[ \t]+(?=[^\s\d]*\d){_SOME_KEY}",
     re.IGNORECASE,
 )
 
@@ -52,8 +55,8 @@ def places(path: Path) -> list[str]:
 
 
 def warn_of_keys(screen: Screen, folder: Path) -> None:
-    """Say in which notebooks and programs of this folder (not below it) a key seems to stand, and where."""
-    files = sorted(file for file in folder.glob("*") if file.suffix.lower() in _LOOKED_AT)
+    """Say where in this folder (notebooks, programs, .env; not below it) a key seems to stand."""
+    files = sorted(file for file in folder.glob("*") if file.name.lower().endswith(_LOOKED_AT))
     if found := list(_found(files)):
         screen.notice("\n".join([*found, ADVICE]))
         screen.say()
