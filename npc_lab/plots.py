@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _GREY = "#767676"  # of contrast 4.5 on white and on black
-_SIZE = (4.6, 2.4)  # inches
-_DOTS = 100  # per inch
+_SIZE = (3.4, 2.4)  # inches: beside a talk it is shown about as wide, so that its letters can be read
+_DOTS = 160  # per inch
 
 
 def talk_figure(transcript: Transcript) -> "Figure":
@@ -71,14 +71,14 @@ def _draw_echoes(axes: "Axes", seats: list[int], shares: list[float]) -> None:
     axes.xaxis.set_major_locator(MaxNLocator(nbins=12, integer=True, min_n_ticks=1))
     axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
     axes.set_ylabel("echo")
-    axes.set_xlabel("turn (dashed: above it, a line is an echo)")
+    axes.set_xlabel("turn (above the dashes, it is an echo)")
 
 
 def _make_quiet(axes: "Axes") -> None:
     axes.set_facecolor("none")
     axes.spines[["top", "right"]].set_visible(False)
     axes.spines[["bottom", "left"]].set_color(_GREY)
-    axes.tick_params(colors=_GREY, labelsize=7)
+    axes.tick_params(colors=_GREY, labelsize=8)
     axes.xaxis.label.set(color=_GREY, fontsize=8)
     axes.yaxis.label.set(color=_GREY, fontsize=8)
 
@@ -88,7 +88,14 @@ def _draw_legend(axes: "Axes", transcript: Transcript, seats: list[int]) -> None
     present = sorted(set(seats))
     bars = [axes.patches[seats.index(seat)] for seat in present]
     legend = axes.legend(
-        bars, [str(seat) for seat in present], loc="lower center", bbox_to_anchor=(0.5, 0.95), ncols=2
+        bars,
+        [str(seat) for seat in present],
+        loc="lower center",
+        bbox_to_anchor=(0.5, 0.95),
+        ncols=2,
+        handlelength=1.0,
+        handletextpad=0.4,
+        columnspacing=1.0,
     )
     spoken = [message for message in transcript if message.seat is not None]
     for text, seat in zip(legend.get_texts(), present, strict=True):
@@ -101,6 +108,6 @@ def _drawable(name: str, seat: int) -> str:
     """The name on one line, or the seat where the font lacks a letter and would draw boxes."""
     from matplotlib.font_manager import FontProperties, findfont, get_font
 
-    name = shorten(printable(well_formed(name)), 22)
+    name = shorten(printable(well_formed(name)), 18)
     letters = get_font(findfont(FontProperties())).get_charmap()
     return name if all(ord(letter) in letters for letter in name) else f"speaker {seat}"
