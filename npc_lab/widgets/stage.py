@@ -212,7 +212,7 @@ class Stage:
         finally:
             self._turn_began = None
             self._seconds += time.perf_counter() - began
-        if not isinstance(outcome, tuple) or len(outcome) != 2:
+        if not isinstance(outcome, tuple | list) or len(outcome) != 2:
             raise ChatArenaError(f"run_turn must give (True, line) or (False, reason), not {outcome!r:.60}.")
         succeeded, line_or_reason = outcome
         if not succeeded:
