@@ -3,6 +3,7 @@
 Kernels take time to start, so all notebooks are graded once, together, as a teacher does it.
 """
 
+import contextlib
 import csv
 import json
 import os
@@ -21,9 +22,9 @@ from typer.testing import CliRunner
 import npc_lab.cli as cli
 from npc_lab import grading
 from npc_lab.cli import grade as command
-from npc_lab.grading import Grade
+from npc_lab.grading import Grade, records
 from npc_lab.grading.handed_in import CodeCell, code_cells, exercises_of, find_notebooks
-from npc_lab.grading.records import gradescope, write_csv
+from npc_lab.grading.records import Records, gradescope
 from npc_lab.lessons.report import CORRECT, INCORRECT, NOT_ATTEMPTED, Report, Step
 
 CHECK = 'from npc_lab.lessons import check, report\nmy_check = check("arena", ChatArena)\nmy_check'
@@ -99,7 +100,8 @@ class Graded:
     def __init__(self, folder: Path, *options: str):
         self.out = folder.parent / "grades"
         arguments = ["grade", str(folder), "--out", str(self.out), "--jobs", "2", *options]
-        result = CliRunner().invoke(cli.app, arguments, prog_name="npc-lab", env={"COLUMNS": "100"})
+        with contextlib.chdir(folder):
+            result = CliRunner().invoke(cli.app, arguments, prog_name="npc-lab", env={"COLUMNS": "100"})
         assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
         self.code, self.shown = result.exit_code, result.stdout
         with (self.out / "grades.csv").open(newline="", encoding="utf-8") as file:
@@ -243,6 +245,8 @@ def test_ctrl_c_ends_the_kernels_and_writes_what_is_done(tmp_path: Path) -> None
     write(tmp_path / "in" / "a.ipynb", RIGHT, CHECK)
     begun = f"import os; open({str(tmp_path / 'fifo')!r}, 'w').write(str(os.getpid()))"
     write(tmp_path / "in" / "b.ipynb", begun, "while True: pass", CHECK)
+    with contextlib.chdir(tmp_path):
+        Records(Path("grades")).add(grade_of((True, INCORRECT), name="in/b.ipynb"))
     arguments = [sys.executable, "-m", "npc_lab", "grade", "in", "--jobs", "1"]
     with subprocess.Popen(arguments, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         kernel = int((tmp_path / "fifo").read_text())  # waits for the second notebook
@@ -252,7 +256,8 @@ def test_ctrl_c_ends_the_kernels_and_writes_what_is_done(tmp_path: Path) -> None
     with pytest.raises(ProcessLookupError):
         os.kill(kernel, 0)
     with (tmp_path / "grades" / "grades.csv").open(newline="") as file:
-        assert [(row["file"], row["outcome"]) for row in csv.DictReader(file)] == [("a.ipynb", "correct")]
+        found = {row["file"]: row["outcome"] for row in csv.DictReader(file)}
+    assert found == {"in/a.ipynb": "correct", "in/b.ipynb": "incorrect"}, "the last is of an earlier run"
 
 
 def test_all_graded_is_exit_code_0_and_one_exercise_can_be_named(tmp_path: Path) -> None:
@@ -291,19 +296,85 @@ def test_a_notebook_that_windows_wrote_can_be_read(tmp_path: Path) -> None:
     assert [cell.source for cell in code_cells(file)] == ["first = 1"]
 
 
-def test_files_are_found_once_each_and_no_two_have_one_name(tmp_path: Path) -> None:
+def test_files_are_found_once_each_and_no_two_have_one_name(tmp_path: Path, monkeypatch: Any) -> None:
     for name in ("a/hw.ipynb", "b/hw.ipynb", "b/.ipynb_checkpoints/hw-checkpoint.ipynb"):
         write(tmp_path / name, "1")
     (tmp_path / "c.ipynb").mkdir()
-    found = find_notebooks([tmp_path, tmp_path / "a" / "hw.ipynb", tmp_path / "b" / ".." / "a"])
-    assert [notebook.name for notebook in found] == ["a/hw.ipynb", "b/hw.ipynb"]
+    monkeypatch.chdir(tmp_path / "b")
+    ways = [tmp_path, tmp_path / "a" / "hw.ipynb", tmp_path / "b" / ".." / "a", Path("hw.ipynb"), Path("..")]
+    for paths in (ways, ways[::-1], ways[-1:]):
+        names = {notebook.name for notebook in find_notebooks(paths)}
+        assert names == {"hw.ipynb", (tmp_path / "a" / "hw.ipynb").as_posix()}
+        assert len(find_notebooks(paths)) == 2
 
 
-def grade_of(*steps: tuple[bool, str], note: str = "", message: str = "") -> Grade:
+def grade_of(*steps: tuple[bool, str], name: str = "hw.ipynb", note: str = "", message: str = "") -> Grade:
     named = [
         Step(f"Step {number}", required, outcome, message) for number, (required, outcome) in enumerate(steps)
     ]
-    return Grade("hw.ipynb", [Report("arena", named)], [note] if note else [], was_graded=True)
+    return Grade(name, [Report("arena", named)], [note] if note else [], was_graded=True)
+
+
+def rows_of(folder: Path) -> list[dict[str, str]]:
+    with (folder / "grades.csv").open(newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+def test_a_late_notebook_takes_no_row_of_another_one(tmp_path: Path) -> None:
+    first = Records(tmp_path)
+    for name in ("a.ipynb", "=b.ipynb", "/elsewhere/c.ipynb"):
+        first.add(grade_of((True, INCORRECT), (False, CORRECT), name=name))
+    before, later = rows_of(tmp_path), Records(tmp_path)
+    later.add(grade_of((True, CORRECT), name="=b.ipynb"))
+    later.add(grade_of((True, CORRECT), name="late.ipynb"))
+    after = {row["file"]: row for row in rows_of(tmp_path)}
+    assert [after[row["file"]] for row in before if "=b" not in row["file"]] == [before[1], before[2]]
+    assert {name: row["outcome"] for name, row in after.items()} == {
+        "'=b.ipynb": "correct",
+        "/elsewhere/c.ipynb": "incorrect",
+        "a.ipynb": "incorrect",
+        "late.ipynb": "correct",
+    }
+    assert later.kept == {"a.ipynb", "/elsewhere/c.ipynb"}
+    for name, score in (("=b.ipynb", 1), ("elsewhere/c.ipynb", 0)):
+        assert json.loads((tmp_path / name / "results.json").read_text())["score"] == score
+
+
+def test_no_old_result_stands_beside_a_new_row(tmp_path: Path, monkeypatch: Any) -> None:
+    Records(tmp_path).add(grade_of((True, INCORRECT)))
+    write_whole = records.write_whole
+
+    def is_full_after_the_table(path: Path, content: bytes) -> None:
+        if path.name == "results.json":
+            raise OSError("No space left on device")
+        write_whole(path, content)
+
+    monkeypatch.setattr(records, "write_whole", is_full_after_the_table)
+    with pytest.raises(OSError, match="No space"):
+        Records(tmp_path).add(grade_of((True, CORRECT)))
+    assert rows_of(tmp_path)[0]["outcome"] == "correct"
+    assert not (tmp_path / "hw.ipynb" / "results.json").exists()
+
+
+@pytest.mark.parametrize("content", ["", "file;points\na.ipynb;45\n", "file,points\na.ipynb,45\n", '"', "\0"])
+def test_a_table_of_somebody_else_is_left_alone(tmp_path: Path, content: str) -> None:
+    (tmp_path / "grades").mkdir()
+    table = tmp_path / "grades" / "grades.csv"
+    table.write_text(content)
+    notebook = str(write(tmp_path / "a.ipynb", RIGHT))
+    result = CliRunner().invoke(cli.app, ["grade", notebook, "--out", str(table.parent)])
+    assert result.exit_code == 1
+    assert "is not as npc-lab wrote it" in " ".join(result.stderr.split())
+    assert table.read_text() == content
+
+
+def test_a_path_that_leads_nowhere_is_told_of_before_anything_is_written(tmp_path: Path) -> None:
+    there, out = write(tmp_path / "a.ipynb", RIGHT), tmp_path / "grades"
+    nowhere = str(tmp_path / "nope.ipynb")
+    result = CliRunner().invoke(cli.app, ["grade", str(there), nowhere, "--out", str(out)])
+    assert result.exit_code == 2
+    assert "does not exist" in " ".join(result.stderr.split())
+    assert not out.exists()
 
 
 def test_stretch_steps_never_change_a_mark() -> None:
@@ -322,8 +393,8 @@ def test_stretch_steps_never_change_a_mark() -> None:
 
 def test_texts_of_notebooks_are_harmless_in_files(tmp_path: Path) -> None:
     grade = grade_of((True, INCORRECT), note='=HYPERLINK("x")\n\x1b[2J', message="\x1b[2Jgot \ud83d")
-    write_csv(tmp_path, [grade])
-    (row,) = csv.DictReader((tmp_path / "grades.csv").read_text(encoding="utf-8").splitlines())
+    Records(tmp_path).add(grade)
+    (row,) = rows_of(tmp_path)
     assert row["note"] == '\'=HYPERLINK("x") [2J'
     assert gradescope(grade)["tests"][0]["output"] == "incorrect\n[2Jgot \ufffd"
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
@@ -24,7 +23,10 @@ class NotANotebookError(Exception):
 
 @dataclass(frozen=True)
 class HandedIn:
-    """A file that was handed in. name: its path below the folder that all of them share; no two are equal."""
+    """A file that was handed in. name: its path from the current folder, or its whole path outside of it.
+
+    So it has one name, whatever way it was asked for, and is known again when it is graded once more.
+    """
 
     path: Path
     name: str
@@ -39,15 +41,14 @@ class CodeCell:
 
 
 def find_notebooks(paths: Iterable[Path]) -> list[HandedIn]:
-    """The files, and those below the folders, each once. A path that leads nowhere is kept, to be told of."""
-    files = list(dict.fromkeys(Path(os.path.abspath(file)) for path in paths for file in _files(path)))
-    if not files:
-        return []
-    try:
-        shared = Path(os.path.commonpath([file.parent for file in files]))
-    except ValueError:  # on several drives of Windows
-        return [HandedIn(file, "/".join([file.drive.strip(":\\/"), *file.parts[1:]])) for file in files]
-    return [HandedIn(file, file.relative_to(shared).as_posix()) for file in files]
+    """The files, and those below the folders, each once."""
+    files = dict.fromkeys(file.parent.resolve() / file.name for path in paths for file in _files(path))
+    return [HandedIn(file, _name(file)) for file in files]
+
+
+def _name(file: Path) -> str:
+    here = Path.cwd().resolve()
+    return (file.relative_to(here) if file.is_relative_to(here) else file).as_posix()
 
 
 def _files(path: Path) -> Iterator[Path]:
@@ -75,8 +76,6 @@ def code_cells(path: Path) -> list[CodeCell]:
             for cell in notebook["cells"]
             if cell["cell_type"] == "code"
         ]
-    except FileNotFoundError:
-        raise NotANotebookError("There is no such file.") from None
     except OSError as error:
         raise NotANotebookError(f"It cannot be opened: {error.strerror or error}.") from error
     except NotANotebookError:
