@@ -76,6 +76,15 @@ except MemoryError:
 json.dump([dict(os.environ), os.getcwd(), clients, said, passed, most], open({facts!r}, "w"))
 """
 INSTALLS = "%pip install --help\n!pip install --help > {0}\n!{{sys.executable}} -m pip install --help > {0}"
+# Takes the first notebook's points, when that one is graded already.
+TAMPERS = """
+import pathlib
+out = pathlib.Path({out!r})
+results = list(out.rglob("results.json"))
+assert len(results) == 1
+results[0].write_text("{{}}")
+(out / "grades.csv").write_text("Mallory,100")
+"""
 STARTS_A_PROCESS = """
 import subprocess
 script = "exec 3> {fifo}; echo alive >&3; echo ready; exec sleep 300"
@@ -265,6 +274,14 @@ def test_all_graded_is_exit_code_0_and_one_exercise_can_be_named(tmp_path: Path)
     graded = Graded(tmp_path / "in", "--exercise", "arena")
     assert graded.code == 0
     assert graded.outcome("plain.ipynb") == "correct"
+
+
+def test_results_that_a_later_notebook_has_changed_are_written_again(tmp_path: Path) -> None:
+    write(tmp_path / "in" / "a.ipynb", RIGHT, CHECK)
+    write(tmp_path / "in" / "b.ipynb", TAMPERS.format(out=str(tmp_path / "grades")), RIGHT, CHECK)
+    graded = Graded(tmp_path / "in", "--jobs", "1")
+    assert [graded.outcome(name) for name in ("a.ipynb", "b.ipynb")] == ["correct", "correct"]
+    assert graded.results("a.ipynb")["score"] > 0
 
 
 def test_all_cells_together_have_a_limit_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -40,7 +40,7 @@ def grade_notebooks(
         try:
             _grade(notebooks, exercises, cell_seconds, jobs or os.cpu_count() or 1, records, grades)
         finally:
-            records.write_csv()
+            records.write_again()
             _show(screen, _in_order(grades), records)
     except OSError as error:
         raise NPCLabError(

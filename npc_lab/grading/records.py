@@ -46,6 +46,7 @@ class Records:
         self.csv, self._folder = folder / CSV_NAME, folder
         self._rows = _read(self.csv)  # what their first cell says -> the rows
         self.kept = set(self._rows)
+        self._results = dict[Path, bytes]()
 
     def add(self, grade: Grade) -> None:
         """Write the notebook's rows and its results.json, in the place of those it had before."""
@@ -54,11 +55,18 @@ class Records:
         self._rows[name] = rows
         self.kept.discard(name)
         path = self._folder / _below(grade.name) / JSON_NAME
-        content = json.dumps(gradescope(grade), indent=2, ensure_ascii=False).encode()
+        self._results[path] = json.dumps(gradescope(grade), indent=2, ensure_ascii=False).encode()
         path.parent.mkdir(parents=True, exist_ok=True)
         path.unlink(missing_ok=True)  # killed here, it is missing: an old one beside a new row would lie
         self.write_csv()
-        write_whole(path, content)
+        write_whole(path, self._results[path])
+
+    def write_again(self) -> None:
+        """Write all results of this time once more: a notebook may have changed those of others."""
+        for path, content in self._results.items():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            write_whole(path, content)
+        self.write_csv()
 
     def write_csv(self) -> None:
         """Write one row for each exercise of each notebook, and one for each file without any."""
