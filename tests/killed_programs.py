@@ -6,6 +6,7 @@ next try works. Processes are found by their command lines, as Linux shows them.
 
 import csv
 import hashlib
+import inspect
 import json
 import os
 import random
@@ -20,6 +21,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+import arenas
 from nbformat.v4 import new_code_cell, new_notebook, writes
 
 from npc_lab.weights import Weights
@@ -161,7 +163,19 @@ def kill_downloads(folder: Path, kills: int) -> int:
     return killed
 
 
-RIGHT = "import npc_lab\nclass ChatArena(npc_lab.ChatArena):\n    pass"
+# A learner's own arena, as one cell. Its class stands last: more methods can be added below.
+RIGHT = "\n".join(
+    [
+        "import time, uuid",
+        "from datetime import datetime",
+        "from typing import Any",
+        "import npc_lab",
+        "from npc_lab import ConversationNotFoundError, NPCNotFoundInArenaError, ReplyError",
+        f"OPENING = {arenas.OPENING!r}",
+        inspect.getsource(arenas.mean),
+        inspect.getsource(arenas.PlainArena).replace("@right()\nclass PlainArena", "class ChatArena"),
+    ]
+)
 
 
 class Grading:

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from killed_programs import RIGHT
 from nbformat.v4 import new_code_cell, new_notebook, writes
 from typer.testing import CliRunner
 
@@ -23,13 +24,15 @@ import npc_lab.cli as cli
 from npc_lab import grading
 from npc_lab.cli import grade as command
 from npc_lab.grading import Grade, records
-from npc_lab.grading.handed_in import CodeCell, code_cells, exercises_of, find_notebooks
+from npc_lab.grading.handed_in import CodeCell, belongs_to, code_cells, exercises_of, find_notebooks
 from npc_lab.grading.records import Records, gradescope
+from npc_lab.lessons.catalogue import EXERCISES
 from npc_lab.lessons.report import CORRECT, INCORRECT, NOT_ATTEMPTED, Report, Step
 
 CHECK = 'from npc_lab.lessons import check, report\nmy_check = check("arena", ChatArena)\nmy_check'
-RIGHT = "import npc_lab\nclass ChatArena(npc_lab.ChatArena):\n    pass"
 WRONG = f"{RIGHT}\n    def run_turn(self, conversation_id):\n        return True, 'Hail.'"
+WITHOUT_A_TURN = RIGHT.replace("def run_turn", "def not_written")
+NO_COLON = "def run_turn(self, conversation_id)\n    return True, 'Hail.'"
 STUB = """
 class ChatArena:
     def __init__(self, npc_factory):
@@ -144,6 +147,7 @@ def graded(folder: Path, pipe: int) -> Graded:
     write(notebooks / "bob" / "arena.ipynb", WRONG, CHECK)
     write(notebooks / "stub.ipynb", STUB, CHECK)
     write(notebooks / "missing.ipynb", "class ChatArena\n    pass", CHECK)
+    write(notebooks / "colon.ipynb", WITHOUT_A_TURN, NO_COLON, "ChatArena.run_turn = run_turn", CHECK)
     write(notebooks / "imported.ipynb", "from npc_lab import ChatArena", CHECK)
     write(notebooks / "liar.ipynb", WRONG, CHECK, LIES)
     write(notebooks / "curious.ipynb", CURIOUS.format(facts=str(folder / "facts.json")), RIGHT, CHECK)
@@ -182,7 +186,16 @@ def test_what_is_not_there_is_not_attempted(graded: Graded, name: str) -> None:
 
 
 def test_a_note_says_why_a_name_is_missing(graded: Graded) -> None:
-    assert graded.rows["missing.ipynb"]["note"] == "Code cell 1, with ChatArena, ended with SyntaxError."
+    said = "of the exercise arena, ended with a syntax error in line 1."
+    assert graded.rows["missing.ipynb"]["note"] == f"Code cell 1, {said}"
+    assert graded.rows["colon.ipynb"]["note"] == f"Code cell 2, {said}"
+
+
+def test_what_has_points_is_not_called_not_attempted(graded: Graded) -> None:
+    row, results = graded.rows["colon.ipynb"], graded.results("colon.ipynb")
+    assert row["outcome"] == results["extra_data"]["exercises"]["arena"]["outcome"] == "not finished"
+    assert results["score"] == int(row["required_correct"]) > 0
+    assert f"○ not finished {row['required_correct']} of" in " ".join(graded.shown.split())
 
 
 def test_what_a_notebook_shows_and_patches_changes_nothing(graded: Graded) -> None:
@@ -304,6 +317,22 @@ def test_a_notebook_belongs_to_the_lesson_of_its_tags_its_checks_or_its_names() 
     assert lessons("class ChatArena:\n    ...") == {"05"}
     assert lessons("ChatArena(factory)", "from npc_lab import ChatArena") == set()
     assert lessons("check('arena', 1)", "def trim(messages): ...") == {"05"}
+
+
+@pytest.mark.parametrize(
+    ("source", "tags", "is_of_the_arena"),
+    [
+        ("# My turn\n  def run_turn(self, id)", (), True),  # indented, and no Python
+        ("x = (", ("exercise:arena.turn",), True),
+        ("class ChatArena", (), True),
+        ("x = (", ("exercise:trim", "check"), False),
+        ("run_turn = (", (), False),
+    ],
+)
+def test_a_cell_belongs_to_an_exercise_also_if_it_is_no_python(
+    source: str, tags: tuple[str, ...], is_of_the_arena: bool
+) -> None:
+    assert belongs_to(CodeCell(source, tags), EXERCISES["arena"]) == is_of_the_arena
 
 
 def test_a_notebook_that_windows_wrote_can_be_read(tmp_path: Path) -> None:

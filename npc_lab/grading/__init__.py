@@ -19,7 +19,14 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from npc_lab.grading.handed_in import HandedIn, NotANotebookError, code_cells, define, exercises_of
+from npc_lab.grading.handed_in import (
+    CodeCell,
+    HandedIn,
+    NotANotebookError,
+    belongs_to,
+    code_cells,
+    exercises_of,
+)
 from npc_lab.grading.kernel import Kernel, KernelLostError, fresh_kernel
 from npc_lab.lessons.catalogue import EXERCISES
 from npc_lab.lessons.exercise import Exercise
@@ -97,7 +104,7 @@ async def _grade(notebook: HandedIn, exercises: tuple[str, ...], cell_seconds: f
         if not found:
             raise NotANotebookError("No exercise of the course is in it. Name one: --exercise NAME")
         grade.reports = [_unchecked(exercise) for exercise in found]
-        await _run_and_check(grade, [cell.source for cell in cells], found, cell_seconds)
+        await _run_and_check(grade, cells, found, cell_seconds)
         grade.was_graded = True
     except (NotANotebookError, KernelLostError) as error:
         grade.notes.append(str(error))
@@ -108,23 +115,23 @@ async def _grade(notebook: HandedIn, exercises: tuple[str, ...], cell_seconds: f
 
 
 async def _run_and_check(
-    grade: Grade, sources: list[str], exercises: list[Exercise], cell_seconds: float
+    grade: Grade, cells: list[CodeCell], exercises: list[Exercise], cell_seconds: float
 ) -> None:
     with tempfile.TemporaryDirectory(prefix="npc_lab_", ignore_cleanup_errors=True) as scratch:
         async with fresh_kernel(Path(scratch)) as kernel:
-            errors = await _run_cells(kernel, sources, cell_seconds, grade.notes)
+            errors = await _run_cells(kernel, cells, cell_seconds, grade.notes)
             for place, exercise in enumerate(exercises):
                 grade.reports[place] = report = await _check(kernel, exercise)
-                if report.outcome == NOT_ATTEMPTED:
-                    grade.notes += _why_missing(exercise, sources, errors)
+                if any(step.outcome == NOT_ATTEMPTED for step in report.required):
+                    grade.notes += _why_missing(exercise, cells, errors)
 
 
 async def _run_cells(
-    kernel: Kernel, sources: list[str], cell_seconds: float, notes: list[str]
+    kernel: Kernel, cells: list[CodeCell], cell_seconds: float, notes: list[str]
 ) -> dict[int, str]:
     """Run the cells, and give the errors of those that had one. A cell that takes too long is stopped."""
     deadline, errors = time.monotonic() + CELLS_FOR_ALL * cell_seconds, dict[int, str]()
-    for number, source in enumerate(sources):
+    for number, cell in enumerate(cells):
         seconds = math.ceil(min(cell_seconds, deadline - time.monotonic()))
         if seconds <= 0:
             notes.append(
@@ -132,7 +139,7 @@ async def _run_cells(
             )
             break
         try:
-            errors[number] = await kernel.run(source, seconds)
+            errors[number] = await kernel.run(cell.source, seconds)
         except KernelLostError as error:
             raise KernelLostError(f"{_called(number)}: {error}") from error
         if kernel.was_interrupted:
@@ -160,12 +167,12 @@ def _unchecked(exercise: Exercise) -> Report:
     return Report(exercise.name, steps)
 
 
-def _why_missing(exercise: Exercise, sources: list[str], errors: dict[int, str]) -> list[str]:
-    """The errors of the cells that would have declared the learner's object."""
+def _why_missing(exercise: Exercise, cells: list[CodeCell], errors: dict[int, str]) -> list[str]:
+    """The errors of the cells in which the exercise was to be solved."""
     return [
-        f"{_called(number)}, with {exercise.declares}, ended with {error}."
+        f"{_called(number)}, of the exercise {exercise.name}, ended with {error}."
         for number, error in errors.items()
-        if error and define(sources[number], exercise.declares)
+        if error and belongs_to(cells[number], exercise)
     ]
 
 

@@ -100,12 +100,26 @@ def exercises_of(cells: Sequence[CodeCell]) -> list[Exercise]:
     named |= set(re.findall(r"\bcheck\(\s*[rf]?[\"']([\w.]+)[\"']", source))
     names = {name.partition(".")[0] for name in named} & EXERCISES.keys()
     if not names:
-        names = {each.name for each in EXERCISES.values() if define(source, each.declares)}
+        names = {each.name for each in EXERCISES.values() if _defines(source, each.declares)}
     lessons = {EXERCISES[name].lesson for name in names}
     return [each for each in EXERCISES.values() if each.lesson in lessons]
 
 
-def define(source: str, name: str) -> bool:
+def belongs_to(cell: CodeCell, exercise: Exercise) -> bool:
+    """Whether the cell is the exercise's, by its tags, or defines what the exercise asks for."""
+    methods = {name for step in exercise.steps for name in step.uses}
+    return (
+        any(_is_named_by(tag, exercise) for tag in cell.tags)
+        or _defines(cell.source, exercise.declares)
+        or any(re.search(rf"^\s*(?:async )?def {name}\b", cell.source, re.MULTILINE) for name in methods)
+    )
+
+
+def _is_named_by(tag: str, exercise: Exercise) -> bool:
+    return tag.startswith(TAG) and tag.removeprefix(TAG).partition(".")[0] == exercise.name
+
+
+def _defines(source: str, name: str) -> bool:
     """Whether the code defines the name at its top level."""
     code = rf"(?:async )?def {name}\b|class {name}\b|{name}\s*(?::[^=\n]+)?=(?!=)"
     return bool(re.search(rf"^(?:{code})", source, re.MULTILINE))
