@@ -7,6 +7,7 @@ import contextlib
 import csv
 import json
 import os
+import re
 import select
 import signal
 import subprocess
@@ -27,10 +28,12 @@ from npc_lab.grading import Grade, records
 from npc_lab.grading.handed_in import CodeCell, belongs_to, code_cells, exercises_of, find_notebooks
 from npc_lab.grading.records import Records, gradescope
 from npc_lab.lessons.catalogue import EXERCISES
+from npc_lab.lessons.help import solution_code
 from npc_lab.lessons.report import CORRECT, INCORRECT, NOT_ATTEMPTED, Report, Step
 
 CHECK = 'from npc_lab.lessons import check, report\nmy_check = check("arena", ChatArena)\nmy_check'
 WRONG = f"{RIGHT}\n    def run_turn(self, conversation_id):\n        return True, 'Hail.'"
+DIES_LATE = "import os\nnew_characters = lambda *_: os._exit(1)"
 WITHOUT_A_TURN = RIGHT.replace("def run_turn", "def not_written")
 NO_COLON = "def run_turn(self, conversation_id)\n    return True, 'Hail.'"
 STUB = """
@@ -158,6 +161,10 @@ def graded(folder: Path, pipe: int) -> Graded:
         "import os; os._exit(0)",
         CHECK,
     )
+    write(notebooks / "leaves.ipynb", RIGHT, "exit()", "quit()", "exit", CHECK)
+    write(
+        notebooks / "dies.ipynb", solution_code("trim"), "import os\nnew_characters = lambda *_: os._exit(1)"
+    )
     write(notebooks / "=1+1.ipynb", "print('no exercise')")
     (notebooks / "text.ipynb").write_text("My homework\x1b[2J")
     with pytest.MonkeyPatch.context() as patch:
@@ -242,6 +249,19 @@ def test_a_kernel_that_dies_is_told_of_and_leaves_no_process(graded: Graded, pip
     assert os.read(pipe, 100) == b"alive\n"
     assert select.select([pipe], [], [], 10)[0], "a process that the notebook has started is still there"
     assert os.read(pipe, 100) == b""
+
+
+def test_exit_and_quit_end_their_cell_and_nothing_else(graded: Graded) -> None:
+    assert graded.outcome("leaves.ipynb") == "correct"
+
+
+def test_a_notebook_that_is_not_graded_has_no_points_anywhere(graded: Graded) -> None:
+    row, results = graded.rows["dies.ipynb"], graded.results("dies.ipynb")
+    assert row["note"].startswith("While cost was checked: its Python ended.")
+    assert (row["outcome"], row["required_correct"], row["stretch_correct"]) == ("not graded", "0", "0")
+    assert (results["score"], {test["score"] for test in results["tests"]}) == (0, {0})
+    (line,) = (line for line in graded.shown.splitlines() if line.startswith("dies  "))
+    assert re.fullmatch(r"dies +trim +not graded +(0 of \d+ *){3}", line)
 
 
 def test_a_file_that_is_no_notebook_has_a_row_and_a_result(graded: Graded) -> None:

@@ -103,7 +103,7 @@ def _show(screen: Screen, grades: list[Grade], records: Records) -> None:
 def _rows(grade: Grade) -> Iterable[tuple[str, ...]]:
     """One row for each exercise; the file and its points stand in the first one."""
     name = grade.name.removesuffix(".ipynb")
-    points = f"{grade.points} of {grade.most_points}" if grade.was_graded else ""
+    points = _of(grade.points, grade.most_points)
     if not grade.reports:
         yield name, "", "not graded", "", "", ""
     for report in grade.reports:

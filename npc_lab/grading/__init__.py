@@ -45,7 +45,8 @@ class Grade:
     """What became of one notebook.
 
     name: as in `HandedIn`. reports: what our checks found, one for each exercise. notes: what a teacher
-    should know, in plain words. was_graded: False where a file could not be read or run to its end.
+    should know, in plain words. was_graded: False where a file could not be read or run to its end; then
+    there are no points.
     """
 
     name: str
@@ -98,18 +99,20 @@ async def _grade_all(
 
 async def _grade(notebook: HandedIn, exercises: tuple[str, ...], cell_seconds: float) -> Grade:
     grade, started = Grade(notebook.name), time.monotonic()
+    found: list[Exercise] = []
     try:
         cells = code_cells(notebook.path)
         found = [EXERCISES[name] for name in exercises] or exercises_of(cells)
         if not found:
             raise NotANotebookError("No exercise of the course is in it. Name one: --exercise NAME")
-        grade.reports = [_unchecked(exercise) for exercise in found]
         await _run_and_check(grade, cells, found, cell_seconds)
         grade.was_graded = True
     except (NotANotebookError, KernelLostError) as error:
         grade.notes.append(str(error))
     except Exception as error:  # a full disk, a missing port: no other notebook is harmed by it
         grade.notes.append(f"It could not be graded. {in_words(error)}")
+    if not grade.was_graded:  # half of the points would be taken for all that there are
+        grade.reports = [_unchecked(exercise) for exercise in found]
     grade.seconds = time.monotonic() - started
     return grade
 
@@ -120,8 +123,8 @@ async def _run_and_check(
     with tempfile.TemporaryDirectory(prefix="npc_lab_", ignore_cleanup_errors=True) as scratch:
         async with fresh_kernel(Path(scratch)) as kernel:
             errors = await _run_cells(kernel, cells, cell_seconds, grade.notes)
-            for place, exercise in enumerate(exercises):
-                grade.reports[place] = report = await _check(kernel, exercise)
+            for exercise in exercises:
+                grade.reports.append(report := await _check(kernel, exercise))
                 if any(step.outcome == NOT_ATTEMPTED for step in report.required):
                     grade.notes += _why_missing(exercise, cells, errors)
 

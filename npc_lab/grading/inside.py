@@ -30,6 +30,7 @@ def prepare() -> None:
     _connect_to_the_fake()
     _check_nothing()
     _install_nothing()
+    _end_no_kernel()
 
 
 def check_here(name: str, nonce: str) -> None:
@@ -112,6 +113,14 @@ def _install_nothing() -> None:
         shell.register_magic_function(lambda _line: None, "line", name)
     for name in ("system", "getoutput"):
         setattr(shell, name, partial(_unless_it_installs, getattr(shell, name)))
+
+
+def _end_no_kernel() -> None:
+    """`exit()`, `quit()` and a bare `exit` end their cell, as `sys.exit()` does."""
+    from IPython import get_ipython
+
+    shell: Any = get_ipython()  # type: ignore[no-untyped-call,unused-ignore]
+    shell.ask_exit = sys.exit
 
 
 def _unless_it_installs(run: Callable[..., Any], command: str, *args: Any, **options: Any) -> Any:
