@@ -12,6 +12,7 @@ import select
 import signal
 import subprocess
 import sys
+from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -36,6 +37,18 @@ WRONG = f"{RIGHT}\n    def run_turn(self, conversation_id):\n        return True
 DIES_LATE = "import os\nnew_characters = lambda *_: os._exit(1)"
 WITHOUT_A_TURN = RIGHT.replace("def run_turn", "def not_written")
 NO_COLON = "def run_turn(self, conversation_id)\n    return True, 'Hail.'"
+INHERITS = "import npc_lab\nclass ChatArena(npc_lab.ChatArena):\n    pass"
+# Two methods of its own, and one that is taken from the kit by another way.
+INHERITS_SOME = f"""{INHERITS}
+
+    def run_turn(self, conversation_id):
+        return super().run_turn(conversation_id)
+
+    def get_conversation_history(self, conversation_id):
+        return []
+
+ChatArena.run_conversation = npc_lab.ChatArena.run_conversation
+"""
 STUB = """
 class ChatArena:
     def __init__(self, npc_factory):
@@ -152,6 +165,8 @@ def graded(folder: Path, pipe: int) -> Graded:
     write(notebooks / "missing.ipynb", "class ChatArena\n    pass", CHECK)
     write(notebooks / "colon.ipynb", WITHOUT_A_TURN, NO_COLON, "ChatArena.run_turn = run_turn", CHECK)
     write(notebooks / "imported.ipynb", "from npc_lab import ChatArena", CHECK)
+    write(notebooks / "inherits.ipynb", INHERITS, CHECK)
+    write(notebooks / "some.ipynb", INHERITS_SOME, CHECK)
     write(notebooks / "liar.ipynb", WRONG, CHECK, LIES)
     write(notebooks / "curious.ipynb", CURIOUS.format(facts=str(folder / "facts.json")), RIGHT, CHECK)
     write(notebooks / "endless.ipynb", "while True: print('x' * 1000)", RIGHT, CHECK)
@@ -161,7 +176,7 @@ def graded(folder: Path, pipe: int) -> Graded:
         "import os; os._exit(0)",
         CHECK,
     )
-    write(notebooks / "leaves.ipynb", RIGHT, "exit()", "quit()", "exit", CHECK)
+    write(notebooks / "leaves.ipynb", RIGHT, "exit()\ndel ChatArena", "quit()\ndel ChatArena")
     write(
         notebooks / "dies.ipynb", solution_code("trim"), "import os\nnew_characters = lambda *_: os._exit(1)"
     )
@@ -187,9 +202,19 @@ def test_a_wrong_answer_is_told_which_behaviour_is_wrong(graded: Graded) -> None
     assert any("Expected:" in test["output"] for test in results["tests"] if test["status"] == "failed")
 
 
-@pytest.mark.parametrize("name", ["stub.ipynb", "missing.ipynb", "imported.ipynb"])
+@pytest.mark.parametrize("name", ["stub.ipynb", "missing.ipynb", "imported.ipynb", "inherits.ipynb"])
 def test_what_is_not_there_is_not_attempted(graded: Graded, name: str) -> None:
     assert (graded.outcome(name), graded.results(name)["score"]) == ("not attempted", 0)
+
+
+def test_of_a_class_that_inherits_from_the_kit_only_its_own_methods_count(graded: Graded) -> None:
+    tests = graded.results("some.ipynb")["tests"]
+    by_part = defaultdict(set)
+    for step, test in zip(EXERCISES["arena"].steps, tests, strict=True):
+        by_part[step.part].add(test["output"].partition("\n")[0])
+    assert by_part["turn"] == {"correct"}
+    assert "incorrect" in by_part["read"]
+    assert [by_part[part] for part in ("register", "start", "run", "measure")] == [{"not attempted"}] * 4
 
 
 def test_a_note_says_why_a_name_is_missing(graded: Graded) -> None:
