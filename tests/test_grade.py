@@ -131,7 +131,7 @@ class Graded:
         with contextlib.chdir(folder):
             result = CliRunner().invoke(cli.app, arguments, prog_name="npc-lab", env={"COLUMNS": "100"})
         assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
-        self.code, self.shown = result.exit_code, result.stdout
+        self.code, self.shown, self.notices = result.exit_code, result.stdout, result.stderr
         with (self.out / "grades.csv").open(newline="", encoding="utf-8") as file:
             self.rows = {row["file"]: row for row in csv.DictReader(file)}
 
@@ -182,6 +182,7 @@ def graded(folder: Path, pipe: int) -> Graded:
     )
     write(notebooks / "=1+1.ipynb", "print('no exercise')")
     (notebooks / "text.ipynb").write_text("My homework\x1b[2J")
+    (notebooks / "zoe.ipynb.txt").write_text("{}")
     with pytest.MonkeyPatch.context() as patch:
         for name in ("NEBIUS_API_KEY", "HF_TOKEN", "DATABASE_URL"):
             patch.setenv(name, "a secret of the teacher")
@@ -304,6 +305,7 @@ def test_the_table_shows_each_file_and_the_exit_code_that_some_failed(graded: Gr
     most = graded.rows["ada/arena.ipynb"]["required_total"]
     assert any(f"ada/arena arena ✓ correct {most} of {most}" in line for line in lines)
     assert any("stub arena ○ not attempted" in line for line in lines)
+    assert "end with .ipynb: zoe.ipynb.txt" in " ".join(graded.notices.split())
     assert graded.code == 1
 
 
@@ -394,9 +396,22 @@ def test_files_are_found_once_each_and_no_two_have_one_name(tmp_path: Path, monk
     monkeypatch.chdir(tmp_path / "b")
     ways = [tmp_path, tmp_path / "a" / "hw.ipynb", tmp_path / "b" / ".." / "a", Path("hw.ipynb"), Path("..")]
     for paths in (ways, ways[::-1], ways[-1:]):
-        names = {notebook.name for notebook in find_notebooks(paths)}
-        assert names == {"hw.ipynb", (tmp_path / "a" / "hw.ipynb").as_posix()}
-        assert len(find_notebooks(paths)) == 2
+        found, _ = find_notebooks(paths, tmp_path)
+        assert sorted(each.name for each in found) == [(tmp_path / "a" / "hw.ipynb").as_posix(), "hw.ipynb"]
+
+
+def test_what_is_passed_over_in_a_folder_is_named(tmp_path: Path, monkeypatch: Any) -> None:
+    monkeypatch.chdir(tmp_path)
+    write(tmp_path / "in" / "ADA.IPYNB", "1")
+    write(tmp_path / "in" / ".ipynb_checkpoints" / "ada-checkpoint.ipynb", "1")
+    others = ["in/b/bob.zip", "in/cy.ipynb.txt", "in/dan.ipynb.json", "in/eve.ipynb"]
+    for name in (*others, "in/fay.PY", "in/.DS_Store", "in/grades/grades.csv"):
+        write(tmp_path / name, "1")
+    (tmp_path / "in" / "eve.ipynb").unlink()
+    (tmp_path / "in" / "eve.ipynb").symlink_to("deleted.ipynb")
+    found, passed_over = find_notebooks([Path("in"), Path("in/fay.PY")], Path("in/grades"))
+    assert {each.name for each in found} == {"in/ADA.IPYNB", "in/fay.PY"}
+    assert passed_over == others
 
 
 def grade_of(*steps: tuple[bool, str], name: str = "hw.ipynb", note: str = "", message: str = "") -> Grade:

@@ -31,9 +31,10 @@ def grade_notebooks(
     """
     _look_for_packages()
     _look_for_exercises(exercises)
-    notebooks = find_notebooks(paths)
+    notebooks, others = find_notebooks(paths, out)
+    passed_over = f"Passed over, for the names do not end with .ipynb: {', '.join(others)}" if others else ""
     if not notebooks:
-        raise NPCLabError(f"There is no notebook in {', '.join(map(str, paths))}.")
+        raise NPCLabError(f"There is no notebook in {', '.join(map(str, paths))}. {passed_over}")
     grades = list[Grade]()
     try:
         records = Records(out)
@@ -42,6 +43,8 @@ def grade_notebooks(
         finally:
             records.write_again()
             _show(screen, _in_order(grades), records)
+            if others:
+                screen.notice(passed_over)
     except OSError as error:
         raise NPCLabError(
             f"The grades cannot be written into {out}: {error.strerror or error}. "

@@ -14,7 +14,6 @@ from npc_lab.lessons.help import TAG
 from npc_lab.lessons.looking import in_words
 
 LARGEST = 100_000_000  # bytes
-_HIDDEN = ".ipynb_checkpoints"
 
 
 class NotANotebookError(Exception):
@@ -40,24 +39,33 @@ class CodeCell:
     tags: tuple[str, ...] = ()
 
 
-def find_notebooks(paths: Iterable[Path]) -> list[HandedIn]:
-    """The files, and those below the folders, each once."""
-    files = dict.fromkeys(file.parent.resolve() / file.name for path in paths for file in _files(path))
-    return [HandedIn(file, _name(file)) for file in files]
+def find_notebooks(paths: Iterable[Path], out: Path) -> tuple[list[HandedIn], list[str]]:
+    """The files, and the notebooks below the folders, each once; and what else is below the folders.
+
+    Hidden files are no student's, and what is below `out` we have written ourselves.
+    """
+    notebooks, others = dict[Path, HandedIn](), set[str]()
+    for path in paths:
+        for file in _below(path) if path.is_dir() else [path]:
+            place = file.parent.resolve() / file.name
+            if file == path or (file.suffix.lower() == ".ipynb" and file.is_file()):
+                notebooks[place] = HandedIn(place, _name(place))
+            elif not place.is_relative_to(out.resolve()):
+                others.add(_name(place))
+    return list(notebooks.values()), sorted(others - {each.name for each in notebooks.values()})
+
+
+def _below(folder: Path) -> Iterator[Path]:
+    """All files below the folder."""
+    for file in sorted(folder.rglob("*")):
+        is_hidden = any(part.startswith(".") for part in file.relative_to(folder).parts)
+        if not is_hidden and not file.is_dir():
+            yield file
 
 
 def _name(file: Path) -> str:
     here = Path.cwd().resolve()
     return (file.relative_to(here) if file.is_relative_to(here) else file).as_posix()
-
-
-def _files(path: Path) -> Iterator[Path]:
-    if not path.is_dir():
-        yield path
-        return
-    for file in sorted(path.rglob("*.ipynb")):
-        if file.is_file() and _HIDDEN not in file.parts:
-            yield file
 
 
 def code_cells(path: Path) -> list[CodeCell]:
