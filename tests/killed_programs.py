@@ -233,7 +233,7 @@ class Grading:
             assert results["score"] == sum(test["score"] for test in results["tests"]) > 0
             found.add(path.parent.name)
         if (table := self.out / "grades.csv").exists():
-            with table.open(newline="", encoding="utf-8") as file:
+            with table.open(newline="", encoding="utf-8-sig") as file:
                 rows = {row["file"]: row["outcome"] for row in csv.DictReader(file)}
             assert found <= {Path(name).name for name in rows} <= set(self.names)
             assert set(rows.values()) <= {"correct"}

@@ -27,7 +27,7 @@ from npc_lab import grading
 from npc_lab.cli import grade as command
 from npc_lab.grading import Grade, records
 from npc_lab.grading.handed_in import CodeCell, belongs_to, code_cells, exercises_of, find_notebooks
-from npc_lab.grading.records import Records, gradescope
+from npc_lab.grading.records import ENCODING, Records, gradescope
 from npc_lab.lessons.catalogue import EXERCISES
 from npc_lab.lessons.help import solution_code
 from npc_lab.lessons.report import CORRECT, INCORRECT, NOT_ATTEMPTED, Report, Step
@@ -132,7 +132,7 @@ class Graded:
             result = CliRunner().invoke(cli.app, arguments, prog_name="npc-lab", env={"COLUMNS": "100"})
         assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
         self.code, self.shown, self.notices = result.exit_code, result.stdout, result.stderr
-        with (self.out / "grades.csv").open(newline="", encoding="utf-8") as file:
+        with (self.out / "grades.csv").open(newline="", encoding=ENCODING) as file:
             self.rows = {row["file"]: row for row in csv.DictReader(file)}
 
     def results(self, name: str) -> Any:
@@ -192,14 +192,14 @@ def graded(folder: Path, pipe: int) -> Graded:
 def test_a_right_answer_gets_every_point(graded: Graded) -> None:
     row, results = graded.rows["ada/arena.ipynb"], graded.results("ada/arena.ipynb")
     assert (row["outcome"], row["passed"], row["note"]) == ("correct", "True", "")
-    assert row["required_correct"] == row["required_total"] == str(results["score"])
+    assert row["points"] == row["max_points"] == str(results["score"])
     assert {test["status"] for test in results["tests"]} == {"passed"}
 
 
 def test_a_wrong_answer_is_told_which_behaviour_is_wrong(graded: Graded) -> None:
     row, results = graded.rows["bob/arena.ipynb"], graded.results("bob/arena.ipynb")
     assert (row["outcome"], row["passed"]) == ("incorrect", "False")
-    assert 0 < results["score"] == int(row["required_correct"]) < int(row["required_total"])
+    assert 0 < results["score"] == int(row["points"]) < int(row["max_points"])
     assert any("Expected:" in test["output"] for test in results["tests"] if test["status"] == "failed")
 
 
@@ -227,8 +227,8 @@ def test_a_note_says_why_a_name_is_missing(graded: Graded) -> None:
 def test_what_has_points_is_not_called_not_attempted(graded: Graded) -> None:
     row, results = graded.rows["colon.ipynb"], graded.results("colon.ipynb")
     assert row["outcome"] == results["extra_data"]["exercises"]["arena"]["outcome"] == "not finished"
-    assert results["score"] == int(row["required_correct"]) > 0
-    assert f"○ not finished {row['required_correct']} of" in " ".join(graded.shown.split())
+    assert results["score"] == int(row["points"]) > 0
+    assert f"○ not finished {row['points']} of" in " ".join(graded.shown.split())
 
 
 def test_what_a_notebook_shows_and_patches_changes_nothing(graded: Graded) -> None:
@@ -270,7 +270,7 @@ def test_an_endless_cell_is_stopped_and_the_others_count(graded: Graded) -> None
 
 def test_a_kernel_that_dies_is_told_of_and_leaves_no_process(graded: Graded, pipe: int) -> None:
     row = graded.rows["exits.ipynb"]
-    assert (row["outcome"], row["required_correct"]) == ("not graded", "0")
+    assert (row["outcome"], row["points"]) == ("not graded", "0")
     assert row["note"].startswith("Code cell 2: its Python ended.")
     assert os.read(pipe, 100) == b"alive\n"
     assert select.select([pipe], [], [], 10)[0], "a process that the notebook has started is still there"
@@ -284,7 +284,7 @@ def test_exit_and_quit_end_their_cell_and_nothing_else(graded: Graded) -> None:
 def test_a_notebook_that_is_not_graded_has_no_points_anywhere(graded: Graded) -> None:
     row, results = graded.rows["dies.ipynb"], graded.results("dies.ipynb")
     assert row["note"].startswith("While cost was checked: its Python ended.")
-    assert (row["outcome"], row["required_correct"], row["stretch_correct"]) == ("not graded", "0", "0")
+    assert (row["outcome"], row["points"], row["stretch_correct"]) == ("not graded", "0", "0")
     assert (results["score"], {test["score"] for test in results["tests"]}) == (0, {0})
     (line,) = (line for line in graded.shown.splitlines() if line.startswith("dies  "))
     assert re.fullmatch(r"dies +trim +not graded +(0 of \d+ *){3}", line)
@@ -302,7 +302,7 @@ def test_a_name_is_no_formula_in_a_table(graded: Graded) -> None:
 
 def test_the_table_shows_each_file_and_the_exit_code_that_some_failed(graded: Graded) -> None:
     lines = [" ".join(line.split()) for line in graded.shown.splitlines()]
-    most = graded.rows["ada/arena.ipynb"]["required_total"]
+    most = graded.rows["ada/arena.ipynb"]["max_points"]
     assert any(f"ada/arena arena ✓ correct {most} of {most}" in line for line in lines)
     assert any("stub arena ○ not attempted" in line for line in lines)
     assert "end with .ipynb: zoe.ipynb.txt" in " ".join(graded.notices.split())
@@ -324,7 +324,7 @@ def test_ctrl_c_ends_the_kernels_and_writes_what_is_done(tmp_path: Path) -> None
     assert process.returncode == cli.INTERRUPTED, notices
     with pytest.raises(ProcessLookupError):
         os.kill(kernel, 0)
-    with (tmp_path / "grades" / "grades.csv").open(newline="") as file:
+    with (tmp_path / "grades" / "grades.csv").open(newline="", encoding=ENCODING) as file:
         found = {row["file"]: row["outcome"] for row in csv.DictReader(file)}
     assert found == {"in/a.ipynb": "correct", "in/b.ipynb": "incorrect"}, "the last is of an earlier run"
 
@@ -422,7 +422,7 @@ def grade_of(*steps: tuple[bool, str], name: str = "hw.ipynb", note: str = "", m
 
 
 def rows_of(folder: Path) -> list[dict[str, str]]:
-    with (folder / "grades.csv").open(newline="", encoding="utf-8") as file:
+    with (folder / "grades.csv").open(newline="", encoding=ENCODING) as file:
         return list(csv.DictReader(file))
 
 
@@ -503,6 +503,25 @@ def test_texts_of_notebooks_are_harmless_in_files(tmp_path: Path) -> None:
     (row,) = rows_of(tmp_path)
     assert row["note"] == '\'=HYPERLINK("x") [2J'
     assert gradescope(grade)["tests"][0]["output"] == "incorrect\n[2Jgot \ufffd"
+
+
+def test_no_name_is_a_formula_also_after_blanks(tmp_path: Path) -> None:
+    names = [*"=+-@", " =1", "\n\t@1", "\u00a0-1", "＝1"]
+    for name in names:
+        Records(tmp_path).add(grade_of((True, CORRECT), name=name))
+    assert {row["file"] for row in rows_of(tmp_path)} == {f"'{name}" for name in names}
+
+
+def test_a_table_opens_in_excel_with_umlauts_and_stays_as_it_is(tmp_path: Path) -> None:
+    Records(tmp_path).add(grade_of((True, CORRECT), (True, INCORRECT), name="Jürgen, Ä.ipynb"))
+    first = (tmp_path / "grades.csv").read_bytes()
+    assert first.splitlines() == [
+        b'\xef\xbb\xbf"file","exercise","outcome","passed","points","max_points",'
+        b'"stretch_correct","stretch_total","seconds","note"',
+        '"Jürgen, Ä.ipynb","arena","incorrect","False","1","2","0","0","0.0",""'.encode(),
+    ]
+    Records(tmp_path).write_csv()
+    assert (tmp_path / "grades.csv").read_bytes() == first
 
 
 def test_a_missing_package_is_named_with_what_to_install(

@@ -20,13 +20,14 @@ from npc_lab.text import printable, shorten, well_formed
 
 CSV_NAME = "grades.csv"
 JSON_NAME = "results.json"
+ENCODING = "utf-8-sig"  # of the CSV: without its mark, Excel garbles umlauts
 COLUMNS = (
     "file",
     "exercise",
     "outcome",
     "passed",
-    "required_correct",
-    "required_total",
+    "points",
+    "max_points",
     "stretch_correct",
     "stretch_total",
     "seconds",
@@ -72,11 +73,11 @@ class Records:
         """Write one row for each exercise of each notebook, and one for each file without any."""
         self._folder.mkdir(parents=True, exist_ok=True)
         text = io.StringIO(newline="")
-        writer = csv.writer(text)
+        writer = csv.writer(text, quoting=csv.QUOTE_ALL)
         writer.writerow(COLUMNS)
         for _, rows in sorted(self._rows.items()):
             writer.writerows(rows)
-        write_whole(self.csv, text.getvalue().encode())
+        write_whole(self.csv, text.getvalue().encode(ENCODING))
 
 
 def gradescope(grade: Grade) -> dict[str, Any]:
@@ -134,7 +135,7 @@ def _read(path: Path) -> dict[str, list[list[Any]]]:
     """The rows of a CSV that was written before, if there is one."""
     rows = dict[str, list[list[Any]]]()
     try:
-        with path.open(newline="", encoding="utf-8") as file:
+        with path.open(newline="", encoding=ENCODING) as file:
             head, *found = csv.reader(file, strict=True)
         if tuple(head) != COLUMNS or any(len(row) != len(COLUMNS) for row in found):
             raise ValueError
@@ -156,7 +157,7 @@ def _below(name: str) -> str:
 
 
 def _rows(grade: Grade) -> Iterable[list[Any]]:
-    name, note = _cell(grade.name), _cell(" ".join(grade.notes))
+    name, note = _cell(grade.name), _cell(shorten(" ".join(grade.notes), 500))
     seconds = f"{grade.seconds:.1f}"
     if not grade.reports:
         yield [name, "", NOT_GRADED, False, 0, 0, 0, 0, seconds, note]
@@ -166,7 +167,7 @@ def _rows(grade: Grade) -> Iterable[list[Any]]:
         yield [name, report.exercise, outcome(grade, report), passed, *counts, seconds, note]
 
 
-def _cell(text: str, limit: int = 500) -> str:
-    """One line that no program for tables takes for a formula."""
-    line = shorten(clean(text), limit)
-    return f"'{line}" if line.startswith(_BEGINS_A_FORMULA) else line
+def _cell(text: str) -> str:
+    """The text, which no program for tables takes for a formula."""
+    harmless = clean(text)
+    return f"'{harmless}" if harmless.lstrip().startswith(_BEGINS_A_FORMULA) else harmless
