@@ -25,6 +25,7 @@ from typer.testing import CliRunner
 import npc_lab.cli as cli
 from npc_lab import grading
 from npc_lab.cli import grade as command
+from npc_lab.course import course_folder
 from npc_lab.grading import Grade, records
 from npc_lab.grading.handed_in import CodeCell, belongs_to, code_cells, exercises_of, find_notebooks
 from npc_lab.grading.records import ENCODING, Records, gradescope
@@ -354,16 +355,28 @@ def test_all_cells_together_have_a_limit_too(tmp_path: Path, monkeypatch: pytest
 # Without a kernel.
 
 
-def lessons(*sources: str, tags: tuple[str, ...] = ()) -> set[str]:
-    return {exercise.lesson for exercise in exercises_of([CodeCell(source, tags) for source in sources])}
+def lessons(*cells: str | CodeCell) -> set[str]:
+    found = exercises_of([CodeCell(cell) if isinstance(cell, str) else cell for cell in cells])
+    return {exercise.lesson for exercise in found}
 
 
 def test_a_notebook_belongs_to_the_lesson_of_its_tags_its_checks_or_its_names() -> None:
-    assert lessons("x = 1", tags=("exercise:arena.turn",)) == {"05"}
+    assert lessons(CodeCell("x = 1", ("exercise:arena.turn",))) == {"05"}
     assert lessons("found = check( 'arena', None)") == {"05"}
     assert lessons("class ChatArena:\n    ...") == {"05"}
     assert lessons("ChatArena(factory)", "from npc_lab import ChatArena") == set()
     assert lessons("check('arena', 1)", "def trim(messages): ...") == {"05"}
+    assert lessons("# check('trim', 1)", """print("check('trim', 1)")""", "class ChatArena: ...") == {"05"}
+
+
+@pytest.mark.parametrize("source", sorted(course_folder().glob("*.ipynb")), ids=lambda path: path.stem)
+def test_what_learners_add_makes_no_lesson_another_one(source: Path) -> None:
+    number = source.name[:2]
+    added = CodeCell("check('split_reply', 1)\ntrim = leaks = None\nclass ChatArena: ...\ncheck('trim', 1)")
+    copied = CodeCell("def trim(): ...", ("exercise:trim",))
+    assert lessons(added, *code_cells(source), copied, added) == {number}
+    untagged = [CodeCell(cell.source) for cell in code_cells(source)]
+    assert lessons(*untagged, "# check('trim', 1)\ncheck('cost', 1)") == {number}
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,6 @@
 """Grading: runs handed-in notebooks, each in a kernel of its own, and checks what they declare.
 
-    handed_in.py    the notebooks that were handed in, and the exercises that they belong to
+    handed_in.py    the notebooks that were handed in, and the exercises of their lessons
     kernel.py       a fresh kernel that knows no key and works in a scratch folder
     inside.py       what runs inside that kernel: before the notebook's cells, and after them
     records.py      Gradescope's results.json, and one CSV over all
@@ -75,7 +75,7 @@ def grade_all(
 ) -> None:
     """Grade the notebooks, `jobs` of them at once, and hand each grade to `on_grade` when it is there.
 
-    exercises: their names; without any, all of the lessons that a notebook belongs to. No notebook makes
+    exercises: their names; without any, all of the lesson that a notebook belongs to. No notebook makes
     it raise. At Ctrl-C the kernels are ended and `KeyboardInterrupt` is raised.
     """
     asyncio.run(_grade_all(notebooks, tuple(exercises), cell_seconds, jobs, on_grade))

@@ -1,9 +1,10 @@
-"""The notebooks that were handed in: where they are, what is in them, to which lessons they belong."""
+"""The notebooks that were handed in: where they are, what is in them, to which lesson each belongs."""
 
 from __future__ import annotations
 
 import re
 import warnings
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -97,34 +98,47 @@ def code_cells(path: Path) -> list[CodeCell]:
 
 
 def exercises_of(cells: Sequence[CodeCell]) -> list[Exercise]:
-    """All exercises of the lessons that the notebook belongs to.
+    """All exercises of the lesson that the notebook belongs to.
 
-    It belongs to the lesson of each exercise that is named by a cell's tag (`exercise:trim`) or in a call
-    (`check("trim", ...)`). Where there is neither, it belongs to the lessons whose declared names it
-    defines with `def`, `class` or `=`.
+    That is the one to which most of its cells with an exercise's tag belong (`exercise:trim`): a learner may
+    have tried something of another lesson, or copied a cell. Without tags the calls `check("trim", ...)`
+    decide, and without those the names that are defined as an exercise declares them.
     """
-    source = "\n".join(cell.source for cell in cells)
-    named = {tag.removeprefix(TAG) for cell in cells for tag in cell.tags if tag.startswith(TAG)}
-    named |= set(re.findall(r"\bcheck\(\s*[rf]?[\"']([\w.]+)[\"']", source))
-    names = {name.partition(".")[0] for name in named} & EXERCISES.keys()
-    if not names:
-        names = {each.name for each in EXERCISES.values() if _defines(source, each.declares)}
-    lessons = {EXERCISES[name].lesson for name in names}
-    return [each for each in EXERCISES.values() if each.lesson in lessons]
+    for names in (_tags(cells), _checks(cells), _definitions(cells)):
+        lessons = Counter(EXERCISES[name].lesson for name in names if name in EXERCISES)
+        if lessons:
+            lesson = lessons.most_common(1)[0][0]  # of equals, the one that comes first in the notebook
+            return [each for each in EXERCISES.values() if each.lesson == lesson]
+    return []
+
+
+def _tags(cells: Sequence[CodeCell]) -> list[str]:
+    """The exercises that stand in the cells' tags, one for each tag."""
+    tags = (tag for cell in cells for tag in cell.tags if tag.startswith(TAG))
+    return [tag.removeprefix(TAG).partition(".")[0] for tag in tags]
+
+
+def _checks(cells: Sequence[CodeCell]) -> list[str]:
+    """The exercises that are checked, one for each call. Comments and other texts are not read."""
+    call = re.compile(r"^[^#\n\"']*\bcheck\(\s*[\"']([\w.]+)[\"']", re.MULTILINE)
+    return [name.partition(".")[0] for cell in cells for name in call.findall(cell.source)]
+
+
+def _definitions(cells: Sequence[CodeCell]) -> list[str]:
+    """The exercises whose declared name is defined, one for each cell that does it."""
+    return [
+        each.name for cell in cells for each in EXERCISES.values() if _defines(cell.source, each.declares)
+    ]
 
 
 def belongs_to(cell: CodeCell, exercise: Exercise) -> bool:
     """Whether the cell is the exercise's, by its tags, or defines what the exercise asks for."""
     methods = {name for step in exercise.steps for name in step.uses}
     return (
-        any(_is_named_by(tag, exercise) for tag in cell.tags)
+        exercise.name in _tags([cell])
         or _defines(cell.source, exercise.declares)
         or any(re.search(rf"^\s*(?:async )?def {name}\b", cell.source, re.MULTILINE) for name in methods)
     )
-
-
-def _is_named_by(tag: str, exercise: Exercise) -> bool:
-    return tag.startswith(TAG) and tag.removeprefix(TAG).partition(".")[0] == exercise.name
 
 
 def _defines(source: str, name: str) -> bool:
