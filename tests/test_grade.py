@@ -3,32 +3,53 @@
 Kernels take time to start, so all notebooks are graded once, together, as a teacher does it.
 """
 
+import contextlib
 import csv
 import json
 import os
+import re
 import select
 import signal
 import subprocess
 import sys
+from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from killed_programs import RIGHT
 from nbformat.v4 import new_code_cell, new_notebook, writes
 from typer.testing import CliRunner
 
 import npc_lab.cli as cli
 from npc_lab import grading
 from npc_lab.cli import grade as command
-from npc_lab.grading import Grade
-from npc_lab.grading.handed_in import CodeCell, code_cells, exercises_of, find_notebooks
-from npc_lab.grading.records import gradescope, write_csv
+from npc_lab.course import course_folder
+from npc_lab.grading import Grade, records
+from npc_lab.grading.handed_in import CodeCell, belongs_to, code_cells, exercises_of, find_notebooks
+from npc_lab.grading.records import ENCODING, Records, gradescope
+from npc_lab.lessons.catalogue import EXERCISES
+from npc_lab.lessons.help import solution_code
 from npc_lab.lessons.report import CORRECT, INCORRECT, NOT_ATTEMPTED, Report, Step
 
 CHECK = 'from npc_lab.lessons import check, report\nmy_check = check("arena", ChatArena)\nmy_check'
-RIGHT = "import npc_lab\nclass ChatArena(npc_lab.ChatArena):\n    pass"
 WRONG = f"{RIGHT}\n    def run_turn(self, conversation_id):\n        return True, 'Hail.'"
+DIES_LATE = "import os\nnew_characters = lambda *_: os._exit(1)"
+WITHOUT_A_TURN = RIGHT.replace("def run_turn", "def not_written")
+NO_COLON = "def run_turn(self, conversation_id)\n    return True, 'Hail.'"
+INHERITS = "import npc_lab\nclass ChatArena(npc_lab.ChatArena):\n    pass"
+# Two methods of its own, and one that is taken from the kit by another way.
+INHERITS_SOME = f"""{INHERITS}
+
+    def run_turn(self, conversation_id):
+        return super().run_turn(conversation_id)
+
+    def get_conversation_history(self, conversation_id):
+        return []
+
+ChatArena.run_conversation = npc_lab.ChatArena.run_conversation
+"""
 STUB = """
 class ChatArena:
     def __init__(self, npc_factory):
@@ -75,6 +96,15 @@ except MemoryError:
 json.dump([dict(os.environ), os.getcwd(), clients, said, passed, most], open({facts!r}, "w"))
 """
 INSTALLS = "%pip install --help\n!pip install --help > {0}\n!{{sys.executable}} -m pip install --help > {0}"
+# Takes the first notebook's points, when that one is graded already.
+TAMPERS = """
+import pathlib
+out = pathlib.Path({out!r})
+results = list(out.rglob("results.json"))
+assert len(results) == 1
+results[0].write_text("{{}}")
+(out / "grades.csv").write_text("Mallory,100")
+"""
 STARTS_A_PROCESS = """
 import subprocess
 script = "exec 3> {fifo}; echo alive >&3; echo ready; exec sleep 300"
@@ -99,10 +129,11 @@ class Graded:
     def __init__(self, folder: Path, *options: str):
         self.out = folder.parent / "grades"
         arguments = ["grade", str(folder), "--out", str(self.out), "--jobs", "2", *options]
-        result = CliRunner().invoke(cli.app, arguments, prog_name="npc-lab", env={"COLUMNS": "100"})
+        with contextlib.chdir(folder):
+            result = CliRunner().invoke(cli.app, arguments, prog_name="npc-lab", env={"COLUMNS": "100"})
         assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
-        self.code, self.shown = result.exit_code, result.stdout
-        with (self.out / "grades.csv").open(newline="", encoding="utf-8") as file:
+        self.code, self.shown, self.notices = result.exit_code, result.stdout, result.stderr
+        with (self.out / "grades.csv").open(newline="", encoding=ENCODING) as file:
             self.rows = {row["file"]: row for row in csv.DictReader(file)}
 
     def results(self, name: str) -> Any:
@@ -133,7 +164,10 @@ def graded(folder: Path, pipe: int) -> Graded:
     write(notebooks / "bob" / "arena.ipynb", WRONG, CHECK)
     write(notebooks / "stub.ipynb", STUB, CHECK)
     write(notebooks / "missing.ipynb", "class ChatArena\n    pass", CHECK)
+    write(notebooks / "colon.ipynb", WITHOUT_A_TURN, NO_COLON, "ChatArena.run_turn = run_turn", CHECK)
     write(notebooks / "imported.ipynb", "from npc_lab import ChatArena", CHECK)
+    write(notebooks / "inherits.ipynb", INHERITS, CHECK)
+    write(notebooks / "some.ipynb", INHERITS_SOME, CHECK)
     write(notebooks / "liar.ipynb", WRONG, CHECK, LIES)
     write(notebooks / "curious.ipynb", CURIOUS.format(facts=str(folder / "facts.json")), RIGHT, CHECK)
     write(notebooks / "endless.ipynb", "while True: print('x' * 1000)", RIGHT, CHECK)
@@ -143,8 +177,13 @@ def graded(folder: Path, pipe: int) -> Graded:
         "import os; os._exit(0)",
         CHECK,
     )
+    write(notebooks / "leaves.ipynb", RIGHT, "exit()\ndel ChatArena", "quit()\ndel ChatArena")
+    write(
+        notebooks / "dies.ipynb", solution_code("trim"), "import os\nnew_characters = lambda *_: os._exit(1)"
+    )
     write(notebooks / "=1+1.ipynb", "print('no exercise')")
     (notebooks / "text.ipynb").write_text("My homework\x1b[2J")
+    (notebooks / "zoe.ipynb.txt").write_text("{}")
     with pytest.MonkeyPatch.context() as patch:
         for name in ("NEBIUS_API_KEY", "HF_TOKEN", "DATABASE_URL"):
             patch.setenv(name, "a secret of the teacher")
@@ -154,24 +193,43 @@ def graded(folder: Path, pipe: int) -> Graded:
 def test_a_right_answer_gets_every_point(graded: Graded) -> None:
     row, results = graded.rows["ada/arena.ipynb"], graded.results("ada/arena.ipynb")
     assert (row["outcome"], row["passed"], row["note"]) == ("correct", "True", "")
-    assert row["required_correct"] == row["required_total"] == str(results["score"])
+    assert row["points"] == row["max_points"] == str(results["score"])
     assert {test["status"] for test in results["tests"]} == {"passed"}
 
 
 def test_a_wrong_answer_is_told_which_behaviour_is_wrong(graded: Graded) -> None:
     row, results = graded.rows["bob/arena.ipynb"], graded.results("bob/arena.ipynb")
     assert (row["outcome"], row["passed"]) == ("incorrect", "False")
-    assert 0 < results["score"] == int(row["required_correct"]) < int(row["required_total"])
+    assert 0 < results["score"] == int(row["points"]) < int(row["max_points"])
     assert any("Expected:" in test["output"] for test in results["tests"] if test["status"] == "failed")
 
 
-@pytest.mark.parametrize("name", ["stub.ipynb", "missing.ipynb", "imported.ipynb"])
+@pytest.mark.parametrize("name", ["stub.ipynb", "missing.ipynb", "imported.ipynb", "inherits.ipynb"])
 def test_what_is_not_there_is_not_attempted(graded: Graded, name: str) -> None:
     assert (graded.outcome(name), graded.results(name)["score"]) == ("not attempted", 0)
 
 
+def test_of_a_class_that_inherits_from_the_kit_only_its_own_methods_count(graded: Graded) -> None:
+    tests = graded.results("some.ipynb")["tests"]
+    by_part = defaultdict(set)
+    for step, test in zip(EXERCISES["arena"].steps, tests, strict=True):
+        by_part[step.part].add(test["output"].partition("\n")[0])
+    assert by_part["turn"] == {"correct"}
+    assert "incorrect" in by_part["read"]
+    assert [by_part[part] for part in ("register", "start", "run", "measure")] == [{"not attempted"}] * 4
+
+
 def test_a_note_says_why_a_name_is_missing(graded: Graded) -> None:
-    assert graded.rows["missing.ipynb"]["note"] == "Code cell 1, with ChatArena, ended with SyntaxError."
+    said = "of the exercise arena, ended with a syntax error in line 1."
+    assert graded.rows["missing.ipynb"]["note"] == f"Code cell 1, {said}"
+    assert graded.rows["colon.ipynb"]["note"] == f"Code cell 2, {said}"
+
+
+def test_what_has_points_is_not_called_not_attempted(graded: Graded) -> None:
+    row, results = graded.rows["colon.ipynb"], graded.results("colon.ipynb")
+    assert row["outcome"] == results["extra_data"]["exercises"]["arena"]["outcome"] == "not finished"
+    assert results["score"] == int(row["points"]) > 0
+    assert f"○ not finished {row['points']} of" in " ".join(graded.shown.split())
 
 
 def test_what_a_notebook_shows_and_patches_changes_nothing(graded: Graded) -> None:
@@ -213,11 +271,24 @@ def test_an_endless_cell_is_stopped_and_the_others_count(graded: Graded) -> None
 
 def test_a_kernel_that_dies_is_told_of_and_leaves_no_process(graded: Graded, pipe: int) -> None:
     row = graded.rows["exits.ipynb"]
-    assert (row["outcome"], row["required_correct"]) == ("not graded", "0")
+    assert (row["outcome"], row["points"]) == ("not graded", "0")
     assert row["note"].startswith("Code cell 2: its Python ended.")
     assert os.read(pipe, 100) == b"alive\n"
     assert select.select([pipe], [], [], 10)[0], "a process that the notebook has started is still there"
     assert os.read(pipe, 100) == b""
+
+
+def test_exit_and_quit_end_their_cell_and_nothing_else(graded: Graded) -> None:
+    assert graded.outcome("leaves.ipynb") == "correct"
+
+
+def test_a_notebook_that_is_not_graded_has_no_points_anywhere(graded: Graded) -> None:
+    row, results = graded.rows["dies.ipynb"], graded.results("dies.ipynb")
+    assert row["note"].startswith("While cost was checked: its Python ended.")
+    assert (row["outcome"], row["points"], row["stretch_correct"]) == ("not graded", "0", "0")
+    assert (results["score"], {test["score"] for test in results["tests"]}) == (0, {0})
+    (line,) = (line for line in graded.shown.splitlines() if line.startswith("dies  "))
+    assert re.fullmatch(r"dies +trim +not graded +(0 of \d+ *){3}", line)
 
 
 def test_a_file_that_is_no_notebook_has_a_row_and_a_result(graded: Graded) -> None:
@@ -232,9 +303,10 @@ def test_a_name_is_no_formula_in_a_table(graded: Graded) -> None:
 
 def test_the_table_shows_each_file_and_the_exit_code_that_some_failed(graded: Graded) -> None:
     lines = [" ".join(line.split()) for line in graded.shown.splitlines()]
-    most = graded.rows["ada/arena.ipynb"]["required_total"]
+    most = graded.rows["ada/arena.ipynb"]["max_points"]
     assert any(f"ada/arena arena ✓ correct {most} of {most}" in line for line in lines)
     assert any("stub arena ○ not attempted" in line for line in lines)
+    assert "end with .ipynb: zoe.ipynb.txt" in " ".join(graded.notices.split())
     assert graded.code == 1
 
 
@@ -243,6 +315,8 @@ def test_ctrl_c_ends_the_kernels_and_writes_what_is_done(tmp_path: Path) -> None
     write(tmp_path / "in" / "a.ipynb", RIGHT, CHECK)
     begun = f"import os; open({str(tmp_path / 'fifo')!r}, 'w').write(str(os.getpid()))"
     write(tmp_path / "in" / "b.ipynb", begun, "while True: pass", CHECK)
+    with contextlib.chdir(tmp_path):
+        Records(Path("grades")).add(grade_of((True, INCORRECT), name="in/b.ipynb"))
     arguments = [sys.executable, "-m", "npc_lab", "grade", "in", "--jobs", "1"]
     with subprocess.Popen(arguments, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         kernel = int((tmp_path / "fifo").read_text())  # waits for the second notebook
@@ -251,8 +325,9 @@ def test_ctrl_c_ends_the_kernels_and_writes_what_is_done(tmp_path: Path) -> None
     assert process.returncode == cli.INTERRUPTED, notices
     with pytest.raises(ProcessLookupError):
         os.kill(kernel, 0)
-    with (tmp_path / "grades" / "grades.csv").open(newline="") as file:
-        assert [(row["file"], row["outcome"]) for row in csv.DictReader(file)] == [("a.ipynb", "correct")]
+    with (tmp_path / "grades" / "grades.csv").open(newline="", encoding=ENCODING) as file:
+        found = {row["file"]: row["outcome"] for row in csv.DictReader(file)}
+    assert found == {"in/a.ipynb": "correct", "in/b.ipynb": "incorrect"}, "the last is of an earlier run"
 
 
 def test_all_graded_is_exit_code_0_and_one_exercise_can_be_named(tmp_path: Path) -> None:
@@ -260,6 +335,14 @@ def test_all_graded_is_exit_code_0_and_one_exercise_can_be_named(tmp_path: Path)
     graded = Graded(tmp_path / "in", "--exercise", "arena")
     assert graded.code == 0
     assert graded.outcome("plain.ipynb") == "correct"
+
+
+def test_results_that_a_later_notebook_has_changed_are_written_again(tmp_path: Path) -> None:
+    write(tmp_path / "in" / "a.ipynb", RIGHT, CHECK)
+    write(tmp_path / "in" / "b.ipynb", TAMPERS.format(out=str(tmp_path / "grades")), RIGHT, CHECK)
+    graded = Graded(tmp_path / "in", "--jobs", "1")
+    assert [graded.outcome(name) for name in ("a.ipynb", "b.ipynb")] == ["correct", "correct"]
+    assert graded.results("a.ipynb")["score"] > 0
 
 
 def test_all_cells_together_have_a_limit_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -272,16 +355,44 @@ def test_all_cells_together_have_a_limit_too(tmp_path: Path, monkeypatch: pytest
 # Without a kernel.
 
 
-def lessons(*sources: str, tags: tuple[str, ...] = ()) -> set[str]:
-    return {exercise.lesson for exercise in exercises_of([CodeCell(source, tags) for source in sources])}
+def lessons(*cells: str | CodeCell) -> set[str]:
+    found = exercises_of([CodeCell(cell) if isinstance(cell, str) else cell for cell in cells])
+    return {exercise.lesson for exercise in found}
 
 
 def test_a_notebook_belongs_to_the_lesson_of_its_tags_its_checks_or_its_names() -> None:
-    assert lessons("x = 1", tags=("exercise:arena.turn",)) == {"05"}
+    assert lessons(CodeCell("x = 1", ("exercise:arena.turn",))) == {"05"}
     assert lessons("found = check( 'arena', None)") == {"05"}
     assert lessons("class ChatArena:\n    ...") == {"05"}
     assert lessons("ChatArena(factory)", "from npc_lab import ChatArena") == set()
     assert lessons("check('arena', 1)", "def trim(messages): ...") == {"05"}
+    assert lessons("# check('trim', 1)", """print("check('trim', 1)")""", "class ChatArena: ...") == {"05"}
+
+
+@pytest.mark.parametrize("source", sorted(course_folder().glob("*.ipynb")), ids=lambda path: path.stem)
+def test_what_learners_add_makes_no_lesson_another_one(source: Path) -> None:
+    number = source.name[:2]
+    added = CodeCell("check('split_reply', 1)\ntrim = leaks = None\nclass ChatArena: ...\ncheck('trim', 1)")
+    copied = CodeCell("def trim(): ...", ("exercise:trim",))
+    assert lessons(added, *code_cells(source), copied, added) == {number}
+    untagged = [CodeCell(cell.source) for cell in code_cells(source)]
+    assert lessons(*untagged, "# check('trim', 1)\ncheck('cost', 1)") == {number}
+
+
+@pytest.mark.parametrize(
+    ("source", "tags", "is_of_the_arena"),
+    [
+        ("# My turn\n  def run_turn(self, id)", (), True),  # indented, and no Python
+        ("x = (", ("exercise:arena.turn",), True),
+        ("class ChatArena", (), True),
+        ("x = (", ("exercise:trim", "check"), False),
+        ("run_turn = (", (), False),
+    ],
+)
+def test_a_cell_belongs_to_an_exercise_also_if_it_is_no_python(
+    source: str, tags: tuple[str, ...], is_of_the_arena: bool
+) -> None:
+    assert belongs_to(CodeCell(source, tags), EXERCISES["arena"]) == is_of_the_arena
 
 
 def test_a_notebook_that_windows_wrote_can_be_read(tmp_path: Path) -> None:
@@ -291,19 +402,98 @@ def test_a_notebook_that_windows_wrote_can_be_read(tmp_path: Path) -> None:
     assert [cell.source for cell in code_cells(file)] == ["first = 1"]
 
 
-def test_files_are_found_once_each_and_no_two_have_one_name(tmp_path: Path) -> None:
+def test_files_are_found_once_each_and_no_two_have_one_name(tmp_path: Path, monkeypatch: Any) -> None:
     for name in ("a/hw.ipynb", "b/hw.ipynb", "b/.ipynb_checkpoints/hw-checkpoint.ipynb"):
         write(tmp_path / name, "1")
     (tmp_path / "c.ipynb").mkdir()
-    found = find_notebooks([tmp_path, tmp_path / "a" / "hw.ipynb", tmp_path / "b" / ".." / "a"])
-    assert [notebook.name for notebook in found] == ["a/hw.ipynb", "b/hw.ipynb"]
+    monkeypatch.chdir(tmp_path / "b")
+    ways = [tmp_path, tmp_path / "a" / "hw.ipynb", tmp_path / "b" / ".." / "a", Path("hw.ipynb"), Path("..")]
+    for paths in (ways, ways[::-1], ways[-1:]):
+        found, _ = find_notebooks(paths, tmp_path)
+        assert sorted(each.name for each in found) == [(tmp_path / "a" / "hw.ipynb").as_posix(), "hw.ipynb"]
 
 
-def grade_of(*steps: tuple[bool, str], note: str = "", message: str = "") -> Grade:
+def test_what_is_passed_over_in_a_folder_is_named(tmp_path: Path, monkeypatch: Any) -> None:
+    monkeypatch.chdir(tmp_path)
+    write(tmp_path / "in" / "ADA.IPYNB", "1")
+    write(tmp_path / "in" / ".ipynb_checkpoints" / "ada-checkpoint.ipynb", "1")
+    others = ["in/b/bob.zip", "in/cy.ipynb.txt", "in/dan.ipynb.json", "in/eve.ipynb"]
+    for name in (*others, "in/fay.PY", "in/.DS_Store", "in/grades/grades.csv"):
+        write(tmp_path / name, "1")
+    (tmp_path / "in" / "eve.ipynb").unlink()
+    (tmp_path / "in" / "eve.ipynb").symlink_to("deleted.ipynb")
+    found, passed_over = find_notebooks([Path("in"), Path("in/fay.PY")], Path("in/grades"))
+    assert {each.name for each in found} == {"in/ADA.IPYNB", "in/fay.PY"}
+    assert passed_over == others
+
+
+def grade_of(*steps: tuple[bool, str], name: str = "hw.ipynb", note: str = "", message: str = "") -> Grade:
     named = [
         Step(f"Step {number}", required, outcome, message) for number, (required, outcome) in enumerate(steps)
     ]
-    return Grade("hw.ipynb", [Report("arena", named)], [note] if note else [], was_graded=True)
+    return Grade(name, [Report("arena", named)], [note] if note else [], was_graded=True)
+
+
+def rows_of(folder: Path) -> list[dict[str, str]]:
+    with (folder / "grades.csv").open(newline="", encoding=ENCODING) as file:
+        return list(csv.DictReader(file))
+
+
+def test_a_late_notebook_takes_no_row_of_another_one(tmp_path: Path) -> None:
+    first = Records(tmp_path)
+    for name in ("a.ipynb", "=b.ipynb", "/elsewhere/c.ipynb"):
+        first.add(grade_of((True, INCORRECT), (False, CORRECT), name=name))
+    before, later = rows_of(tmp_path), Records(tmp_path)
+    later.add(grade_of((True, CORRECT), name="=b.ipynb"))
+    later.add(grade_of((True, CORRECT), name="late.ipynb"))
+    after = {row["file"]: row for row in rows_of(tmp_path)}
+    assert [after[row["file"]] for row in before if "=b" not in row["file"]] == [before[1], before[2]]
+    assert {name: row["outcome"] for name, row in after.items()} == {
+        "'=b.ipynb": "correct",
+        "/elsewhere/c.ipynb": "incorrect",
+        "a.ipynb": "incorrect",
+        "late.ipynb": "correct",
+    }
+    assert later.kept == {"a.ipynb", "/elsewhere/c.ipynb"}
+    for name, score in (("=b.ipynb", 1), ("elsewhere/c.ipynb", 0)):
+        assert json.loads((tmp_path / name / "results.json").read_text())["score"] == score
+
+
+def test_no_old_result_stands_beside_a_new_row(tmp_path: Path, monkeypatch: Any) -> None:
+    Records(tmp_path).add(grade_of((True, INCORRECT)))
+    write_whole = records.write_whole
+
+    def is_full_after_the_table(path: Path, content: bytes) -> None:
+        if path.name == "results.json":
+            raise OSError("No space left on device")
+        write_whole(path, content)
+
+    monkeypatch.setattr(records, "write_whole", is_full_after_the_table)
+    with pytest.raises(OSError, match="No space"):
+        Records(tmp_path).add(grade_of((True, CORRECT)))
+    assert rows_of(tmp_path)[0]["outcome"] == "correct"
+    assert not (tmp_path / "hw.ipynb" / "results.json").exists()
+
+
+@pytest.mark.parametrize("content", ["", "file;points\na.ipynb;45\n", "file,points\na.ipynb,45\n", '"', "\0"])
+def test_a_table_of_somebody_else_is_left_alone(tmp_path: Path, content: str) -> None:
+    (tmp_path / "grades").mkdir()
+    table = tmp_path / "grades" / "grades.csv"
+    table.write_text(content)
+    notebook = str(write(tmp_path / "a.ipynb", RIGHT))
+    result = CliRunner().invoke(cli.app, ["grade", notebook, "--out", str(table.parent)])
+    assert result.exit_code == 1
+    assert "is not as npc-lab wrote it" in " ".join(result.stderr.split())
+    assert table.read_text() == content
+
+
+def test_a_path_that_leads_nowhere_is_told_of_before_anything_is_written(tmp_path: Path) -> None:
+    there, out = write(tmp_path / "a.ipynb", RIGHT), tmp_path / "grades"
+    nowhere = str(tmp_path / "nope.ipynb")
+    result = CliRunner().invoke(cli.app, ["grade", str(there), nowhere, "--out", str(out)])
+    assert result.exit_code == 2
+    assert "does not exist" in " ".join(result.stderr.split())
+    assert not out.exists()
 
 
 def test_stretch_steps_never_change_a_mark() -> None:
@@ -322,10 +512,29 @@ def test_stretch_steps_never_change_a_mark() -> None:
 
 def test_texts_of_notebooks_are_harmless_in_files(tmp_path: Path) -> None:
     grade = grade_of((True, INCORRECT), note='=HYPERLINK("x")\n\x1b[2J', message="\x1b[2Jgot \ud83d")
-    write_csv(tmp_path, [grade])
-    (row,) = csv.DictReader((tmp_path / "grades.csv").read_text(encoding="utf-8").splitlines())
+    Records(tmp_path).add(grade)
+    (row,) = rows_of(tmp_path)
     assert row["note"] == '\'=HYPERLINK("x") [2J'
     assert gradescope(grade)["tests"][0]["output"] == "incorrect\n[2Jgot \ufffd"
+
+
+def test_no_name_is_a_formula_also_after_blanks(tmp_path: Path) -> None:
+    names = [*"=+-@", " =1", "\n\t@1", "\u00a0-1", "＝1"]
+    for name in names:
+        Records(tmp_path).add(grade_of((True, CORRECT), name=name))
+    assert {row["file"] for row in rows_of(tmp_path)} == {f"'{name}" for name in names}
+
+
+def test_a_table_opens_in_excel_with_umlauts_and_stays_as_it_is(tmp_path: Path) -> None:
+    Records(tmp_path).add(grade_of((True, CORRECT), (True, INCORRECT), name="Jürgen, Ä.ipynb"))
+    first = (tmp_path / "grades.csv").read_bytes()
+    assert first.splitlines() == [
+        b'\xef\xbb\xbf"file","exercise","outcome","passed","points","max_points",'
+        b'"stretch_correct","stretch_total","seconds","note"',
+        '"Jürgen, Ä.ipynb","arena","incorrect","False","1","2","0","0","0.0",""'.encode(),
+    ]
+    Records(tmp_path).write_csv()
+    assert (tmp_path / "grades.csv").read_bytes() == first
 
 
 def test_a_missing_package_is_named_with_what_to_install(

@@ -147,7 +147,10 @@ def begin(
 
 @app.command("grade")
 def mark(
-    notebooks: Annotated[list[Path], typer.Argument(help="Notebooks, and folders with notebooks in them.")],
+    notebooks: Annotated[
+        list[Path],
+        typer.Argument(help="Notebooks, and folders with notebooks in them.", exists=True, readable=False),
+    ],
     out: Annotated[Path, typer.Option(help="The folder for the grades.")] = Path("grades"),
     timeout: Annotated[
         int, typer.Option(min=1, help="Seconds for each cell; all together have five times as many.")

@@ -13,7 +13,7 @@ from npc_lab.cli.start import INSTALL_COURSE
 from npc_lab.errors import NPCLabError, nearest
 from npc_lab.grading import Grade, grade_all
 from npc_lab.grading.handed_in import HandedIn, find_notebooks
-from npc_lab.grading.records import CSV_NAME, outcome, share, write_csv, write_results
+from npc_lab.grading.records import Records, outcome, share
 from npc_lab.lessons.catalogue import EXERCISES
 from npc_lab.lessons.report import MARKS
 
@@ -31,16 +31,20 @@ def grade_notebooks(
     """
     _look_for_packages()
     _look_for_exercises(exercises)
-    notebooks = find_notebooks(paths)
+    notebooks, others = find_notebooks(paths, out)
+    passed_over = f"Passed over, for the names do not end with .ipynb: {', '.join(others)}" if others else ""
     if not notebooks:
-        raise NPCLabError(f"There is no notebook in {', '.join(map(str, paths))}.")
+        raise NPCLabError(f"There is no notebook in {', '.join(map(str, paths))}. {passed_over}")
     grades = list[Grade]()
     try:
+        records = Records(out)
         try:
-            _grade(notebooks, exercises, cell_seconds, jobs or os.cpu_count() or 1, out, grades)
+            _grade(notebooks, exercises, cell_seconds, jobs or os.cpu_count() or 1, records, grades)
         finally:
-            write_csv(out, _in_order(grades))
-            _show(screen, _in_order(grades), out)
+            records.write_again()
+            _show(screen, _in_order(grades), records)
+            if others:
+                screen.notice(passed_over)
     except OSError as error:
         raise NPCLabError(
             f"The grades cannot be written into {out}: {error.strerror or error}. "
@@ -54,15 +58,15 @@ def _grade(
     exercises: list[str],
     cell_seconds: float,
     jobs: int,
-    out: Path,
+    records: Records,
     grades: list[Grade],
 ) -> None:
-    out.mkdir(parents=True, exist_ok=True)  # before the work, not after it
+    records.write_csv()  # before the work, not after it, we learn whether that is possible
     with tqdm(total=len(notebooks), desc="Grading", unit="notebook", disable=not sys.stderr.isatty()) as bar:
 
         def keep(grade: Grade) -> None:
             grades.append(grade)
-            write_results(out, grade)
+            records.add(grade)
             bar.update()
 
         grade_all(notebooks, exercises, cell_seconds, jobs, keep)
@@ -86,7 +90,7 @@ def _in_order(grades: list[Grade]) -> list[Grade]:
     return sorted(grades, key=lambda grade: grade.name)
 
 
-def _show(screen: Screen, grades: list[Grade], out: Path) -> None:
+def _show(screen: Screen, grades: list[Grade], records: Records) -> None:
     screen.table(_HEAD, [row for grade in grades for row in _rows(grade)])
     for grade in grades:
         for note in grade.notes:
@@ -94,13 +98,15 @@ def _show(screen: Screen, grades: list[Grade], out: Path) -> None:
     failed = sum(not grade.was_graded for grade in grades)
     if failed:
         screen.notice(f"{failed} of {len(grades)} files could not be graded.")
-    screen.say(f"Written: {out / CSV_NAME}, and a results.json for each file beside it.")
+    screen.say(f"Written: {records.csv}, and a results.json for each file beside it.")
+    if records.kept:
+        screen.say(f"Kept from before: the rows of {len(records.kept)} other files.")
 
 
 def _rows(grade: Grade) -> Iterable[tuple[str, ...]]:
     """One row for each exercise; the file and its points stand in the first one."""
     name = grade.name.removesuffix(".ipynb")
-    points = f"{grade.points} of {grade.most_points}" if grade.was_graded else ""
+    points = _of(grade.points, grade.most_points)
     if not grade.reports:
         yield name, "", "not graded", "", "", ""
     for report in grade.reports:

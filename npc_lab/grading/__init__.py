@@ -1,6 +1,6 @@
 """Grading: runs handed-in notebooks, each in a kernel of its own, and checks what they declare.
 
-    handed_in.py    the notebooks that were handed in, and the exercises that they belong to
+    handed_in.py    the notebooks that were handed in, and the exercises of their lessons
     kernel.py       a fresh kernel that knows no key and works in a scratch folder
     inside.py       what runs inside that kernel: before the notebook's cells, and after them
     records.py      Gradescope's results.json, and one CSV over all
@@ -19,7 +19,14 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from npc_lab.grading.handed_in import HandedIn, NotANotebookError, code_cells, define, exercises_of
+from npc_lab.grading.handed_in import (
+    CodeCell,
+    HandedIn,
+    NotANotebookError,
+    belongs_to,
+    code_cells,
+    exercises_of,
+)
 from npc_lab.grading.kernel import Kernel, KernelLostError, fresh_kernel
 from npc_lab.lessons.catalogue import EXERCISES
 from npc_lab.lessons.exercise import Exercise
@@ -38,7 +45,8 @@ class Grade:
     """What became of one notebook.
 
     name: as in `HandedIn`. reports: what our checks found, one for each exercise. notes: what a teacher
-    should know, in plain words. was_graded: False where a file could not be read or run to its end.
+    should know, in plain words. was_graded: False where a file could not be read or run to its end; then
+    there are no points.
     """
 
     name: str
@@ -67,7 +75,7 @@ def grade_all(
 ) -> None:
     """Grade the notebooks, `jobs` of them at once, and hand each grade to `on_grade` when it is there.
 
-    exercises: their names; without any, all of the lessons that a notebook belongs to. No notebook makes
+    exercises: their names; without any, all of the lesson that a notebook belongs to. No notebook makes
     it raise. At Ctrl-C the kernels are ended and `KeyboardInterrupt` is raised.
     """
     asyncio.run(_grade_all(notebooks, tuple(exercises), cell_seconds, jobs, on_grade))
@@ -91,40 +99,42 @@ async def _grade_all(
 
 async def _grade(notebook: HandedIn, exercises: tuple[str, ...], cell_seconds: float) -> Grade:
     grade, started = Grade(notebook.name), time.monotonic()
+    found: list[Exercise] = []
     try:
         cells = code_cells(notebook.path)
         found = [EXERCISES[name] for name in exercises] or exercises_of(cells)
         if not found:
             raise NotANotebookError("No exercise of the course is in it. Name one: --exercise NAME")
-        grade.reports = [_unchecked(exercise) for exercise in found]
-        await _run_and_check(grade, [cell.source for cell in cells], found, cell_seconds)
+        await _run_and_check(grade, cells, found, cell_seconds)
         grade.was_graded = True
     except (NotANotebookError, KernelLostError) as error:
         grade.notes.append(str(error))
     except Exception as error:  # a full disk, a missing port: no other notebook is harmed by it
         grade.notes.append(f"It could not be graded. {in_words(error)}")
+    if not grade.was_graded:  # half of the points would be taken for all that there are
+        grade.reports = [_unchecked(exercise) for exercise in found]
     grade.seconds = time.monotonic() - started
     return grade
 
 
 async def _run_and_check(
-    grade: Grade, sources: list[str], exercises: list[Exercise], cell_seconds: float
+    grade: Grade, cells: list[CodeCell], exercises: list[Exercise], cell_seconds: float
 ) -> None:
     with tempfile.TemporaryDirectory(prefix="npc_lab_", ignore_cleanup_errors=True) as scratch:
         async with fresh_kernel(Path(scratch)) as kernel:
-            errors = await _run_cells(kernel, sources, cell_seconds, grade.notes)
-            for place, exercise in enumerate(exercises):
-                grade.reports[place] = report = await _check(kernel, exercise)
-                if report.outcome == NOT_ATTEMPTED:
-                    grade.notes += _why_missing(exercise, sources, errors)
+            errors = await _run_cells(kernel, cells, cell_seconds, grade.notes)
+            for exercise in exercises:
+                grade.reports.append(report := await _check(kernel, exercise))
+                if any(step.outcome == NOT_ATTEMPTED for step in report.required):
+                    grade.notes += _why_missing(exercise, cells, errors)
 
 
 async def _run_cells(
-    kernel: Kernel, sources: list[str], cell_seconds: float, notes: list[str]
+    kernel: Kernel, cells: list[CodeCell], cell_seconds: float, notes: list[str]
 ) -> dict[int, str]:
     """Run the cells, and give the errors of those that had one. A cell that takes too long is stopped."""
     deadline, errors = time.monotonic() + CELLS_FOR_ALL * cell_seconds, dict[int, str]()
-    for number, source in enumerate(sources):
+    for number, cell in enumerate(cells):
         seconds = math.ceil(min(cell_seconds, deadline - time.monotonic()))
         if seconds <= 0:
             notes.append(
@@ -132,7 +142,7 @@ async def _run_cells(
             )
             break
         try:
-            errors[number] = await kernel.run(source, seconds)
+            errors[number] = await kernel.run(cell.source, seconds)
         except KernelLostError as error:
             raise KernelLostError(f"{_called(number)}: {error}") from error
         if kernel.was_interrupted:
@@ -160,12 +170,12 @@ def _unchecked(exercise: Exercise) -> Report:
     return Report(exercise.name, steps)
 
 
-def _why_missing(exercise: Exercise, sources: list[str], errors: dict[int, str]) -> list[str]:
-    """The errors of the cells that would have declared the learner's object."""
+def _why_missing(exercise: Exercise, cells: list[CodeCell], errors: dict[int, str]) -> list[str]:
+    """The errors of the cells in which the exercise was to be solved."""
     return [
-        f"{_called(number)}, with {exercise.declares}, ended with {error}."
+        f"{_called(number)}, of the exercise {exercise.name}, ended with {error}."
         for number, error in errors.items()
-        if error and define(sources[number], exercise.declares)
+        if error and belongs_to(cells[number], exercise)
     ]
 
 

@@ -1,10 +1,10 @@
-"""The notebooks that were handed in: where they are, what is in them, to which lessons they belong."""
+"""The notebooks that were handed in: where they are, what is in them, to which lesson each belongs."""
 
 from __future__ import annotations
 
-import os
 import re
 import warnings
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +15,6 @@ from npc_lab.lessons.help import TAG
 from npc_lab.lessons.looking import in_words
 
 LARGEST = 100_000_000  # bytes
-_HIDDEN = ".ipynb_checkpoints"
 
 
 class NotANotebookError(Exception):
@@ -24,7 +23,10 @@ class NotANotebookError(Exception):
 
 @dataclass(frozen=True)
 class HandedIn:
-    """A file that was handed in. name: its path below the folder that all of them share; no two are equal."""
+    """A file that was handed in. name: its path from the current folder, or its whole path outside of it.
+
+    So it has one name, whatever way it was asked for, and is known again when it is graded once more.
+    """
 
     path: Path
     name: str
@@ -38,25 +40,33 @@ class CodeCell:
     tags: tuple[str, ...] = ()
 
 
-def find_notebooks(paths: Iterable[Path]) -> list[HandedIn]:
-    """The files, and those below the folders, each once. A path that leads nowhere is kept, to be told of."""
-    files = list(dict.fromkeys(Path(os.path.abspath(file)) for path in paths for file in _files(path)))
-    if not files:
-        return []
-    try:
-        shared = Path(os.path.commonpath([file.parent for file in files]))
-    except ValueError:  # on several drives of Windows
-        return [HandedIn(file, "/".join([file.drive.strip(":\\/"), *file.parts[1:]])) for file in files]
-    return [HandedIn(file, file.relative_to(shared).as_posix()) for file in files]
+def find_notebooks(paths: Iterable[Path], out: Path) -> tuple[list[HandedIn], list[str]]:
+    """The files, and the notebooks below the folders, each once; and what else is below the folders.
+
+    Hidden files are no student's, and what is below `out` we have written ourselves.
+    """
+    notebooks, others = dict[Path, HandedIn](), set[str]()
+    for path in paths:
+        for file in _below(path) if path.is_dir() else [path]:
+            place = file.parent.resolve() / file.name
+            if file == path or (file.suffix.lower() == ".ipynb" and file.is_file()):
+                notebooks[place] = HandedIn(place, _name(place))
+            elif not place.is_relative_to(out.resolve()):
+                others.add(_name(place))
+    return list(notebooks.values()), sorted(others - {each.name for each in notebooks.values()})
 
 
-def _files(path: Path) -> Iterator[Path]:
-    if not path.is_dir():
-        yield path
-        return
-    for file in sorted(path.rglob("*.ipynb")):
-        if file.is_file() and _HIDDEN not in file.parts:
+def _below(folder: Path) -> Iterator[Path]:
+    """All files below the folder."""
+    for file in sorted(folder.rglob("*")):
+        is_hidden = any(part.startswith(".") for part in file.relative_to(folder).parts)
+        if not is_hidden and not file.is_dir():
             yield file
+
+
+def _name(file: Path) -> str:
+    here = Path.cwd().resolve()
+    return (file.relative_to(here) if file.is_relative_to(here) else file).as_posix()
 
 
 def code_cells(path: Path) -> list[CodeCell]:
@@ -75,8 +85,6 @@ def code_cells(path: Path) -> list[CodeCell]:
             for cell in notebook["cells"]
             if cell["cell_type"] == "code"
         ]
-    except FileNotFoundError:
-        raise NotANotebookError("There is no such file.") from None
     except OSError as error:
         raise NotANotebookError(f"It cannot be opened: {error.strerror or error}.") from error
     except NotANotebookError:
@@ -90,23 +98,50 @@ def code_cells(path: Path) -> list[CodeCell]:
 
 
 def exercises_of(cells: Sequence[CodeCell]) -> list[Exercise]:
-    """All exercises of the lessons that the notebook belongs to.
+    """All exercises of the lesson that the notebook belongs to.
 
-    It belongs to the lesson of each exercise that is named by a cell's tag (`exercise:trim`) or in a call
-    (`check("trim", ...)`). Where there is neither, it belongs to the lessons whose declared names it
-    defines with `def`, `class` or `=`.
+    That is the one to which most of its cells with an exercise's tag belong (`exercise:trim`): a learner may
+    have tried something of another lesson, or copied a cell. Without tags the calls `check("trim", ...)`
+    decide, and without those the names that are defined as an exercise declares them.
     """
-    source = "\n".join(cell.source for cell in cells)
-    named = {tag.removeprefix(TAG) for cell in cells for tag in cell.tags if tag.startswith(TAG)}
-    named |= set(re.findall(r"\bcheck\(\s*[rf]?[\"']([\w.]+)[\"']", source))
-    names = {name.partition(".")[0] for name in named} & EXERCISES.keys()
-    if not names:
-        names = {each.name for each in EXERCISES.values() if define(source, each.declares)}
-    lessons = {EXERCISES[name].lesson for name in names}
-    return [each for each in EXERCISES.values() if each.lesson in lessons]
+    for names in (_tags(cells), _checks(cells), _definitions(cells)):
+        lessons = Counter(EXERCISES[name].lesson for name in names if name in EXERCISES)
+        if lessons:
+            lesson = lessons.most_common(1)[0][0]  # of equals, the one that comes first in the notebook
+            return [each for each in EXERCISES.values() if each.lesson == lesson]
+    return []
 
 
-def define(source: str, name: str) -> bool:
+def _tags(cells: Sequence[CodeCell]) -> list[str]:
+    """The exercises that stand in the cells' tags, one for each tag."""
+    tags = (tag for cell in cells for tag in cell.tags if tag.startswith(TAG))
+    return [tag.removeprefix(TAG).partition(".")[0] for tag in tags]
+
+
+def _checks(cells: Sequence[CodeCell]) -> list[str]:
+    """The exercises that are checked, one for each call. Comments and other texts are not read."""
+    call = re.compile(r"^[^#\n\"']*\bcheck\(\s*[\"']([\w.]+)[\"']", re.MULTILINE)
+    return [name.partition(".")[0] for cell in cells for name in call.findall(cell.source)]
+
+
+def _definitions(cells: Sequence[CodeCell]) -> list[str]:
+    """The exercises whose declared name is defined, one for each cell that does it."""
+    return [
+        each.name for cell in cells for each in EXERCISES.values() if _defines(cell.source, each.declares)
+    ]
+
+
+def belongs_to(cell: CodeCell, exercise: Exercise) -> bool:
+    """Whether the cell is the exercise's, by its tags, or defines what the exercise asks for."""
+    methods = {name for step in exercise.steps for name in step.uses}
+    return (
+        exercise.name in _tags([cell])
+        or _defines(cell.source, exercise.declares)
+        or any(re.search(rf"^\s*(?:async )?def {name}\b", cell.source, re.MULTILINE) for name in methods)
+    )
+
+
+def _defines(source: str, name: str) -> bool:
     """Whether the code defines the name at its top level."""
     code = rf"(?:async )?def {name}\b|class {name}\b|{name}\s*(?::[^=\n]+)?=(?!=)"
     return bool(re.search(rf"^(?:{code})", source, re.MULTILINE))

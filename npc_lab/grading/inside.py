@@ -12,12 +12,18 @@ import sys
 from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
-from typing import Any
+from pathlib import Path
+from types import FunctionType
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:  # the checks are imported when they are needed, after the notebook's cells
+    from npc_lab.lessons.exercise import Exercise, StepCheck
 
 MIME = "application/vnd.npc-lab.steps+json"
 MEMORY = 4 * 2**30  # bytes of addresses that a kernel may use; without a limit, one takes those of all
 # A check's own limits are for a learner who waits. Here many kernels share the machine.
 PATIENCE = 5
+_PACKAGE = str(Path(__file__).resolve().parents[1]) + os.sep
 _INSTALLERS = ("pip", "conda", "mamba", "micromamba", "uv")
 _INSTALL = re.compile(rf"\b({'|'.join(_INSTALLERS)})3?\b.*\b(un)?install\b|\buv\b.*\b(sync|add|remove)\b")
 
@@ -30,6 +36,7 @@ def prepare() -> None:
     _connect_to_the_fake()
     _check_nothing()
     _install_nothing()
+    _end_no_kernel()
 
 
 def check_here(name: str, nonce: str) -> None:
@@ -45,18 +52,23 @@ def check_here(name: str, nonce: str) -> None:
     shell: Any = get_ipython()  # type: ignore[no-untyped-call,unused-ignore]
     found = EXERCISES[name]
     declared = shell.user_ns.get(found.declares)
-    if _is_the_kits_own(declared):
-        message = f"{found.declares} is imported from npc_lab. It was to be written."
-        outcomes = [(NOT_ATTEMPTED, message)] * len(found.steps)
-    else:
-        outcomes = [(step.outcome, step.message) for step in found.check(declared).steps]
+    outcomes = []
+    for asked, step in zip(found.steps, found.check(declared).steps, strict=True):
+        if theirs := _taken_from_the_kit(asked, found, declared):
+            outcomes.append((NOT_ATTEMPTED, f"{theirs} comes from npc_lab. It was to be written."))
+        else:
+            outcomes.append((step.outcome, step.message))
     shell.display_pub.publish({MIME: {"nonce": nonce, "outcomes": outcomes}})
 
 
-def _is_the_kits_own(thing: Any) -> bool:
-    """Whether it was imported from npc_lab, where the learner's own was asked for."""
-    is_code = inspect.isclass(thing) or inspect.isroutine(thing)
-    return is_code and str(getattr(thing, "__module__", "")).startswith("npc_lab.")
+def _taken_from_the_kit(step: StepCheck, exercise: Exercise, declared: Any) -> str:
+    """The name of what the learner was to write for this step, if it is the kit's own, or ""."""
+    name, thing = exercise.declares, declared
+    if step.uses:  # the last one is what its part is about
+        name = step.uses[-1]
+        thing = inspect.getattr_static(declared, name, None)
+    is_ours = isinstance(thing, FunctionType) and thing.__code__.co_filename.startswith(_PACKAGE)
+    return name if is_ours else ""
 
 
 def _limit_memory() -> None:
@@ -112,6 +124,14 @@ def _install_nothing() -> None:
         shell.register_magic_function(lambda _line: None, "line", name)
     for name in ("system", "getoutput"):
         setattr(shell, name, partial(_unless_it_installs, getattr(shell, name)))
+
+
+def _end_no_kernel() -> None:
+    """`exit()`, `quit()` and a bare `exit` end their cell, as `sys.exit()` does."""
+    from IPython import get_ipython
+
+    shell: Any = get_ipython()  # type: ignore[no-untyped-call,unused-ignore]
+    shell.ask_exit = sys.exit
 
 
 def _unless_it_installs(run: Callable[..., Any], command: str, *args: Any, **options: Any) -> Any:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import secrets
 import site
 import subprocess
@@ -35,6 +36,10 @@ for name in list(sys.modules):
 from npc_lab.grading.inside import check_here
 check_here({exercise!r}, {nonce!r})
 """
+
+
+# Python 3.13 has a name of its own for a bracket that is never closed.
+_NOT_PYTHON = ("SyntaxError", "IndentationError", "TabError", "_IncompleteInputError")
 
 
 class KernelLostError(Exception):
@@ -81,7 +86,7 @@ class Kernel:
             self._client.kc.stop_channels()
 
     async def run(self, source: str, seconds: int) -> str:
-        """Run a cell, and give the name of the error that it ended with, or "".
+        """Run a cell, and give the error that it ended with in words, or "".
 
         A cell that has not ended by then is interrupted. Raises `KernelLostError` where that does not
         help, and where the kernel has died.
@@ -122,7 +127,9 @@ class Kernel:
             self._answer = answer
 
     def _note_error(self, cell: Any, cell_index: int, execute_reply: dict[str, Any]) -> None:
-        self._error = str(execute_reply["content"].get("ename", "an error"))[:100]
+        name, words = (str(execute_reply["content"].get(key, ""))[-200:] for key in ("ename", "evalue"))
+        line = re.search(r", line (\d+)\)$", words) if name in _NOT_PYTHON else None
+        self._error = f"a syntax error in line {line[1]}" if line else name or "an error"
 
 
 @asynccontextmanager

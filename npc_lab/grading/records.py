@@ -9,9 +9,10 @@ import csv
 import io
 import json
 from collections.abc import Iterable
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
+from npc_lab.errors import NPCLabError
 from npc_lab.files import write_whole
 from npc_lab.grading import Grade
 from npc_lab.lessons.report import CORRECT, Report, Step
@@ -19,13 +20,14 @@ from npc_lab.text import printable, shorten, well_formed
 
 CSV_NAME = "grades.csv"
 JSON_NAME = "results.json"
+ENCODING = "utf-8-sig"  # of the CSV: without its mark, Excel garbles umlauts
 COLUMNS = (
     "file",
     "exercise",
     "outcome",
     "passed",
-    "required_correct",
-    "required_total",
+    "points",
+    "max_points",
     "stretch_correct",
     "stretch_total",
     "seconds",
@@ -35,22 +37,47 @@ NOT_GRADED = "not graded"
 _BEGINS_A_FORMULA = tuple("=+-@＝＋－＠")
 
 
-def write_results(folder: Path, grade: Grade) -> None:
-    """Write the notebook's results.json into a folder of its name."""
-    path = folder / PurePosixPath(grade.name) / JSON_NAME
-    path.parent.mkdir(parents=True, exist_ok=True)
-    write_whole(path, json.dumps(gradescope(grade), indent=2, ensure_ascii=False).encode())
+class Records:
+    """The folder of the grades. Rows of notebooks that are not graded this time stay in its CSV as they are.
 
+    kept: the names of those notebooks. Raises `NPCLabError` where there is a CSV that is not ours.
+    """
 
-def write_csv(folder: Path, grades: Iterable[Grade]) -> None:
-    """Write one row for each exercise of each notebook, and one for each file without any."""
-    folder.mkdir(parents=True, exist_ok=True)
-    text = io.StringIO(newline="")
-    rows = csv.writer(text)
-    rows.writerow(COLUMNS)
-    for grade in grades:
-        rows.writerows(_rows(grade))
-    write_whole(folder / CSV_NAME, text.getvalue().encode())
+    def __init__(self, folder: Path):
+        self.csv, self._folder = folder / CSV_NAME, folder
+        self._rows = _read(self.csv)  # what their first cell says -> the rows
+        self.kept = set(self._rows)
+        self._results = dict[Path, bytes]()
+
+    def add(self, grade: Grade) -> None:
+        """Write the notebook's rows and its results.json, in the place of those it had before."""
+        rows = list(_rows(grade))
+        name = rows[0][0]
+        self._rows[name] = rows
+        self.kept.discard(name)
+        path = self._folder / _below(grade.name) / JSON_NAME
+        self._results[path] = json.dumps(gradescope(grade), indent=2, ensure_ascii=False).encode()
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.unlink(missing_ok=True)  # killed here, it is missing: an old one beside a new row would lie
+        self.write_csv()
+        write_whole(path, self._results[path])
+
+    def write_again(self) -> None:
+        """Write all results of this time once more: a notebook may have changed those of others."""
+        for path, content in self._results.items():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            write_whole(path, content)
+        self.write_csv()
+
+    def write_csv(self) -> None:
+        """Write one row for each exercise of each notebook, and one for each file without any."""
+        self._folder.mkdir(parents=True, exist_ok=True)
+        text = io.StringIO(newline="")
+        writer = csv.writer(text, quoting=csv.QUOTE_ALL)
+        writer.writerow(COLUMNS)
+        for _, rows in sorted(self._rows.items()):
+            writer.writerows(rows)
+        write_whole(self.csv, text.getvalue().encode(ENCODING))
 
 
 def gradescope(grade: Grade) -> dict[str, Any]:
@@ -104,18 +131,43 @@ def _test(report: Report, step: Step) -> dict[str, Any]:
     return test
 
 
-def _rows(grade: Grade) -> Iterable[tuple[Any, ...]]:
-    name, note = _cell(grade.name), _cell(" ".join(grade.notes))
+def _read(path: Path) -> dict[str, list[list[Any]]]:
+    """The rows of a CSV that was written before, if there is one."""
+    rows = dict[str, list[list[Any]]]()
+    try:
+        with path.open(newline="", encoding=ENCODING) as file:
+            head, *found = csv.reader(file, strict=True)
+        if tuple(head) != COLUMNS or any(len(row) != len(COLUMNS) for row in found):
+            raise ValueError
+    except FileNotFoundError:
+        return rows
+    except (ValueError, csv.Error):
+        raise NPCLabError(
+            f"{path} is not as npc-lab wrote it, so its rows cannot be kept. "
+            "Rename it, or name another folder: npc-lab grade --out FOLDER"
+        ) from None
+    for row in found:
+        rows.setdefault(row[0], []).append(row)
+    return rows
+
+
+def _below(name: str) -> str:
+    """The notebook's name as a path that stays below a folder: a whole path loses its beginning."""
+    return name.lstrip("/").replace(":", "")
+
+
+def _rows(grade: Grade) -> Iterable[list[Any]]:
+    name, note = _cell(grade.name), _cell(shorten(" ".join(grade.notes), 500))
     seconds = f"{grade.seconds:.1f}"
     if not grade.reports:
-        yield name, "", NOT_GRADED, False, 0, 0, 0, 0, seconds, note
+        yield [name, "", NOT_GRADED, False, 0, 0, 0, 0, seconds, note]
     for report in grade.reports:
         counts = (*share(report, True), *share(report, False))
         passed = grade.was_graded and report.passed
-        yield name, report.exercise, outcome(grade, report), passed, *counts, seconds, note
+        yield [name, report.exercise, outcome(grade, report), passed, *counts, seconds, note]
 
 
 def _cell(text: str) -> str:
-    """One line that no program for tables takes for a formula."""
-    line = shorten(clean(text), 500)
-    return f"'{line}" if line.startswith(_BEGINS_A_FORMULA) else line
+    """The text, which no program for tables takes for a formula."""
+    harmless = clean(text)
+    return f"'{harmless}" if harmless.lstrip().startswith(_BEGINS_A_FORMULA) else harmless

@@ -10,10 +10,18 @@ from npc_lab.text import untypeset
 
 CORRECT, INCORRECT = "correct", "incorrect"
 NOT_ATTEMPTED, CANT_CHECK = "not attempted", "can't check"
-MARKS = {CORRECT: "✓", INCORRECT: "✗", NOT_ATTEMPTED: "○", CANT_CHECK: "…"}
+NOT_FINISHED = "not finished"  # of a whole exercise: some steps were attempted, and none of them is wrong
+MARKS = {CORRECT: "✓", INCORRECT: "✗", NOT_ATTEMPTED: "○", NOT_FINISHED: "○", CANT_CHECK: "…"}
 _FEW = 8  # steps that are listed unfolded
 # Each is mixed with the page's own colour of text: no one red can be read on white and on black.
-_COLOURS = {CORRECT: "#1f9a48", INCORRECT: "#d93a20", NOT_ATTEMPTED: "#808080", CANT_CHECK: "#808080"}
+_GREY = "#808080"
+_COLOURS = {
+    CORRECT: "#1f9a48",
+    INCORRECT: "#d93a20",
+    NOT_ATTEMPTED: _GREY,
+    NOT_FINISHED: _GREY,
+    CANT_CHECK: _GREY,
+}
 _LABELLED = re.compile(r"Expected: |\w+:  +")
 
 
@@ -60,9 +68,15 @@ class Report:
 
     @property
     def outcome(self) -> str:
-        """The whole exercise in one word: that of its first required step that is not correct."""
+        """The whole exercise in a word or two: those of its first required step that is not correct.
+
+        Where that one was not attempted and others were, the exercise is not finished.
+        """
         worst = self._worst()
-        return worst.outcome if worst else CORRECT
+        if worst is None:
+            return CORRECT
+        is_begun = any(step.outcome in (CORRECT, INCORRECT) for step in self.steps)
+        return NOT_FINISHED if is_begun and worst.outcome == NOT_ATTEMPTED else worst.outcome
 
     def headline(self) -> str:
         """One line: all is right, or which behaviour is not."""
@@ -73,10 +87,10 @@ class Report:
             return f"{MARKS[CORRECT]} {self.exercise}: correct.{stretch}"
         if worst.outcome == INCORRECT:
             return f"{MARKS[INCORRECT]} {self.exercise}: this does not hold yet: {worst.name}."
-        if worst.outcome == NOT_ATTEMPTED:
-            if not any(step.outcome in (CORRECT, INCORRECT) for step in self.steps):
-                return f"{MARKS[NOT_ATTEMPTED]} {self.exercise}: not attempted yet."
-            return f"{MARKS[NOT_ATTEMPTED]} {self.exercise}: not finished yet. {worst.message}"
+        if self.outcome == NOT_ATTEMPTED:
+            return f"{MARKS[NOT_ATTEMPTED]} {self.exercise}: not attempted yet."
+        if self.outcome == NOT_FINISHED:
+            return f"{MARKS[NOT_FINISHED]} {self.exercise}: not finished yet. {worst.message}"
         return f"{MARKS[CANT_CHECK]} {self.exercise}: {worst.message}"
 
     def __str__(self) -> str:
