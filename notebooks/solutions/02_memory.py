@@ -189,9 +189,12 @@ talk[-3:]
 def trim(messages, history_size):
     """The newest whole exchanges, at most history_size messages, behind the system message."""
     # BEGIN SOLUTION
-    system, earlier = messages[:1], messages[1:]
+    system = [message for message in messages[:1] if message["role"] == "system"]
+    earlier = messages[len(system) :]
     while len(earlier) > history_size:
-        earlier = earlier[2:]  # the oldest exchange: a line and its answer
+        earlier = earlier[1:]  # the oldest line
+        while earlier and earlier[0]["role"] != "user":
+            earlier = earlier[1:]  # whatever the character answered to it
     return system + earlier
     # END SOLUTION
 
