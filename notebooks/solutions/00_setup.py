@@ -13,7 +13,7 @@
 # %% [markdown]
 # # 00 · Setup: where replies come from (solutions)
 #
-# [![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)](https://colab.research.google.com/github/OWNER/npc_lab/blob/v0.1.0/notebooks/solutions/00_setup.ipynb)
+# [![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)](https://colab.research.google.com/github/OWNER/npc_lab/blob/v0.1.0/notebooks/00_setup.ipynb)
 #
 # A character in this course is played by a language model. Here you choose which one, say hello to it, and
 # look calmly at what can go wrong.

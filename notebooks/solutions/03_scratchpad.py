@@ -13,7 +13,7 @@
 # %% [markdown]
 # # 03 · Private thoughts (solutions)
 #
-# [![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)](https://colab.research.google.com/github/OWNER/npc_lab/blob/v0.1.0/notebooks/solutions/03_scratchpad.ipynb)
+# [![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)](https://colab.research.google.com/github/OWNER/npc_lab/blob/v0.1.0/notebooks/03_scratchpad.ipynb)
 #
 # A character with a *scratchpad* thinks before it speaks, and nobody may read its thoughts. You write the code that
 # separates the two, and a laboratory tries to make it leak.
