@@ -137,6 +137,22 @@ def last_output(sources: list[str], folder: Path, monkeypatch: pytest.MonkeyPatc
     return "".join(output.get("text", "") for output in notebook.cells[-1].outputs)
 
 
+def test_lesson_04_prints_the_character_of_its_form_as_code(capsys: pytest.CaptureFixture[str]) -> None:
+    sources = [cell.source for cell in student_cells("04")]
+    place = next(place for place, source in enumerate(sources) if source.startswith("form = "))
+    names = only_the_imports(next(path for path in STUDENTS if path.stem.startswith("04")))
+    names["factory"] = names["NPCFactory"](names["FakeClient"](["Hail."]), "fake")
+    exec(sources[place], names)
+    exec(sources[place + 1], names)
+    assert "Press Create" in capsys.readouterr().out
+    character = names["recorded_talk"]().character
+    names["form"].load(names["Card"](character).to_json().encode())
+    names["form"].create()
+    exec(sources[place + 1], names)
+    exec(capsys.readouterr().out, names)
+    assert names["my_character"] == character
+
+
 def test_lesson_05_lets_the_class_be_written_in_one_cell(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
