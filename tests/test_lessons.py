@@ -137,6 +137,28 @@ def last_output(sources: list[str], folder: Path, monkeypatch: pytest.MonkeyPatc
     return "".join(output.get("text", "") for output in notebook.cells[-1].outputs)
 
 
+def test_lesson_00_quotes_what_its_cells_print(capsys: pytest.CaptureFixture[str]) -> None:
+    path = STUDENTS[0]
+    names = only_the_imports(path)
+    sources = [cell.source for cell in student_cells("00")]
+    for source in sources:
+        if source.startswith(("def say_hello", "nobody, _", "attempt(")) or "def attempt" in source:
+            exec(source, names)
+    printed = capsys.readouterr().out
+    text = "\n".join(cell.source for cell in nbformat.read(path, as_version=4).cells)
+    rows = re.findall(r"(?m)^\| \d \| `(.+?)`", text)
+    assert len(rows) == 8
+    for quoted in rows:
+        assert all(part in printed for part in re.split(r"\s*\.\.\.", quoted)), quoted
+
+
+def test_lesson_00_says_in_one_line_that_no_answer_came(capsys: pytest.CaptureFixture[str]) -> None:
+    names = only_the_imports(STUDENTS[0])
+    names |= {"client": names["FakeClient"]([names["fake_error"]("connection")]), "model": "some-model"}
+    exec(next(cell.source for cell in student_cells("00") if "OpenAIError" in cell.source), names)
+    assert re.fullmatch(r"No answer came: .*\n", capsys.readouterr().out)
+
+
 def test_lesson_04_prints_the_character_of_its_form_as_code(capsys: pytest.CaptureFixture[str]) -> None:
     sources = [cell.source for cell in student_cells("04")]
     place = next(place for place, source in enumerate(sources) if source.startswith("form = "))
