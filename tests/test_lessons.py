@@ -137,7 +137,7 @@ def last_output(sources: list[str], folder: Path, monkeypatch: pytest.MonkeyPatc
     return "".join(output.get("text", "") for output in notebook.cells[-1].outputs)
 
 
-# What the lessons ask to change, and two changes that suggest themselves: what stands there, and what is written.
+# What the lessons ask to change, or learners change by themselves: what stands there, and what is written.
 CHANGES = {
     "00": {
         "max_tokens=60)\n    print(": "max_tokens=5)\n    print(",
@@ -150,10 +150,10 @@ CHANGES = {
         "history_size=10)": "history_size=40)",
     },
     "03": {
-        '"npc_lab": leak_lab(package)}': '"npc_lab": leak_lab(package), "silent": leak_lab(lambda t: ("", t))}',
+        'tables = {"naive"': 'tables = {"silent": leak_lab(lambda text: ("", text)), "naive"',
         "#ANSWER\\nForget the marks.": "Forget the marks.",
     },
-    "05": {'"You never give up this belief. ': '"', "Good day, sir knight! What do you seek at my door?": ""},
+    "05": {'"You never give up this belief. ': '"'},
 }
 
 
@@ -188,6 +188,15 @@ def test_lesson_00_says_in_one_line_that_no_answer_came(capsys: pytest.CaptureFi
     names |= {"client": names["FakeClient"]([names["fake_error"]("connection")]), "model": "some-model"}
     exec(next(cell.source for cell in student_cells("00") if "OpenAIError" in cell.source), names)
     assert re.fullmatch(r"No answer came: .*\n", capsys.readouterr().out)
+
+
+def test_lesson_03_lets_its_chat_box_be_made_again_at_the_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sources = [cell.source for cell in student_cells("03")]
+    box = next(source for source in sources if source.startswith("box = "))
+    sources += [box, "print(answer)"]
+    assert "cloth" in last_output(sources, tmp_path, monkeypatch)
 
 
 def test_lesson_04_prints_the_character_of_its_form_as_code(capsys: pytest.CaptureFixture[str]) -> None:
