@@ -81,24 +81,26 @@ if I_WANT_TO_TYPE_A_KEY:
 #
 # The embedded model is *small*: 135 million parameters, where large ones have thousands of times as many.
 # It talks in character. It also forgets, repeats itself, and believes anything. The lessons say where you need a larger one.
-#
+
+# %% [markdown]
 # ## Say hello
 #
-# This is all there is to it: you send a list of messages, and one more message comes back.
+# This is all there is to it: you send a list of messages, and one more message comes back. Should none come, the cell prints
+# the reason; you meet the usual ones at the end of this lesson.
 #
 # Words in bold ask you to do something. At **Predict**, say what you expect *before* you run the cell.
 #
 # **Predict:** you run this cell twice. Will the answer be the same?
 
 # %%
+from openai import OpenAIError
+
 messages = [{"role": "user", "content": "Good evening! Who are you?"}]
-response = client.chat.completions.create(model=model, messages=messages, max_tokens=60)
-answer = response.choices[0].message.content
-
-print(answer)
-
-# %%
-assert answer.strip(), "The model said nothing. Run the cell above once more."
+try:
+    response = client.chat.completions.create(model=model, messages=messages, max_tokens=60)
+    print(response.choices[0].message.content)
+except OpenAIError as error:
+    print(f"No answer came: {error!r:.200}")
 
 # %% [markdown]
 # **Look:** a model may answer the same question in another way each time. The fake repeats its small talk.
@@ -135,7 +137,8 @@ def ask(client, model, question):
 
 
 # %% [markdown]
-# The check asks no real model. It hands your function a *fake*, which notes what it was sent.
+# In checks and hints, this exercise is called `hello`. The check asks no real model. It hands your function a *fake*, which
+# notes what it was sent.
 
 # %% tags=["check"]
 hello_check = check("hello", ask)
@@ -152,15 +155,20 @@ hello_check
 # Once the check says *correct*, your function can ask the real model:
 
 # %%
-if hello_check.passed:
-    print(ask(client, model, "What is a character in a story?"))
-else:
-    print("First write ask, then run this cell again.")
+try:
+    if hello_check.passed:
+        print(ask(client, model, "What is a character in a story?"))
+    else:
+        print("First write ask, then run this cell again.")
+except OpenAIError as error:
+    print(f"No answer came: {error!r:.200}")
 
 # %% [markdown]
 # ## Meet somebody
 #
-# A character is a model that was told who to be. Here is one that comes with the kit. Run the cell, then type into the box.
+# A character is a model that was told who to be. The kit calls it an *NPC*, a non-player character: so games call somebody
+# whom no player moves. Here is one that comes with the kit. (`**` hands on each field of its sheet under the field's own
+# name.) Run the cell, then type into the box.
 
 # %%
 from dataclasses import asdict
@@ -184,14 +192,13 @@ chat_box(factory, npc_id)
 # ## Eight things that go wrong
 #
 # Sooner or later each of these happens to everybody. Here you cause them on purpose, so that you know them when they come.
-# Each message says what happened and what to do next.
+# Each message says what happened and what to do next. Some speak of an *endpoint*: that is what answers your calls, at a
+# provider or on your machine. Its address is the *base URL*.
 #
 # **Predict** before each cell: what will the message advise?
 
 # %%
 from npc_lab import FakeClient, NPCConfig, NPCLabError, SimpleChatNPC, fake_error
-
-seen = []
 
 
 def attempt(action):
@@ -200,12 +207,12 @@ def attempt(action):
         action()
         print("This time, nothing went wrong.")
     except NPCLabError as error:
-        seen.append(getattr(error, "kind", type(error).__name__))
         print(f"{type(error).__name__}: {error}")
 
 
 # %% [markdown]
-# **1. There is no key.** (If you have a key of this provider, nothing goes wrong.)
+# **1. There is no key.** (If you have a key of this provider, nothing goes wrong.) `lambda:` makes a small function of the call
+# behind it, so that `attempt` can do it for you and catch what goes wrong.
 
 # %%
 attempt(lambda: connect("mistral"))
@@ -265,9 +272,6 @@ attempt(lambda: say_hello(nobody))
 # %%
 attempt(lambda: say_hello(FakeClient([fake_error("rate_limit")])))
 
-# %%
-assert {"ConnectError", "auth", "model_not_found", "bad_address", "rate_limit"} <= set(seen)
-
 # %% [markdown]
 # **Change one thing:** in the last call, write `"quota"`, `"timeout"` or `"empty"`.
 #
@@ -275,13 +279,14 @@ assert {"ConnectError", "auth", "model_not_found", "bad_address", "rate_limit"} 
 # |---|---|---|---|
 # | 1 | `MissingKeyError: No key for ...` | the key is not where `connect` looks | put it into Colab's secrets or the environment, and switch on its *Notebook access* |
 # | 2 | `There is no provider ...` | a spelling mistake | take the name that the message offers |
-# | 3 | `letters that a key cannot have` | a blank or a line end is inside the key | copy it again, in one piece |
+# | 3 | `a character that a key cannot have` | a blank or a line end is inside the key | copy it again, in one piece |
 # | 4 | `did not accept the key` | it is old, cut off, or of another provider | make a new key, and check which provider it is for |
 # | 5 | `no model of this name` | this provider calls it otherwise, or does not have it | look at the provider's list of models |
 # | 6 | `not a chat API` | part of the address is missing | it usually ends with `/v1/` |
 # | 7 | `Nothing answers` | no network, or the program is not running | check the network, or use `connect("local")` |
 # | 8 | `asks us to slow down` | the whole class asks at once | wait a minute, and run the cell again |
-#
+
+# %% [markdown]
 # An error is never a line of the talk. The character forgets the question, too, so you can simply ask again.
 #
 # If nothing works, run `npc-lab doctor` in a terminal (on Colab: `!npc-lab doctor` in a cell). It says what is there,

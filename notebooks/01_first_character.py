@@ -49,7 +49,8 @@ def ask(messages):
 # %% [markdown]
 # ## A model has no memory
 #
-# You are going to call the model a few times. Before you do, say what you expect.
+# You are going to call the model a few times, with `ask`. (The `temperature` in it says how much answers may vary: 0 asks for
+# the likeliest words, more for more surprising ones.) Before you do, say what you expect.
 #
 # | | what is sent | the claim |
 # |---|---|---|
@@ -151,7 +152,8 @@ check("prediction", prediction)
 # - **D** is true. All that was said is sent again, and each turn adds two messages to it.
 #
 # </details>
-#
+
+# %% [markdown]
 # ## Messages
 #
 # So a model's only memory is a list that grows with each turn. Each message has one of three roles:
@@ -175,7 +177,10 @@ print(ask([pirate, {"role": "user", "content": "Good evening! How are you?"}]))
 #
 # Write `build_messages(system, exchanges, line)`. It gives the list that is sent: the system message, then each earlier
 # exchange as two messages, then the new line. `exchanges` is a list of pairs: a line of the user, and the answer to it.
-# The oldest comes first.
+# The oldest comes first. *Stretch:* where `system` is empty, leave the system message out.
+
+# %% [markdown]
+# For example:
 #
 # ```python
 # build_messages("You are a pirate.", [("Hello!", "Arr!")], "Who are you?")
@@ -185,8 +190,6 @@ print(ask([pirate, {"role": "user", "content": "Good evening! How are you?"}]))
 #  {"role": "assistant", "content": "Arr!"},
 #  {"role": "user", "content": "Who are you?"}]
 # ```
-#
-# Stretch: where `system` is empty, leave the system message out.
 
 
 # %% tags=["exercise:messages"]
@@ -247,7 +250,7 @@ print(answer)
 # %% [markdown]
 # **Predict:** how many messages will be sent with your next line, and with which roles?
 #
-# `preview` shows what *would* be sent, without sending it.
+# All that is sent with one call is its *prompt*. `preview` shows what *would* be sent, without sending it.
 
 # %%
 new_line = "I saw a horse by the river."
@@ -286,9 +289,6 @@ box
 # %%
 farewell = box.say("Farewell, sir. I hope you find your horse.")
 
-# %%
-assert box.transcript[-1].content == farewell
-
 # %% [markdown]
 # ## Two users, two memories
 #
@@ -298,10 +298,6 @@ assert box.transcript[-1].content == farewell
 hugh = factory.register_user("Hugh")
 
 print(factory.chat_with_npc(knight, hugh, "We have not met. Do you know a woman called Rosamund?"))
-
-# %%
-assert len(factory.get_npc_chat_history(knight, rosamund)) >= 4
-assert len(factory.get_npc_chat_history(knight, hugh)) == 2
 
 # %% [markdown]
 # A small model may *claim* to know Rosamund. It makes things up. But nothing she said was sent with Hugh's line: look.

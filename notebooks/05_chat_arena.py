@@ -60,7 +60,7 @@ knight = factory.register_npc(
     has_scratchpad=True,
     name="Sir Guy",
     goal="Find out who stole your horse.",
-    max_reply_tokens=200,
+    max_reply_tokens=120,
 )
 
 # %%
@@ -71,7 +71,7 @@ merchant = factory.register_npc(
     name="Hans",
     goal="Sell the knight a horse.",
     secrets=["The horse in your stable is stolen."],
-    max_reply_tokens=200,
+    max_reply_tokens=120,
 )
 
 # %% [markdown]
@@ -87,9 +87,9 @@ guy_as_user = factory.register_user("Sir Guy")
 hans_as_user = factory.register_user("Hans")
 
 first = factory.chat_with_npc(knight, hans_as_user, "Good day, sir knight! What do you seek at my door?")
-second = factory.chat_with_npc(merchant, guy_as_user, first)
-
 print("Sir Guy:", first)
+
+second = factory.chat_with_npc(merchant, guy_as_user, first)
 print("Hans:   ", second)
 
 # %% [markdown]
@@ -107,10 +107,14 @@ print("Hans:   ", second)
 # | `metrics` | what was measured |
 #
 # You write the class in six parts. Each part is a function that becomes a method of the class, and each has its own check.
-# You may write the class in one cell instead, if you like that better: the checks look only at what it does.
+
+# %% [markdown]
+# You would rather write the whole class in one cell? Write it into the next one. Then **delete six cells** below: each begins
+# with `def` and ends with a line such as `ChatArena.run_turn = run_turn`. If they stayed, each would put an empty method
+# in the place of yours. Keep the cells with `check`: they look only at what your class does.
 
 
-# %%
+# %% tags=["exercise:arena"]
 class ChatArena:
     """Lets two NPCs of one factory talk with each other."""
 
@@ -199,9 +203,9 @@ check("arena.start", ChatArena)
 # 2. Its answer is recorded: `Message(npc_id, line, datetime.now())`.
 # 3. Now it is the other one's turn.
 # 4. It gives `(True, line)`.
-#
 # For example, `arena.run_turn(talk)` could give `(True, "Good day to you. I seek my horse.")`.
-#
+
+# %% [markdown]
 # If `chat_with_npc` raises `ReplyError`, it gives `(False, str(error))`. Then nothing is recorded, and the same NPC is next:
 # an error is never a line of dialogue.
 #
@@ -301,7 +305,8 @@ check("arena.run", ChatArena)
 # - `avg_response_length`: the mean length of these lines, in characters;
 # - `avg_response_time`: the mean time of a reply, in seconds. You may measure it around the call in `run_turn`
 #   (`Message` has a field `seconds`), or take the time between two lines.
-#
+
+# %% [markdown]
 # The opening line counts nowhere: nobody spoke it. A talk without lines gives zeros.
 #
 # For example, two lines of 10 and 20 characters, each after a second, give
@@ -339,6 +344,13 @@ check("arena.measure", ChatArena)
 everything = check("arena", ChatArena)
 everything
 
+# %% tags=["help"]
+# Stuck? Take away the # before one line, and run this cell.
+# hint("arena", 1)
+# hint("arena", 2)
+# hint("arena", 3)
+# solution("arena")
+
 # %%
 Arena = ChatArena if everything.passed else OurArena
 print("This lesson goes on with", "your arena." if Arena is ChatArena else "the arena of the kit.")
@@ -349,14 +361,10 @@ print("This lesson goes on with", "your arena." if Arena is ChatArena else "the 
 # %%
 arena = Arena(factory)
 talk = arena.start_conversation(knight, merchant, "Good day, sir knight! What do you seek at my door?")
-messages = arena.run_conversation(talk, max_turns=6, verbose=True)
-
-# %%
-assert messages[0].sender == "system"
-assert len(messages) > 1, "Nobody has spoken. Run the cell above again."
+messages = arena.run_conversation(talk, max_turns=4, verbose=True)
 
 # %% [markdown]
-# **Look:** who wants what? Does either of them get it?
+# **Look:** who wants what? Does either of them get it? If nobody has spoken, run the cell above again.
 #
 # What the merchant thought, but did not say, is in *his* memory of the knight. Nobody else can read it: only you.
 
@@ -398,12 +406,10 @@ assert len(lines) > 1, "Nobody has spoken. Read the notice in the desk."
 # **Predict:** how far apart will the three talks be?
 
 # %%
-results = []
-for _ in range(3):
+for number in range(1, 4):
     meeting = arena.start_conversation(knight, merchant)
     arena.run_conversation(meeting, max_turns=2)
-    results.append(arena.evaluate_conversation(meeting))
-for number, metrics in enumerate(results, start=1):
+    metrics = arena.evaluate_conversation(meeting)
     length, seconds = metrics["avg_response_length"], metrics["avg_response_time"]
     print(
         f"talk {number}: {metrics['turn_count']} lines of {length:.0f} characters, {seconds:.2f} seconds each"
@@ -510,8 +516,9 @@ print(inspect.getsource(OurArena._turn))
 #
 # ## Tomorrow
 #
-# Close this notebook, and your talks are gone: they were only in Python's memory. A factory with a *store* writes each
-# line into a file before you see it. Our arena reads it again.
+# Shut the *kernel* down, the Python that runs your cells, and your talks are gone: they were only in its memory. (To close
+# the tab does not always end it.) A factory with a *store* writes each line into a file before you see it. Our arena reads
+# it again. Run the cell, and press **Start**.
 
 # %%
 kept = NPCFactory(client, model, store="chat_arena.db")
@@ -521,14 +528,14 @@ hans = kept.register_npc(**vars(factory.npcs[merchant].config))
 desk_of_tomorrow = arena_controls(OurArena(kept), guy, hans, max_turns=4)
 desk_of_tomorrow
 
-# %%
-lines = desk_of_tomorrow.run(2)
-assert len(lines) > 1, "Nobody has spoken. Read the notice in the desk."
+# %% [markdown]
+# **Try:** restart the kernel. Now it is tomorrow, and four cells are enough: the one with the imports at the top, the two
+# under *The cast*, and the one above. The desk says that your last talk goes on: same people, same memories, and whoever is
+# next speaks next. *New talk* begins another one.
+#
+# Other panels of yesterday show *model not found* or an empty place, until you run their cell again.
 
 # %% [markdown]
-# **Try:** restart the kernel and run the notebook again up to here. The desk says that your last talk goes on: same people,
-# same memories, and whoever is next speaks next. *New talk* begins another one.
-#
 # The file is `chat_arena.db`, beside this notebook. Colab deletes its files when it lets you go: download it first, from the
 # folder symbol on the left. `!npc-lab log chat_arena.db` lists what is in it.
 #
@@ -543,7 +550,8 @@ report()
 # - Which of your three numbers says something about whether the talk was *good*? Which number would?
 # - The merchant does not know that the knight is a model. What would change if he knew?
 # - If a reply fails in turn 3 of 100 talks, what should a program do that runs all night?
-#
+
+# %% [markdown]
 # You have come to the end of the course. Take your own character of lesson 04 into the arena, and let it meet the others':
 #
 # ```python

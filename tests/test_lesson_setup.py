@@ -1,5 +1,6 @@
 """Lesson 00: what a learner may write and passes, and what each mistake is told in the first line."""
 
+import re
 from typing import Any
 
 import pytest
@@ -86,6 +87,14 @@ def misspells_the_way(client: Any, model: str, question: str) -> Any:
     return client.chat.completion.create(model=model, messages=[{"role": "user", "content": question}])
 
 
+def calls_what_is_no_function(client: Any, model: str, question: str) -> Any:
+    return client.chat.completions(model=model, messages=[{"role": "user", "content": question}])
+
+
+def gives_no_names(client: Any, model: str, question: str) -> Any:
+    return client.chat.completions.create(model, [{"role": "user", "content": question}])
+
+
 def asks_twice(client: Any, model: str, question: str) -> Any:
     print(ask(client, model, question))
     return ask(client, model, question)
@@ -162,8 +171,10 @@ MISTAKES = [
     (sends_a_text, ASKS, "the message into a list"),
     (sends_a_message_without_a_list, ASKS, "the message into a list"),
     (sends_a_list_of_texts, ASKS, "the message into a list"),
-    (leaves_the_model_out, ASKS, "missing 1 required keyword-only argument: 'model'"),
-    (misspells_the_way, ASKS, "completion"),
+    (leaves_the_model_out, ASKS, "model= missing"),
+    (misspells_the_way, ASKS, "Did you mean completions?"),
+    (calls_what_is_no_function, ASKS, "It is create that is called"),
+    (gives_no_names, ASKS, "Give each by its name: model=model"),
     (asks_twice, ONCE, "2 calls"),
     (knows_one_model, MODEL, "Write model=model"),
     (passes_the_word_model, MODEL, "Write model=model"),
@@ -189,6 +200,7 @@ def test_a_mistake_is_named_once_and_in_the_first_line(wrong: Any, step: str, ad
     assert step in str(report).splitlines()[0], str(report)
     assert [each.name for each in report.steps if each.outcome == INCORRECT] == [step], str(report)
     assert advice in str(report)
+    assert not re.search("SimpleNamespace|FakeClient|_create", str(report)), "it fits any client"
     assert {each.outcome for each in report.steps} <= {CORRECT, INCORRECT, CANT_CHECK}
 
 

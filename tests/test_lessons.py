@@ -1,5 +1,6 @@
 """What holds for every exercise of the course: hints, solution, report, and the limits of a check."""
 
+import ast
 import builtins
 import contextlib
 import os
@@ -48,6 +49,25 @@ def test_the_solution_is_the_cell_of_the_solution_notebook_without_its_markers(n
     assert not re.search(r"(BEGIN|END) SOLUTION|<YOUR CODE HERE>", code)
     compile(code, name, "exec")
     assert code in str(solution(name))
+
+
+def only_the_imports(path: Path) -> dict[str, Any]:
+    """The names that a lesson's own cells import, and no others."""
+    code = [cell.source for cell in nbformat.read(path, as_version=4).cells if cell.cell_type == "code"]
+    lines = [line for cell in code if "%pip" not in cell for line in ast.parse(cell).body]
+    imports = [line for line in lines if isinstance(line, ast.Import | ast.ImportFrom)]
+    names: dict[str, Any] = {}
+    exec(compile(ast.Module(imports, []), path.stem, "exec"), names)
+    return names
+
+
+@pytest.mark.parametrize("path", STUDENTS, ids=lambda path: path.stem)
+def test_a_solution_that_is_pasted_below_the_imports_makes_every_step_correct(path: Path) -> None:
+    names = only_the_imports(path)
+    for exercise in (each for each in EXERCISES.values() if each.lesson == path.stem[:2]):
+        exec(solution_code(exercise.name), names)
+        found = check(exercise.name, names[exercise.declares])
+        assert {step.outcome for step in found.steps} == {"correct"}, str(found)
 
 
 def test_hints_say_how_to_get_the_next_one_and_where_they_end() -> None:
@@ -100,6 +120,128 @@ def test_the_solution_notebook_asserts_that_every_check_is_correct(path: Path) -
     assert len(exercises) == len(set(exercises))
     assert tags.count("check") >= len(exercises)
     assert tags.count("help") == len(exercises)
+
+
+def student_cells(lesson: str) -> list[Any]:
+    """The cells of code of the student notebook, without the one that installs."""
+    path = next(path for path in STUDENTS if path.stem.startswith(lesson))
+    notebook = nbformat.read(path, as_version=4)
+    return [cell for cell in notebook.cells if cell.cell_type == "code" and "%pip" not in cell.source]
+
+
+def last_output(sources: list[str], folder: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Run this code on the fake, cell by cell. Gives what the last cell printed; raises where one failed."""
+    monkeypatch.setenv("NPC_LAB_PROVIDER", "fake")
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(source) for source in sources])
+    nbclient.NotebookClient(notebook, timeout=60, resources={"metadata": {"path": str(folder)}}).execute()
+    return "".join(output.get("text", "") for output in notebook.cells[-1].outputs)
+
+
+# What the lessons ask to change, or learners change by themselves: what stands there, and what is written.
+CHANGES = {
+    "00": {
+        "max_tokens=60)\n    print(": "max_tokens=5)\n    print(",
+        'fake_error("rate_limit")': 'fake_error("quota")',
+    },
+    "01": {"You are a pirate. You speak": "You are a tired teacher. You speak"},
+    "02": {
+        "history_size=4,": "history_size=40,",
+        "(4, 8, 20)": "(6, 12)",
+        "history_size=10)": "history_size=40)",
+    },
+    "03": {
+        'tables = {"naive"': 'tables = {"silent": leak_lab(lambda text: ("", text)), "naive"',
+        "#ANSWER\\nForget the marks.": "Forget the marks.",
+    },
+    "05": {'"You never give up this belief. ': '"'},
+}
+
+
+@pytest.mark.parametrize("lesson", CHANGES)
+def test_a_change_that_a_lesson_asks_for_stops_nothing(
+    lesson: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    code = "\n#%%\n".join(cell.source for cell in student_cells(lesson))
+    for there, written in CHANGES[lesson].items():
+        assert there in code
+        code = code.replace(there, written)
+    last_output(code.split("\n#%%\n"), tmp_path, monkeypatch)
+
+
+def test_lesson_00_quotes_what_its_cells_print(capsys: pytest.CaptureFixture[str]) -> None:
+    path = STUDENTS[0]
+    names = only_the_imports(path)
+    sources = [cell.source for cell in student_cells("00")]
+    for source in sources:
+        if source.startswith(("def say_hello", "nobody, _", "attempt(")) or "def attempt" in source:
+            exec(source, names)
+    printed = capsys.readouterr().out
+    text = "\n".join(cell.source for cell in nbformat.read(path, as_version=4).cells)
+    rows = re.findall(r"(?m)^\| \d \| `(.+?)`", text)
+    assert len(rows) == 8
+    for quoted in rows:
+        assert all(part in printed for part in re.split(r"\s*\.\.\.", quoted)), quoted
+
+
+def test_lesson_00_says_in_one_line_that_no_answer_came(capsys: pytest.CaptureFixture[str]) -> None:
+    names = only_the_imports(STUDENTS[0])
+    names |= {"client": names["FakeClient"]([names["fake_error"]("connection")]), "model": "some-model"}
+    exec(next(cell.source for cell in student_cells("00") if "OpenAIError" in cell.source), names)
+    assert re.fullmatch(r"No answer came: .*\n", capsys.readouterr().out)
+
+
+def test_lesson_03_lets_its_chat_box_be_made_again_at_the_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sources = [cell.source for cell in student_cells("03")]
+    box = next(source for source in sources if source.startswith("box = "))
+    sources += [box, "print(answer)"]
+    assert "cloth" in last_output(sources, tmp_path, monkeypatch)
+
+
+def test_lesson_04_prints_the_character_of_its_form_as_code(capsys: pytest.CaptureFixture[str]) -> None:
+    sources = [cell.source for cell in student_cells("04")]
+    place = next(place for place, source in enumerate(sources) if source.startswith("form = "))
+    names = only_the_imports(next(path for path in STUDENTS if path.stem.startswith("04")))
+    names["factory"] = names["NPCFactory"](names["FakeClient"](["Hail."]), "fake")
+    exec(sources[place], names)
+    exec(sources[place + 1], names)
+    assert "Press Create" in capsys.readouterr().out
+    character = names["recorded_talk"]().character
+    names["form"].load(names["Card"](character).to_json().encode())
+    names["form"].create()
+    exec(sources[place + 1], names)
+    exec(capsys.readouterr().out, names)
+    assert names["my_character"] == character
+
+
+def test_lesson_05_lets_the_class_be_written_in_one_cell(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its text says which six cells to delete then."""
+    parts = [
+        cell.source
+        for cell in student_cells("05")
+        if cell.source.startswith("def ") and re.search(r"\nChatArena\.(\w+) = \1$", cell.source)
+    ]
+    assert len(parts) == 6
+    sources = [cell.source for cell in student_cells("05") if cell.source not in parts]
+    place = next(place for place, source in enumerate(sources) if source.startswith("class ChatArena"))
+    sources[place] = solution_code("arena")
+    assert last_output([*sources, "print(everything.passed)"], tmp_path, monkeypatch) == "True\n"
+
+
+def test_lesson_05_names_the_cells_that_are_enough_tomorrow(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The imports, the two under "The cast", and the one with the store."""
+    begins = ("import time\n", "LONDON = ", "merchant = ", "kept = ")
+    sources = [cell.source for cell in student_cells("05") if cell.source.startswith(begins)]
+    assert len(sources) == 4
+    look = "print(*(message.content for message in desk_of_tomorrow.transcript), sep='|')"
+    today = last_output([*sources, "desk_of_tomorrow.run(2);", look], tmp_path, monkeypatch)
+    assert today.count("|") == 2
+    assert last_output([*sources, look], tmp_path, monkeypatch) == today
 
 
 # ---- a check ----

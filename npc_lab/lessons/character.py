@@ -239,10 +239,10 @@ def limit(trial: SheetTrial) -> str:
 
 @character.step("The description says how it speaks", needs=["described"], required=False)
 def voice(trial: SheetTrial) -> str:
-    """In English by a word such as "speak"; in any language by having more than one sentence."""
+    """In English by a word such as "speak"; in any other language by having more than one sentence."""
     text = trial.sheet.character_description
     is_english = bool(_TO_IT.search(text))
-    if (is_english and not _SPEECH.search(text)) or len(_SENTENCE_END.findall(text)) < 2:
+    if not (_SPEECH.search(text) if is_english else len(_SENTENCE_END.findall(text)) >= 2):
         raise trial.wrong(
             "character_description",
             "a sentence about its voice",
@@ -305,8 +305,9 @@ def _expect(trial: FunctionTrial, leaked: bool, line: str, secret: str, advice: 
 def said(trial: FunctionTrial) -> str:
     """As it is, in the middle of other words."""
     secret = _secret()
+    advice = "Ask whether the secret is in the line. What you change in the line, change in the secret, too."
     for saying in _SAYING:
-        _expect(trial, True, saying.format(secret), secret, "Ask whether the secret is in the line.")
+        _expect(trial, True, saying.format(secret), secret, advice)
     return "What is said plainly is heard."
 
 
@@ -358,6 +359,16 @@ def own_marks(trial: FunctionTrial) -> str:
         advice = "Treat the secret like the line: keep only its letters and digits."
         _expect(trial, True, _saying(heard), written, advice)
     return "Line and secret are compared in the same form."
+
+
+@leaks.step("Digits count, too", needs=["whole", "marks"])
+def digits(trial: FunctionTrial) -> str:
+    """Finds isalpha() for isalnum()."""
+    number, other = _chance.sample(range(1000, 10_000), 2)
+    advice = "Keep letters and digits: isalnum() knows both, isalpha() knows letters only."
+    _expect(trial, False, f"The code is {other}.", f"code {number}", advice)
+    _expect(trial, True, f"The code: {number}!", f"code {number}", advice)
+    return "A number is told from another number."
 
 
 @leaks.step("Letters of every language count", needs=["marks"], required=False)

@@ -16,7 +16,7 @@ from time import monotonic  # by name: a learner may replace what stands in `tim
 from typing import Any
 
 from npc_lab.lessons.limits import AskedForInput, Run, TimeIsUp, TooManyCalls, run_limited
-from npc_lab.lessons.looking import in_words, is_stub, show, where
+from npc_lab.lessons.looking import in_words, is_stub, show, where, why_none
 from npc_lab.lessons.report import CANT_CHECK, CORRECT, INCORRECT, NOT_ATTEMPTED, Report, Step
 
 STEP_SECONDS = 3.0
@@ -39,7 +39,11 @@ class Wrong(Exception):  # noqa: N818 (it is an outcome, not an error of ours)
 
 
 class NotAttempted(Exception):  # noqa: N818
-    """There is nothing to check yet."""
+    """There is nothing to check yet. It may bring words that say what is open."""
+
+
+class CantCheck(Exception):  # noqa: N818
+    """Something else must be written first. Its words say what."""
 
 
 class Trial:
@@ -74,7 +78,7 @@ class FunctionTrial(Trial):
         """Raise `Wrong` unless these arguments give this value."""
         got = self(*arguments)
         if got != expected or isinstance(got, bool) != isinstance(expected, bool):
-            advice = "Did you forget a `return`?" if got is None else advice
+            advice = why_none(self.learners_object) if got is None else advice
             raise Wrong(self.called, show(expected), show(got), advice)
 
 
@@ -229,7 +233,10 @@ def _outcome(run: Run, called: Callable[[], str], seconds: float) -> tuple[str, 
     if isinstance(error, Wrong):
         return INCORRECT, error.message
     if isinstance(error, NotAttempted | NotImplementedError):
-        return NOT_ATTEMPTED, "There is nothing to check yet."
+        is_ours = isinstance(error, NotAttempted) and error.args
+        return NOT_ATTEMPTED, str(error) if is_ours else "There is nothing to check yet."
+    if isinstance(error, CantCheck):
+        return CANT_CHECK, str(error)
     if isinstance(error, KeyboardInterrupt):
         return CANT_CHECK, "You stopped the check. Run it again."
     got, advice = _what_happened(error, seconds)
@@ -257,7 +264,7 @@ def _what_happened(error: BaseException, seconds: float) -> tuple[str, str]:
 # What to look for. The last one fits every error.
 _ADVICE: dict[type[BaseException], str] = {
     NameError: "Is the name spelled right, and was it made above that line?",
-    AttributeError: "What is it really? Print it just above that line: it may be None.",
+    AttributeError: "What is it really? Print it just above that line. It may be None: append gives that.",
     LookupError: "What is in it? Print it just above that line.",
     TypeError: "What kind of value is it, and does the call have all that it needs?",
     BaseException: "Read that line again: what did it expect to find?",

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import ast
 import dis
 import inspect
 import linecache
 import reprlib
 import sysconfig
+import textwrap
 from pathlib import Path
 from types import CodeType, TracebackType
 from typing import Any
@@ -20,6 +22,8 @@ _NOT_THEIRS = tuple({_PACKAGE, *(sysconfig.get_path(name) for name in ("stdlib",
 # What a body of nothing but a docstring, `...` or `pass` is compiled to.
 _NOTHING_DONE = {"RESUME", "NOP", "LOAD_CONST", "LOAD_COMMON_CONSTANT", "RETURN_CONST", "RETURN_VALUE"}
 _NOTHING_DONE |= {"COPY_FREE_VARS", "MAKE_CELL", "CACHE"}
+
+_GIVE_NONE = {"append", "extend", "insert", "remove", "clear", "sort", "reverse"}  # methods of a list
 
 _repr = reprlib.Repr()
 _repr.maxstring = _repr.maxother = 160
@@ -55,6 +59,23 @@ def is_stub(thing: Any) -> bool:
     returns = [each.argval for each in instructions if each.opname in ("LOAD_CONST", "RETURN_CONST")]
     done = {each.opname for each in instructions}
     return done <= _NOTHING_DONE and all(value is None or value is ... for value in returns)
+
+
+def why_none(function: Any) -> str:
+    """What to do about a function that gave None: one next step."""
+    try:
+        tree = ast.parse(textwrap.dedent(inspect.getsource(function)))
+    except Exception:  # its source is not known, or begins in mid-line, or the learner's object has its ways
+        tree = ast.Module([], [])
+    for line in ast.walk(tree):
+        if isinstance(line, ast.Assign | ast.Return) and isinstance(line.value, ast.Call):
+            called = line.value.func
+            if isinstance(called, ast.Attribute) and called.attr in _GIVE_NONE:
+                name = called.attr
+                return (
+                    f"`{name}` changes the list and gives None. Call it alone: no `=`, no `return` before it."
+                )
+    return "Did you forget a `return`?"
 
 
 def where(error: BaseException) -> str:

@@ -39,10 +39,12 @@ def _predicted(letter: str) -> None:
     def step(trial: Trial) -> str:
         value = trial.learners_object.get(letter, ...)
         if value is ... or value is None:
-            raise NotAttempted
+            open_ones = [each for each in _FACTS if trial.learners_object.get(each, ...) in (..., None)]
+            raise NotAttempted(f"Still open: {', '.join(open_ones)}. Write True or False there.")
         called = f"prediction[{letter!r}]"
         if not isinstance(value, bool):
-            raise Wrong(called, "True or False", show(value, 80), "Write it without quotation marks.")
+            advice = "Write True or False, with a capital letter and without quotation marks."
+            raise Wrong(called, "True or False", show(value, 80), advice)
         if value != truth:
             raise Wrong(called, str(truth), str(value), reason)
         return reason

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from npc_lab.fake import FakeClient
 from npc_lab.lessons.exercise import Exercise, Trial, Wrong
-from npc_lab.lessons.looking import quote, show
+from npc_lab.lessons.looking import quote, show, where
 from npc_lab.lessons.talks import phrase, written
 
 
@@ -23,8 +24,9 @@ class AskTrial(Trial):
         self.called = f"ask(client, {self.model!r}, {self.question!r})"
         try:
             return self.learners_object(self.client, self.model, self.question)
-        except Exception:
+        except Exception as error:
             self._refuse_what_is_no_list()
+            self._refuse_what_is_no_call(error)
             raise
 
     def sent(self) -> dict[str, Any]:
@@ -44,6 +46,30 @@ class AskTrial(Trial):
                 raise Wrong(
                     self.called, "messages is a list of messages", f"messages={written(sent)}", advice
                 )
+
+    def _refuse_what_is_no_call(self, error: Exception) -> None:
+        """Name a mistyped call of the client as it looks with any client, and not with our fake."""
+        expected, chat = "client.chat.completions.create(model=..., messages=...)", self.client.chat
+        way = ((self.client, "chat"), (chat, "completions"), (chat.completions, "create"))
+        got, advice = "", ""
+        if isinstance(error, AttributeError):
+            name = next((name for thing, name in way if error.obj is thing), "")
+            got, advice = f"there is no {error.name!r}", f"Did you mean {name}?" if name else ""
+        elif "SimpleNamespace" in str(error):
+            got, advice = (
+                "something was called that is no function",
+                "It is create that is called, at the end.",
+            )
+        elif "_create() missing" in str(error):
+            missing = [f"{name}=" for name in re.findall(r"'(\w+)'", str(error))]
+            got, advice = (
+                f"{' and '.join(missing)} missing",
+                f"Write {missing[0]}... into the call's brackets.",
+            )
+        elif "_create() takes" in str(error):
+            got, advice = "values without a name", "Give each by its name: model=model, messages=messages."
+        if advice:
+            raise Wrong(self.called, expected, f"{got}, {where(error)}", advice)
 
 
 hello = Exercise("hello", lesson="00", declares="ask", kind="your function", trial=AskTrial)

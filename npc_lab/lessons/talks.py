@@ -8,7 +8,7 @@ from itertools import islice
 from typing import Any
 
 from npc_lab.lessons.exercise import Trial, Wrong
-from npc_lab.lessons.looking import LONGEST, show
+from npc_lab.lessons.looking import LONGEST, show, why_none
 from npc_lab.text import printable, shorten, well_formed
 
 _MOST_MESSAGES = 10_000
@@ -32,7 +32,7 @@ def messages_in(trial: Trial, value: Any) -> list[dict[str, Any]]:
     """What a learner's function gave, as a list. Raises `Wrong` unless it is a row of messages."""
     wanted = "a list of messages"
     if value is None:
-        raise Wrong(trial.called, wanted, "None", "Did you forget a `return`?")
+        raise Wrong(trial.called, wanted, "None", why_none(trial.learners_object))
     if isinstance(value, str | Mapping) or not isinstance(value, Iterable):
         raise Wrong(trial.called, wanted, show(value), "Give a list, even if it holds only one message.")
     messages = list(islice(value, _MOST_MESSAGES))  # itertools.cycle() has no end, and cannot be stopped
