@@ -108,7 +108,7 @@ results[0].write_text("{{}}")
 STARTS_A_PROCESS = """
 import subprocess
 script = "exec 3> {fifo}; echo alive >&3; echo ready; exec sleep 300"
-process = subprocess.Popen(["sh", "-c", script], stdout=subprocess.PIPE)
+process = subprocess.Popen(["sh", "-c", script], stdout=subprocess.PIPE, start_new_session={is_apart})
 process.stdout.readline()
 """
 
@@ -173,7 +173,7 @@ def graded(folder: Path, pipe: int) -> Graded:
     write(notebooks / "endless.ipynb", "while True: print('x' * 1000)", RIGHT, CHECK)
     write(
         notebooks / "exits.ipynb",
-        STARTS_A_PROCESS.format(fifo=folder / "fifo"),
+        STARTS_A_PROCESS.format(fifo=folder / "fifo", is_apart=sys.platform == "linux"),
         "import os; os._exit(0)",
         CHECK,
     )
