@@ -136,7 +136,6 @@ def test_demo_needs_no_provider(play: Any) -> None:
 @pytest.mark.parametrize("command", ["demo", "chat"])
 def test_a_found_key_is_never_used_unasked(monkeypatch: pytest.MonkeyPatch, command: str) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", KEY)
-    monkeypatch.setenv("NPC_LAB_PROVIDER", "openai")
     monkeypatch.setattr("npc_lab.embedded.is_installed", lambda: False)
     monkeypatch.setattr(cli, "connect", lambda *_, **__: pytest.fail("It went on all the same."))
     result = run(command)
@@ -147,16 +146,28 @@ def test_a_found_key_is_never_used_unasked(monkeypatch: pytest.MonkeyPatch, comm
 
 
 @pytest.mark.parametrize("command", ["demo", "chat"])
-def test_the_embedded_model_is_the_default_whatever_is_set(
-    monkeypatch: pytest.MonkeyPatch, command: str
+@pytest.mark.parametrize(
+    ("chosen", "arguments", "provider"),
+    [
+        ("", [], "local"),
+        (" ", [], "local"),
+        ("fake", [], "fake"),
+        ("openai", [], "openai"),
+        ("openai", ["--provider", "ollama"], "ollama"),
+        # No key that is found goes to an address that the environment knows nothing of.
+        ("openai", ["--base-url", "http://127.0.0.1:9/v1/", "--model", "m"], None),
+    ],
+)
+def test_who_plays_is_the_embedded_model_unless_somebody_has_chosen(
+    monkeypatch: pytest.MonkeyPatch, command: str, chosen: str, arguments: list[str], provider: str | None
 ) -> None:
     asked_for = []
     monkeypatch.setenv("OPENAI_API_KEY", KEY)
-    monkeypatch.setenv("NPC_LAB_PROVIDER", "openai")
+    monkeypatch.setenv("NPC_LAB_PROVIDER", chosen)
     monkeypatch.setattr("npc_lab.embedded.is_installed", lambda: True)
     monkeypatch.setattr(cli, "connect", lambda name, **_: asked_for.append(name) or connect("fake"))
-    assert run(command).code == 0
-    assert asked_for == ["local"]
+    assert run(command, *arguments).code == 0
+    assert asked_for == [provider]
 
 
 def test_demo_ends_where_a_turn_fails(play: Any) -> None:

@@ -27,7 +27,14 @@ from npc_lab import grading
 from npc_lab.cli import grade as command
 from npc_lab.course import course_folder
 from npc_lab.grading import Grade, records
-from npc_lab.grading.handed_in import CodeCell, belongs_to, code_cells, exercises_of, find_notebooks
+from npc_lab.grading.handed_in import (
+    CodeCell,
+    NotANotebookError,
+    belongs_to,
+    code_cells,
+    exercises_of,
+    find_notebooks,
+)
 from npc_lab.grading.records import ENCODING, Records, gradescope
 from npc_lab.lessons.catalogue import EXERCISES
 from npc_lab.lessons.help import solution_code
@@ -108,7 +115,7 @@ results[0].write_text("{{}}")
 STARTS_A_PROCESS = """
 import subprocess
 script = "exec 3> {fifo}; echo alive >&3; echo ready; exec sleep 300"
-process = subprocess.Popen(["sh", "-c", script], stdout=subprocess.PIPE)
+process = subprocess.Popen(["sh", "-c", script], stdout=subprocess.PIPE, start_new_session={is_apart})
 process.stdout.readline()
 """
 
@@ -173,7 +180,7 @@ def graded(folder: Path, pipe: int) -> Graded:
     write(notebooks / "endless.ipynb", "while True: print('x' * 1000)", RIGHT, CHECK)
     write(
         notebooks / "exits.ipynb",
-        STARTS_A_PROCESS.format(fifo=folder / "fifo"),
+        STARTS_A_PROCESS.format(fifo=folder / "fifo", is_apart=sys.platform == "linux"),
         "import os; os._exit(0)",
         CHECK,
     )
@@ -294,7 +301,7 @@ def test_a_notebook_that_is_not_graded_has_no_points_anywhere(graded: Graded) ->
 def test_a_file_that_is_no_notebook_has_a_row_and_a_result(graded: Graded) -> None:
     assert graded.outcome("text.ipynb") == "not graded"
     assert graded.results("text.ipynb")["score"] == 0
-    assert "no notebook" in graded.results("text.ipynb")["output"]
+    assert "no Jupyter notebook" in graded.results("text.ipynb")["output"]
 
 
 def test_a_name_is_no_formula_in_a_table(graded: Graded) -> None:
@@ -400,6 +407,26 @@ def test_a_notebook_that_windows_wrote_can_be_read(tmp_path: Path) -> None:
     text = file.read_text(encoding="utf-8").replace("\n", "\r\n")
     file.write_bytes(b"\xef\xbb\xbf" + text.encode())
     assert [cell.source for cell in code_cells(file)] == ["first = 1"]
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"", "The file is empty."),
+        (b"\xef\xbb\xbf \n", "The file is empty."),
+        *(
+            (content, "It is no Jupyter notebook, or it was damaged")
+            for content in (b"[]", b"{}", b"\xff", b"PK")
+        ),
+        (b'{"nbformat": 4, "nbformat_minor": 5, "metadata": {}, "cells": []}', "There is no code in it."),
+    ],
+)
+def test_what_cannot_be_read_is_said_in_a_teachers_words(tmp_path: Path, content: bytes, words: str) -> None:
+    (tmp_path / "hw.ipynb").write_bytes(content)
+    with pytest.raises(NotANotebookError) as found:
+        code_cells(tmp_path / "hw.ipynb")
+    assert str(found.value).startswith(words)
+    assert "Error" not in str(found.value)
 
 
 def test_files_are_found_once_each_and_no_two_have_one_name(tmp_path: Path, monkeypatch: Any) -> None:

@@ -5,6 +5,7 @@ Here are the commands and their options; what each does is in the file of its na
 imported before a command needs it, so that `npc-lab --help` comes at once.
 """
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -29,8 +30,8 @@ app = typer.Typer(
 Provider = Annotated[
     str | None,
     typer.Option(
-        help="Where replies come from: local, fake, nebius, openai, ollama, ... Without it: local, the "
-        "embedded model, also where a key is found."
+        help="Where replies come from: local, fake, nebius, openai, ollama, ... Without it: what the "
+        "environment's NPC_LAB_PROVIDER says, or else local, the embedded model, also where a key is found."
     ),
 ]
 Model = Annotated[
@@ -217,8 +218,14 @@ def plain_words() -> Iterator[Screen]:
 
 
 def _chosen(provider: str | None, base_url: str | None) -> str | None:
-    """The provider asked for, else the embedded model: no key is spent by surprise."""
-    return provider or (None if base_url else LOCAL)
+    """The provider asked for, else the embedded model: no key is spent by surprise.
+
+    The environment's choice is not made by typer: beside an address it does not count, lest the address gets
+    a provider's key.
+    """
+    if provider or base_url:
+        return provider
+    return os.environ.get("NPC_LAB_PROVIDER", "").strip() or LOCAL
 
 
 def _prepare(character: NPCConfig, has_scratchpad: bool, provider: str | None) -> None:

@@ -12,7 +12,6 @@ from pathlib import Path
 from npc_lab.lessons.catalogue import EXERCISES
 from npc_lab.lessons.exercise import Exercise
 from npc_lab.lessons.help import TAG
-from npc_lab.lessons.looking import in_words
 
 LARGEST = 100_000_000  # bytes
 
@@ -76,9 +75,11 @@ def code_cells(path: Path) -> list[CodeCell]:
     try:
         if path.stat().st_size > LARGEST:
             raise NotANotebookError(f"It is larger than {LARGEST / 1e6:.0f} MB.")
+        text = path.read_text(encoding="utf-8-sig")  # Windows likes to put a mark at the beginning
+        if not text.strip():
+            raise NotANotebookError("The file is empty.")
         with warnings.catch_warnings():  # about cells without an id
             warnings.simplefilter("ignore")
-            text = path.read_text(encoding="utf-8-sig")  # Windows likes to put a mark at the beginning
             notebook = nbformat.reads(text, as_version=4)  # type: ignore[no-untyped-call,unused-ignore]
         cells = [
             CodeCell(cell["source"], tuple(map(str, cell["metadata"].get("tags", ()))))
@@ -90,8 +91,9 @@ def code_cells(path: Path) -> list[CodeCell]:
     except NotANotebookError:
         raise
     except Exception as error:  # whatever is not as it should be in the file
-        reason = in_words(error).split(":")[0]
-        raise NotANotebookError(f"It is no notebook, or a broken one ({reason}).") from error
+        raise NotANotebookError(
+            "It is no Jupyter notebook, or it was damaged on its way. Ask for it once more."
+        ) from error
     if not any(cell.source.strip() for cell in cells):
         raise NotANotebookError("There is no code in it.")
     return cells

@@ -6,11 +6,12 @@ import asyncio
 import os
 import re
 import secrets
+import signal
 import site
 import subprocess
 import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from npc_lab.lessons.report import MARKS
 GRACE_SECONDS = 5.0  # for a cell that was interrupted, to end
 START_SECONDS = 60
 LONGEST_MESSAGE = 5_000  # characters
+PASSES = 20  # over all processes of the machine, to find those that a notebook has left
 
 # Whatever else is in the environment may be a secret.
 _PASSED_ON = ["PATH", "PYTHONPATH", "VIRTUAL_ENV", "CONDA_PREFIX", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH"]
@@ -134,7 +136,10 @@ class Kernel:
 
 @asynccontextmanager
 async def fresh_kernel(scratch: Path) -> AsyncIterator[Kernel]:
-    """A kernel of this very Python, prepared for a notebook; gone afterwards, with all that it started."""
+    """A kernel of this very Python, prepared for a notebook; gone afterwards, with what it started.
+
+    That is every process of its group; on Linux also those that left it, if they kept its environment.
+    """
     from jupyter_client.kernelspec import KernelSpecManager
     from jupyter_client.manager import AsyncKernelManager
 
@@ -163,11 +168,30 @@ async def fresh_kernel(scratch: Path) -> AsyncIterator[Kernel]:
             kernel.disconnect()
     finally:
         await manager.shutdown_kernel(now=True)
+        for _ in range(PASSES):
+            if not _end_processes_of(scratch):
+                break
+            await asyncio.sleep(0.01)  # they end, and one of them may just have started another one
+
+
+def _end_processes_of(scratch: Path) -> int:
+    """End every process with the kernel's home in its environment, as Linux shows it. Gives how many."""
+    mark, ended = os.fsencode(f"HOME={_home(scratch)}"), 0
+    for environment in Path("/proc").glob("[0-9]*/environ"):
+        with suppress(OSError):  # it is somebody else's, or gone already
+            if mark in environment.read_bytes().split(b"\0"):
+                os.kill(int(environment.parent.name), signal.SIGKILL)
+                ended += 1
+    return ended
+
+
+def _home(scratch: Path) -> str:
+    return str(scratch / "home")
 
 
 def _environment(scratch: Path) -> dict[str, str]:
     """What the kernel needs to start. The folders in which programs keep things are in the scratch folder."""
-    home = str(scratch / "home")
+    home = _home(scratch)
     for folder in ("home", "tmp"):
         (scratch / folder).mkdir()
     own = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
