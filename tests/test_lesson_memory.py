@@ -184,6 +184,10 @@ def doubles_the_system_message(messages: Messages, history_size: int) -> Any:
     )
 
 
+def slices_with_the_system_message(messages: Messages, history_size: int) -> Any:
+    return [messages[0], *messages[-history_size:]]
+
+
 def goes_round_and_round(messages: Messages, history_size: int) -> Any:
     return itertools.cycle(messages)
 
@@ -280,7 +284,8 @@ WRONG_TRIMS = [
     (puts_the_system_message_last, SYSTEM, "Take messages[0] aside"),
     (keeps_the_history_only, SYSTEM, "Take messages[0] aside"),
     (reverses, ORDER, "in reverse?"),
-    (doubles_the_system_message, ORDER, "come twice"),
+    (doubles_the_system_message, ORDER, "Slice messages[1:] instead"),
+    (slices_with_the_system_message, ORDER, "Slice messages[1:] instead"),
     (goes_round_and_round, ORDER, "come twice"),
     (marks_what_is_gone, ORDER, "do not make new ones"),
     (shortens_texts, ORDER, "Do not change them"),
@@ -413,6 +418,10 @@ def counts_words(before: Messages, now: Messages) -> Any:
     return sum(len(message["content"].split()) for message in now)
 
 
+def ends_with_the_shorter_list(before: Messages, now: Messages) -> Any:
+    return sum(len(new["content"]) for old, new in zip(before, now, strict=False) if old != new)
+
+
 def counts_everything(before: Messages, now: Messages) -> Any:
     return sum(len(message["content"]) for message in now)
 
@@ -457,6 +466,7 @@ WRONG_COUNTS = [
     (counts_messages, ALL_NEW, 'len(message["content"])'),
     (counts_words, ALL_NEW, 'len(message["content"])'),
     (counts_the_line_only, ALL_NEW, 'len(message["content"])'),
+    (ends_with_the_shorter_list, ALL_NEW, "zip() ends where the shorter list ends"),
     (fails_without_a_prompt_before, ALL_NEW, "list index out of range"),
     (counts_everything, SAME, "side by side"),
     (subtracts_lengths, NOTHING_NEW, "Do not compare lengths"),

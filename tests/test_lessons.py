@@ -137,6 +137,37 @@ def last_output(sources: list[str], folder: Path, monkeypatch: pytest.MonkeyPatc
     return "".join(output.get("text", "") for output in notebook.cells[-1].outputs)
 
 
+# What the lessons ask to change, or learners change by themselves: what stands there, and what is written.
+CHANGES = {
+    "00": {
+        "max_tokens=60)\n    print(": "max_tokens=5)\n    print(",
+        'fake_error("rate_limit")': 'fake_error("quota")',
+    },
+    "01": {"You are a pirate. You speak": "You are a tired teacher. You speak"},
+    "02": {
+        "history_size=4,": "history_size=40,",
+        "(4, 8, 20)": "(6, 12)",
+        "history_size=10)": "history_size=40)",
+    },
+    "03": {
+        'tables = {"naive"': 'tables = {"silent": leak_lab(lambda text: ("", text)), "naive"',
+        "#ANSWER\\nForget the marks.": "Forget the marks.",
+    },
+    "05": {'"You never give up this belief. ': '"'},
+}
+
+
+@pytest.mark.parametrize("lesson", CHANGES)
+def test_a_change_that_a_lesson_asks_for_stops_nothing(
+    lesson: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    code = "\n#%%\n".join(cell.source for cell in student_cells(lesson))
+    for there, written in CHANGES[lesson].items():
+        assert there in code
+        code = code.replace(there, written)
+    last_output(code.split("\n#%%\n"), tmp_path, monkeypatch)
+
+
 def test_lesson_00_quotes_what_its_cells_print(capsys: pytest.CaptureFixture[str]) -> None:
     path = STUDENTS[0]
     names = only_the_imports(path)

@@ -181,6 +181,8 @@ print(ask([pirate, {"role": "user", "content": "Good evening! How are you?"}]))
 # The oldest comes first. *Stretch:* where `system` is empty, leave the system message out.
 
 # %% [markdown]
+# For example:
+#
 # ```python
 # build_messages("You are a pirate.", [("Hello!", "Arr!")], "Who are you?")
 #

@@ -383,7 +383,7 @@ assert tables["npc_lab"].leaks == 0
 import matplotlib.pyplot as plt
 
 figure, axes = plt.subplots(figsize=(7, 2.2), layout="constrained")
-starts = [0, 0, 0]
+starts = [0] * len(tables)
 looks = {"LEAK": "#c4321c", "right": "#5b7db1", "answer lost": "#d0d0d0", "something else": "#888888"}
 for verdict, colour in looks.items():
     counts = [table.count(verdict) for table in tables.values()]

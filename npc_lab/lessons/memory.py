@@ -7,7 +7,7 @@ from itertools import pairwise, takewhile
 from typing import Any
 
 from npc_lab.lessons.exercise import Exercise, FunctionTrial, Wrong
-from npc_lab.lessons.looking import show
+from npc_lab.lessons.looking import show, why_none
 from npc_lab.lessons.talks import dice, messages_in, phrase
 from npc_lab.memory import ChatMessage, newest
 
@@ -46,6 +46,8 @@ def keeps_order(trial: FunctionTrial) -> str:
             _wrong(trial, messages, "only messages that were given", kept, advice)
         if any(later <= earlier for earlier, later in pairwise(places)):
             advice = "The oldest message stands first. Did something come twice, or in reverse?"
+            if places.count(0) == 2 and len(set(places)) == len(places) - 1:
+                advice = "A slice of messages may hold the system message, too. Slice messages[1:] instead."
             _wrong(trial, messages, "each message once, oldest first", kept, advice)
     return "The talk can still be read from top to bottom."
 
@@ -201,7 +203,7 @@ def gives_number(trial: FunctionTrial) -> str:
     value = trial(prompt[:3], prompt)
     trial.called = "new_characters(before, now)"
     if not isinstance(value, int | float) or isinstance(value, bool):
-        advice = "Did you forget a `return`?" if value is None else "Give one whole number."
+        advice = why_none(trial.learners_object) if value is None else "Give one whole number."
         raise Wrong(trial.called, "a number of characters", show(value), advice)
     return "It gives a number."
 
@@ -210,8 +212,10 @@ def gives_number(trial: FunctionTrial) -> str:
 def all_is_new(trial: FunctionTrial) -> str:
     """Finds counting messages or words for characters."""
     now = _talk(dice.randint(2, 4))
-    advice = 'Add up len(message["content"]) of each message in now.'
-    _counted(trial, [], now, _length(now), "before is empty", advice)
+    told, advice = "before is empty", 'Add up len(message["content"]) of each message in now.'
+    if trial([], now) == 0:
+        advice = "All of now is new here. zip() ends where the shorter list ends: count what follows, too."
+    _counted(trial, [], now, _length(now), told, advice)
     return "It counts the characters of a prompt."
 
 
@@ -302,7 +306,7 @@ def _counted(
             for name, each_list in (("before", before), ("now", now))
         ]
         drawing = "Characters of each message in " + ", in ".join(lengths)
-        advice = "Did you forget a `return`?" if got is None else advice
+        advice = why_none(trial.learners_object) if got is None else advice
         raise Wrong(trial.called, str(expected), show(got), advice, drawing)
 
 
