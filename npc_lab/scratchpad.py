@@ -18,11 +18,13 @@ The rules:
 2. A start mark hides what follows it, wherever it stands.
 3. An end mark at the start of a line shows what follows it, if something was hidden, or if the
    character has a scratchpad.
-4. With a scratchpad, nothing is shown before an end mark.
+4. With a scratchpad, nothing is shown before an end mark while the text arrives. If none came, rules 5 and 6
+   decide at the end.
 5. Only once the text is complete, and not cut at the token limit, do other end marks count: in the
    middle of a line, in bold without `#`, or the bare word ANSWER at the start of a line. The last one
    decides, unless it is only talked about ("then I write #ANSWER, and speak").
-6. Neither mark: the whole text is the answer, cut at the token limit or not.
+6. If the text has ended and there was neither mark, the whole of it is the answer: with a scratchpad or
+   without, cut at the token limit or not.
 
 It does not judge thoughts: what a character says after its end mark, it has said aloud.
 """

@@ -385,6 +385,31 @@ def test_only_a_stream_that_does_not_wait_reaches_all_stretch_steps() -> None:
     assert waiting["Words come out as they arrive"] == "incorrect"
 
 
+def yields_all_of_it_each_time(pieces: Iterator[str]) -> Any:
+    text = ""
+    for piece in pieces:
+        text += piece
+        yield by_rpartition(text)[0]
+
+
+def test_words_that_come_out_twice_are_named_as_such() -> None:
+    report = check("visible_pieces", yields_all_of_it_each_time)
+    assert "Words come out twice. Yield only what is new" in str(report)
+
+
+@pytest.mark.parametrize("body", ["...", "return text, ''"])
+def test_a_stream_that_calls_an_unwritten_split_reply_waits_for_it(body: str) -> None:
+    names: dict[str, Any] = {}
+    exec(f"def split_reply(text):\n    {body}", names)
+    exec("def stream(pieces):\n    yield split_reply(''.join(pieces))[0]", names)
+    report = check("visible_pieces", names["stream"])
+    if body == "...":
+        assert report.outcome == "can't check"
+        assert "split_reply, which is not written yet" in report.headline()
+    else:
+        assert report.outcome == "incorrect"
+
+
 def returns_text(pieces: Iterator[str]) -> Any:
     return by_rpartition("".join(pieces))[0]
 

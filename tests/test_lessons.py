@@ -190,6 +190,15 @@ def test_lesson_00_says_in_one_line_that_no_answer_came(capsys: pytest.CaptureFi
     assert re.fullmatch(r"No answer came: .*\n", capsys.readouterr().out)
 
 
+def test_lesson_03_lets_its_chat_box_be_made_again_at_the_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sources = [cell.source for cell in student_cells("03")]
+    box = next(source for source in sources if source.startswith("box = "))
+    sources += [box, "print(answer)"]
+    assert "cloth" in last_output(sources, tmp_path, monkeypatch)
+
+
 def test_lesson_04_prints_the_character_of_its_form_as_code(capsys: pytest.CaptureFixture[str]) -> None:
     sources = [cell.source for cell in student_cells("04")]
     place = next(place for place, source in enumerate(sources) if source.startswith("form = "))

@@ -42,6 +42,10 @@ class NotAttempted(Exception):  # noqa: N818
     """There is nothing to check yet. It may bring words that say what is open."""
 
 
+class CantCheck(Exception):  # noqa: N818
+    """Something else must be written first. Its words say what."""
+
+
 class Trial:
     """A learner's object in one step. Made anew for each step; `called` is what was called last, in words."""
 
@@ -231,6 +235,8 @@ def _outcome(run: Run, called: Callable[[], str], seconds: float) -> tuple[str, 
     if isinstance(error, NotAttempted | NotImplementedError):
         is_ours = isinstance(error, NotAttempted) and error.args
         return NOT_ATTEMPTED, str(error) if is_ours else "There is nothing to check yet."
+    if isinstance(error, CantCheck):
+        return CANT_CHECK, str(error)
     if isinstance(error, KeyboardInterrupt):
         return CANT_CHECK, "You stopped the check. Run it again."
     got, advice = _what_happened(error, seconds)

@@ -5,11 +5,12 @@ from __future__ import annotations
 import random
 import re
 from collections.abc import Iterator, Sequence
+from types import FunctionType
 from typing import Any
 
-from npc_lab.lessons.exercise import Exercise, FunctionTrial, NotAttempted, Wrong
+from npc_lab.lessons.exercise import CantCheck, Exercise, FunctionTrial, NotAttempted, Wrong
 from npc_lab.lessons.leaks import ODD_REPLIES, cut, leaked, many_cuts
-from npc_lab.lessons.looking import show
+from npc_lab.lessons.looking import is_stub, show, why_none
 
 _ODD = {reply.name: reply for reply in ODD_REPLIES}
 _OTHER_SPELLINGS = ("small letters", "bold", "headings", "colons")
@@ -42,7 +43,7 @@ class SplitTrial(FunctionTrial):
         """What may be shown and what was thought. Raises `Wrong` where these are not two texts."""
         pair = self(text)
         if pair is None:
-            raise self.wrong("two texts", pair, "Did you forget a `return`?")
+            raise self.wrong("two texts", pair, why_none(self.learners_object))
         is_pair = isinstance(pair, (tuple, list)) and len(pair) == 2
         if not is_pair or not all(isinstance(each, str) for each in pair):
             advice = 'Give two texts: `return visible, thought`. Where there is none, give "".'
@@ -122,9 +123,7 @@ def stripped(trial: SplitTrial) -> str:
 @split_reply.step("Thoughts and answers of several lines stay whole", needs=["no_marks"])
 def several_lines(trial: SplitTrial) -> str:
     private, answer = f"{_private()}\n\n- {_private()}", f"{_answer()}\n\n{_answer()}\n{_answer()}"
-    advice = (
-        "An answer goes on to the end of the reply. In a regex, `.` ends at a line end without re.DOTALL."
-    )
+    advice = "An answer goes on to the end of the reply: join its lines with a line break between them."
     trial.expect_split(f"#SCRATCHPAD\n{private}\n#ANSWER\n{answer}", answer, private, advice)
     return "Texts of several lines stay as they are."
 
@@ -160,7 +159,7 @@ def no_end_mark(trial: SplitTrial) -> str:
 @split_reply.step("A mark inside the thoughts does not end them", needs=["parted"])
 def mark_in_thoughts(trial: SplitTrial) -> str:
     private, answer = _private(), _answer()
-    advice = "Several end marks: let the last one decide. rpartition() and rsplit() search from the end."
+    advice = "Several end marks: let the last one decide. At each one, all that came before becomes thought."
     trial.expect_no_leak(_ODD["a mark in the thoughts"].text(private, answer), private, advice)
     return "The last end mark decides."
 
@@ -199,7 +198,7 @@ def think(trial: SplitTrial) -> str:
 )
 def talked_about(trial: SplitTrial) -> str:
     private, answer = _private(), _answer()
-    advice = "Count only an end mark at the start of a line. In a regex, ^ with re.MULTILINE finds it."
+    advice = 'Count only an end mark at the start of a line. text.split("\\n") gives you the lines.'
     for name in ("a mark in the thoughts, then cut off", "a mark in the thoughts"):
         trial.expect_no_leak(_ODD[name].text(private, answer), private, advice)
     return "A mark in the middle of a thought is just text."
@@ -209,7 +208,7 @@ def talked_about(trial: SplitTrial) -> str:
 def understood(trial: SplitTrial) -> str:
     for name in (*_OTHER_SPELLINGS, "as it should be"):
         private, answer = _private(), _answer()
-        advice = "Search in any spelling: re.IGNORECASE, with room for #, *, : and blanks around the word."
+        advice = 'Look at each line without what decorates it: line.lstrip("*# "), in small letters.'
         trial.expect_split(_ODD[name].text(private, answer), answer, None, advice)
     return "The answer is found behind odd marks, too."
 
@@ -218,7 +217,7 @@ def understood(trial: SplitTrial) -> str:
 def behind_think(trial: SplitTrial) -> str:
     for name in ("<think>", "<think>, then marks"):
         private, answer = _private(), _answer()
-        advice = "Take the block out of the text before you look for the marks. re.sub() with re.DOTALL can."
+        advice = "Take the block out of the text before you look for the marks: partition() cuts it in three."
         trial.expect_split(_ODD[name].text(private, answer), answer, None, advice)
     return "A reasoning model is heard, and its thoughts are not."
 
@@ -229,6 +228,11 @@ class StreamTrial(FunctionTrial):
     def __init__(self, learners_object: Any):
         super().__init__(learners_object)
         self.arrived = 0
+        is_calling = (
+            isinstance(learners_object, FunctionType) and "split_reply" in learners_object.__code__.co_names
+        )
+        if is_calling and is_stub(learners_object.__globals__.get("split_reply")):
+            raise CantCheck("It calls split_reply, which is not written yet. Write that one first.")
 
     def read(self, pieces: Sequence[str]) -> str:
         """All that is given out for these pieces, white space around it aside."""
@@ -257,6 +261,9 @@ class StreamTrial(FunctionTrial):
     def expect_shown(self, pieces: Sequence[str], answer: str, advice: str) -> None:
         """Raise `Wrong` unless the answer comes out, and nothing else."""
         shown = self.read(pieces)
+        first = answer.split()[0]
+        if shown.count(first) > answer.count(first):
+            advice = "Words come out twice. Yield only what is new since the last time: visible[len(shown):]."
         if shown != answer:
             raise Wrong(self.called, f"together: {show(answer)}", show(shown), advice)
 
