@@ -169,9 +169,6 @@ print(naive(GOOD)[0])
 before = leak_lab(naive)
 before
 
-# %%
-assert before.leaks > 0
-
 # %% [markdown]
 # **Look** at the red words. Some causes are simple: the reply was cut off by its token limit, or the model wrote the marks
 # in its own way. The verdicts are not equally bad:
@@ -345,8 +342,6 @@ def package(text):
 tables = {"naive": leak_lab(naive), "yours": leak_lab(split_reply), "npc_lab": leak_lab(package)}
 for name, table in tables.items():
     print(f"{name:>8}: {table.headline()}")
-
-assert tables["npc_lab"].leaks == 0
 
 # %%
 import matplotlib.pyplot as plt

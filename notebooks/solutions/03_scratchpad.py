@@ -171,10 +171,10 @@ print(naive(GOOD)[0])
 
 # %%
 before = leak_lab(naive)
-before
-
-# %%
+# BEGIN HIDDEN TESTS
 assert before.leaks > 0
+# END HIDDEN TESTS
+before
 
 # %% [markdown]
 # **Look** at the red words. Some causes are simple: the reply was cut off by its token limit, or the model wrote the marks
@@ -389,8 +389,9 @@ def package(text):
 tables = {"naive": leak_lab(naive), "yours": leak_lab(split_reply), "npc_lab": leak_lab(package)}
 for name, table in tables.items():
     print(f"{name:>8}: {table.headline()}")
-
+# BEGIN HIDDEN TESTS
 assert tables["npc_lab"].leaks == 0
+# END HIDDEN TESTS
 
 # %%
 import matplotlib.pyplot as plt
