@@ -594,8 +594,8 @@ desk_of_tomorrow
 
 # %% [markdown]
 # **Try:** restart the kernel. Now it is tomorrow, and four cells are enough: the one with the imports at the top, the two
-# under *The cast*, and the one above. The desk says that your last talk goes on: same people, same memories, and whoever is
-# next speaks next. *New talk* begins another one.
+# under *The cast*, and the one above. (On Colab, run the one that installs first.) The desk says that your last talk goes
+# on: same people, same memories, and whoever is next speaks next. *New talk* begins another one.
 #
 # Other panels of yesterday show *model not found* or an empty place, until you run their cell again.
 
