@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from time import monotonic  # by name: a learner may replace what stands in `time`
 from typing import Any
 
+from npc_lab.errors import NPCLabError
 from npc_lab.lessons.limits import AskedForInput, Run, TimeIsUp, TooManyCalls, run_limited
 from npc_lab.lessons.looking import in_words, is_stub, show, where, why_none
 from npc_lab.lessons.report import CANT_CHECK, CORRECT, INCORRECT, NOT_ATTEMPTED, Report, Step
@@ -263,6 +264,7 @@ def _what_happened(error: BaseException, seconds: float) -> tuple[str, str]:
 
 # What to look for. The last one fits every error.
 _ADVICE: dict[type[BaseException], str] = {
+    NPCLabError: "Print what that line hands over. A class uses what it was given, no name of the notebook.",
     NameError: "Is the name spelled right, and was it made above that line?",
     AttributeError: "What is it really? Print it just above that line. It may be None: append gives that.",
     LookupError: "What is in it? Print it just above that line.",
