@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import ctypes
 import os
 import re
 import secrets
 import signal
 import site
 import subprocess
+import sys
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -22,6 +24,7 @@ from npc_lab.lessons.report import MARKS
 GRACE_SECONDS = 5.0  # for a cell that was interrupted, to end
 START_SECONDS = 60
 LONGEST_MESSAGE = 5_000  # characters
+_DIE_WITH_PARENT = 1  # PR_SET_PDEATHSIG, in Linux's prctl.h
 PASSES = 20  # over all processes of the machine, to find those that a notebook has left
 
 # Whatever else is in the environment may be a secret.
@@ -156,6 +159,7 @@ async def fresh_kernel(scratch: Path) -> AsyncIterator[Kernel]:
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
+            preexec_fn=_end_with(os.getpid()) if sys.platform == "linux" else None,
             extra_arguments=["--HistoryManager.hist_file=:memory:", "--IPKernelApp.capture_fd_output=False"],
         )
         kernel = Kernel(manager)
@@ -172,6 +176,21 @@ async def fresh_kernel(scratch: Path) -> AsyncIterator[Kernel]:
             if not _end_processes_of(scratch):
                 break
             await asyncio.sleep(0.01)  # they end, and one of them may just have started another one
+
+
+def _end_with(parent: int) -> Callable[[], None]:
+    """What a new process does first, so that Linux ends it when its parent is killed.
+
+    A kernel looks after that itself, but not while it starts: there it may hang for ever.
+    """
+    set_option = ctypes.CDLL(None).prctl  # looked up here: a process that was just forked should do little
+
+    def end_with_parent() -> None:
+        set_option(_DIE_WITH_PARENT, signal.SIGKILL)
+        if os.getppid() != parent:  # it was killed before that
+            os._exit(1)
+
+    return end_with_parent
 
 
 def _end_processes_of(scratch: Path) -> int:
