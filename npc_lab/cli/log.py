@@ -13,7 +13,7 @@ from typing import Any
 from npc_lab.cli.screen import INDENT, SEAT_STYLES, Screen
 from npc_lab.errors import NPCLabError
 from npc_lab.export import export, export_all
-from npc_lab.store.schema import open_to_read, reading, seat_in
+from npc_lab.store.schema import number_in, open_to_read, reading, rows_of, seat_in
 from npc_lab.transcript import Message, Transcript
 
 # Talks in the order in which they began, which is their number: of two NPCs in an arena, and of a user with
@@ -136,7 +136,7 @@ class Log:
         )
         with reading(self._path):
             return [
-                (Message(sender, content, moment(at), seat_in(seat), seconds), thought)
+                (Message(sender, content, moment(at), seat_in(seat), number_in(seconds)), thought)
                 for sender, content, at, seat, seconds, thought in rows
             ]
 
@@ -151,7 +151,7 @@ class Log:
             for question, answer, at, seconds, thought in rows:
                 time = moment(at)
                 lines.append((Message(talk.one, question, time, seat=1), None))
-                lines.append((Message(talk.two, answer, time, seat=2, seconds=seconds), thought))
+                lines.append((Message(talk.two, answer, time, seat=2, seconds=number_in(seconds)), thought))
         return lines
 
     def _stop_reason(self, talk: Talk) -> str:
@@ -160,7 +160,7 @@ class Log:
 
     def _read(self, query: str, *parameters: object) -> list[tuple[Any, ...]]:
         with reading(self._path):
-            return self._connection.execute(query, parameters).fetchall()
+            return rows_of(self._connection, query, parameters)
 
 
 def show_talks(screen: Screen, path: Path, limit: int) -> None:

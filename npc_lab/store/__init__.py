@@ -33,9 +33,11 @@ from npc_lab.store.schema import (
     cannot_be_written,
     in_memory,
     now,
+    number_in,
     open_to_write,
     plain,
     reading,
+    rows_of,
     seat_in,
 )
 from npc_lab.text import well_formed
@@ -192,7 +194,7 @@ class Store:
                     "content": content,
                     "timestamp": datetime.fromisoformat(at),
                     "seat": seat_in(seat),
-                    "seconds": seconds,
+                    "seconds": number_in(seconds),
                 }
                 for sender, content, at, seat, seconds in rows
             ]
@@ -239,7 +241,7 @@ class Store:
     def read(self, query: str, *parameters: Any) -> list[tuple[Any, ...]]:
         """The rows that a query finds. Raises `NPCLabError` where the file cannot be read."""
         with reading(self.path), self._writing:
-            return self._connection.execute(query, parameters).fetchall()
+            return rows_of(self._connection, query, parameters)
 
     def write(self, statement: str, *parameters: Any) -> None:
         """Do this now; or together with what else this thread writes."""

@@ -9,7 +9,7 @@ from npc_lab.character import FIELDS, NPCConfig
 from npc_lab.errors import ReplyError
 from npc_lab.memory import ChatMessage, History
 from npc_lab.store.lazy import LazyDict
-from npc_lab.store.schema import now
+from npc_lab.store.schema import now, reading
 from npc_lab.text import well_formed
 
 if TYPE_CHECKING:
@@ -109,7 +109,8 @@ class NPCRecord:
             if reasoning:
                 answer["reasoning_content"] = reasoning
             messages += [{"role": "user", "content": question}, answer]
-        return History.restored(messages, [forgot for *_, forgot in rows])
+        with reading(self._store.path):
+            return History.restored(messages, [int(forgot) for *_, forgot in rows])
 
     def _note_sheet(self, config: NPCConfig) -> None:
         """Write down the sheet, if it was changed since the last turn."""

@@ -25,17 +25,17 @@ CREATE TABLE npcs (
     id TEXT PRIMARY KEY,
     name TEXT NOT NULL,              -- what it is called
     at TEXT NOT NULL                 -- when it was made
-) STRICT;
+);
 CREATE TABLE sheets (                -- a changed sheet is a new row: the newest one counts
     id INTEGER PRIMARY KEY,
     npc_id TEXT NOT NULL REFERENCES npcs (id),
     sheet TEXT NOT NULL,             -- JSON
     at TEXT NOT NULL
-) STRICT;
+);
 CREATE TABLE users (
     id TEXT PRIMARY KEY,
     at TEXT NOT NULL
-) STRICT;
+);
 CREATE TABLE turns (                 -- what a user said to an NPC, and the answer
     id INTEGER PRIMARY KEY,
     npc_id TEXT NOT NULL REFERENCES npcs (id),
@@ -53,7 +53,7 @@ CREATE TABLE turns (                 -- what a user said to an NPC, and the answ
     model TEXT NOT NULL,
     usage TEXT,                      -- JSON, as the endpoint counted
     sheet_id INTEGER NOT NULL REFERENCES sheets (id)
-) STRICT;
+);
 CREATE INDEX memory ON turns (npc_id, user_id, remembered);
 CREATE TABLE errors (                -- why there was no answer
     id INTEGER PRIMARY KEY,
@@ -63,7 +63,7 @@ CREATE TABLE errors (                -- why there was no answer
     question TEXT NOT NULL,
     kind TEXT NOT NULL,
     message TEXT NOT NULL
-) STRICT;
+);
 CREATE INDEX errors_of ON errors (npc_id, user_id);
 CREATE TABLE conversations (         -- talks of two NPCs in an arena
     number INTEGER PRIMARY KEY,
@@ -75,7 +75,7 @@ CREATE TABLE conversations (         -- talks of two NPCs in an arena
     at TEXT NOT NULL,
     metrics TEXT NOT NULL,           -- JSON, as measured last
     stop_reason TEXT NOT NULL        -- why the last run ended
-) STRICT;
+);
 CREATE TABLE messages (              -- the lines of these talks
     id INTEGER PRIMARY KEY,
     conversation_id TEXT NOT NULL REFERENCES conversations (id),
@@ -85,7 +85,7 @@ CREATE TABLE messages (              -- the lines of these talks
     at TEXT NOT NULL,
     seconds REAL,
     turn_id INTEGER REFERENCES turns (id)
-) STRICT;
+);
 CREATE INDEX lines_of ON messages (conversation_id, seat);
 CREATE INDEX spoken ON messages (turn_id) WHERE turn_id IS NOT NULL;
 CREATE VIEW lines AS                 -- everything that was said aloud and is remembered, to be read
@@ -195,8 +195,21 @@ def reading(path: Path) -> Iterator[None]:
         ) from error
 
 
+def rows_of(connection: sqlite3.Connection, query: str, parameters: tuple[Any, ...]) -> list[tuple[Any, ...]]:
+    """The rows that a query finds. Raises `ValueError` where bytes stand, which we never write."""
+    rows = connection.execute(query, parameters).fetchall()
+    if any(isinstance(value, bytes) for row in rows for value in row):
+        raise ValueError("bytes stand where a text should be")
+    return rows
+
+
+def number_in(value: Any) -> float | None:
+    """The number that stands there, if any. Raises `ValueError` where it is none: SQLite takes anything."""
+    return None if value is None else float(value)
+
+
 def seat_in(value: Any) -> int | None:
-    """The seat that stands there. Raises `ValueError` where it is none: SQLite need not check that."""
+    """The seat that stands there. Raises `ValueError` where it is none."""
     if value not in (1, 2, None):
         raise ValueError(f"there is no seat {value!r:.20}")
     return value  # type: ignore[no-any-return]
