@@ -188,7 +188,7 @@ def main() -> int:
     parser.add_argument("--part", action="append", choices=list(PARTS), help="only this part")
     parser.add_argument("--kills", type=int, default=200, help="of each kind")
     parser.add_argument("--seconds", type=float, default=60.0, help="for threads, and for processes")
-    parser.add_argument("--fuzz", type=int, default=100, help="times as many cases as pytest tries")
+    parser.add_argument("--fuzz", type=int, default=25, help="times as many cases as pytest tries")
     options = parser.parse_args()
     rows = [row for part in options.part or PARTS for row in rows_of(part, options)]
     print("\n".join([f"| {' | '.join(HEAD)} |", "|---|---|---|", *map(in_markdown, rows)]))
