@@ -1,8 +1,8 @@
 """Breaks everything on purpose, in full, and prints the README's table: `python tests/reliability.py`.
 
-It takes about an hour on two cores, nearly all of it for the fuzzing. `--part` names one part (repeat it for
-more); `--kills`, `--seconds` and `--fuzz` make it shorter. Needs the dev extra and Chromium. The exit code is
-1 where something was lost, leaked or run.
+It takes about an hour on two cores, most of it for fuzzing and grading. `--part` names one part (repeat it
+for more); `--kills`, `--seconds` and `--fuzz` make it shorter. Needs the dev extra and Chromium. The exit
+code is 1 where something was lost, leaked or run.
 """
 
 import argparse
