@@ -61,11 +61,12 @@ def answer(client: Any, request: dict[str, Any], hold: Callable[[Any], None]) ->
         try:
             with closing(_answer_once(client, request, hold)) as deltas:
                 for delta in deltas:
-                    if not has_spoken and (delta.content or delta.reasoning or delta.finish_reason):
-                        has_spoken = True
-                        if tried:
-                            remember(client, request["model"], tried)
+                    has_spoken = bool(delta.content or delta.reasoning or delta.finish_reason)
+                    if has_spoken and tried:
+                        remember(client, request["model"], tried)
                     yield delta
+                    if has_spoken:  # nothing of the rest is looked at: a stream has many pieces
+                        yield from deltas
             return
         except Exception as error:
             may_help = fitting(error, request)
