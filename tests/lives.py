@@ -23,7 +23,7 @@ from uuid import uuid4
 from tqdm import tqdm
 
 from npc_lab import ChatArena, FakeClient, NPCFactory
-from npc_lab.fake import FakeReply
+from npc_lab.endpoints.fake import FakeReply
 from npc_lab.memory import ChatMessage
 from npc_lab.stops import StopWhen
 

@@ -17,7 +17,7 @@ from browser import Notebook, running_jupyter
 from rich.console import Console
 from rich.text import Text
 
-from npc_lab.weights import cache_folder
+from npc_lab.endpoints.weights import cache_folder
 
 IMAGES = Path(__file__).resolve().parents[1] / "notebooks" / "images"
 COMMAND = ["npc-lab", "demo", "--turns", "4"]

@@ -29,8 +29,8 @@ from panels import (
     walk,
 )
 
+import npc_lab.widgets.arena_model
 import npc_lab.widgets.lines
-import npc_lab.widgets.stage
 from npc_lab import (
     ChatArena,
     ChatArenaError,
@@ -493,10 +493,10 @@ def test_run_waits_for_a_run_that_is_under_way() -> None:
 def test_a_talk_of_two_hundred_lines_is_drawn_line_by_line(monkeypatch: pytest.MonkeyPatch) -> None:
     drawn: list[str] = []
     pictures: list[bytes] = []
-    to_html, png = npc_lab.widgets.lines.to_html, npc_lab.widgets.stage.png
+    to_html, png = npc_lab.widgets.lines.to_html, npc_lab.widgets.arena_model.png
     monkeypatch.setattr(npc_lab.widgets.lines, "to_html", lambda text: drawn.append(text) or to_html(text))
     monkeypatch.setattr(
-        npc_lab.widgets.stage, "png", lambda figure: pictures.append(png(figure)) or pictures[-1]
+        npc_lab.widgets.arena_model, "png", lambda figure: pictures.append(png(figure)) or pictures[-1]
     )
     panel = desk()
     began = datetime.now(UTC)
@@ -504,7 +504,7 @@ def test_a_talk_of_two_hundred_lines_is_drawn_line_by_line(monkeypatch: pytest.M
     seconds = (datetime.now(UTC) - began).total_seconds()
     assert len(panel.lines) == 201
     assert len(drawn) < 3 * 201
-    assert len(pictures) <= 2 + seconds / npc_lab.widgets.stage.SECONDS_BETWEEN_PICTURES
+    assert len(pictures) <= 2 + seconds / npc_lab.widgets.arena_model.SECONDS_BETWEEN_PICTURES
     assert panel.picture == pictures[-1]
 
 

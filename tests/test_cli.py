@@ -67,7 +67,7 @@ def play(monkeypatch: pytest.MonkeyPatch) -> Callable[..., FakeClient]:
     def begin(*replies: Any) -> FakeClient:
         client = FakeClient(list(replies))
         monkeypatch.setattr(cli, "connect", lambda *_, **__: Connection(client, "fake"))
-        monkeypatch.setattr("npc_lab.embedded.is_installed", lambda: True)
+        monkeypatch.setattr("npc_lab.endpoints.embedded.is_installed", lambda: True)
         return client
 
     return begin
@@ -136,7 +136,7 @@ def test_demo_needs_no_provider(play: Any) -> None:
 @pytest.mark.parametrize("command", ["demo", "chat"])
 def test_a_found_key_is_never_used_unasked(monkeypatch: pytest.MonkeyPatch, command: str) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", KEY)
-    monkeypatch.setattr("npc_lab.embedded.is_installed", lambda: False)
+    monkeypatch.setattr("npc_lab.endpoints.embedded.is_installed", lambda: False)
     monkeypatch.setattr(cli, "connect", lambda *_, **__: pytest.fail("It went on all the same."))
     result = run(command)
     assert result.code == 1
@@ -164,7 +164,7 @@ def test_who_plays_is_the_embedded_model_unless_somebody_has_chosen(
     asked_for = []
     monkeypatch.setenv("OPENAI_API_KEY", KEY)
     monkeypatch.setenv("NPC_LAB_PROVIDER", chosen)
-    monkeypatch.setattr("npc_lab.embedded.is_installed", lambda: True)
+    monkeypatch.setattr("npc_lab.endpoints.embedded.is_installed", lambda: True)
     monkeypatch.setattr(cli, "connect", lambda name, **_: asked_for.append(name) or connect("fake"))
     assert run(command, *arguments).code == 0
     assert asked_for == [provider]
@@ -415,7 +415,7 @@ def test_doctor_takes_half_a_word_for_a_reply(loopback: Any, reply: Text) -> Non
 
 
 def test_doctor_with_no_key_and_no_embedded_model(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("npc_lab.embedded.is_installed", lambda: False)
+    monkeypatch.setattr("npc_lab.endpoints.embedded.is_installed", lambda: False)
     result = run("doctor")
     assert result.code == 1
     assert "No key was found" in result.notices

@@ -8,9 +8,9 @@ import openai
 import pytest
 from loopback import KEY
 
-import npc_lab.embedded
+import npc_lab.endpoints.embedded
 from npc_lab import ConnectError, FakeClient, MissingKeyError, NPCConfig, SimpleChatNPC, connect
-from npc_lab.providers import PROVIDERS
+from npc_lab.endpoints.providers import PROVIDERS
 
 OTHER_KEY = "sk-another-marked-key-0987654321"
 
@@ -149,8 +149,8 @@ def test_with_no_key_and_no_embedded_model_every_way_out_is_said() -> None:
 
 def test_with_no_key_the_embedded_model_is_next(monkeypatch: Any, capsys: Any) -> None:
     served = types.SimpleNamespace(base_url="http://127.0.0.1:1/v1/", model="SmolLM2-135M-Instruct")
-    monkeypatch.setattr(npc_lab.embedded, "is_installed", lambda: True)
-    monkeypatch.setattr(npc_lab.embedded, "serve", lambda gguf: served)
+    monkeypatch.setattr(npc_lab.endpoints.embedded, "is_installed", lambda: True)
+    monkeypatch.setattr(npc_lab.endpoints.embedded, "serve", lambda gguf: served)
     client, model = connect()
     assert (str(client.base_url), model) == (served.base_url, served.model)
     assert "no key needed" in capsys.readouterr().out
@@ -230,8 +230,8 @@ def test_a_closed_secret_is_mentioned_even_where_the_embedded_model_steps_in(
 ) -> None:
     colab({"NEBIUS_API_KEY": Userdata.NotebookAccessError})
     served = types.SimpleNamespace(base_url="http://127.0.0.1:1/v1/", model="m")
-    monkeypatch.setattr(npc_lab.embedded, "is_installed", lambda: True)
-    monkeypatch.setattr(npc_lab.embedded, "serve", lambda gguf: served)
+    monkeypatch.setattr(npc_lab.endpoints.embedded, "is_installed", lambda: True)
+    monkeypatch.setattr(npc_lab.endpoints.embedded, "serve", lambda gguf: served)
     connect()
     assert "NEBIUS_API_KEY exists: switch on its 'Notebook access'" in capsys.readouterr().out
 

@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from npc_lab import ChatArena, NPCConfig, NPCFactory, ReplyError, SimpleChatNPC
-from npc_lab.embedded import REPLY_TOKENS, SLOTS, Server, is_installed, serve
+from npc_lab.endpoints.embedded import REPLY_TOKENS, SLOTS, Server, is_installed, serve
 from npc_lab.errors import ConnectError
 
 HELLO: Any = [{"role": "user", "content": "Hello! Who are you?"}]
@@ -211,7 +211,7 @@ def test_a_damaged_model_harms_nobody(server: Server, tmp_path: Path, kept: int)
 
 TALKING = """
 from npc_lab import NPCConfig, SimpleChatNPC
-from npc_lab.embedded import serve
+from npc_lab.endpoints.embedded import serve
 from openai import OpenAI
 
 server = serve()

@@ -39,8 +39,8 @@ from npc_lab import (
     fake_error,
 )
 from npc_lab.cli import app
-from npc_lab.endpoint import is_wanted
 from npc_lab.widgets import arena_controls, chat_box
+from npc_lab.wire.answers import is_wanted
 
 USER = "learner"
 LIMIT = {"max_reply_tokens": 50}

@@ -211,7 +211,7 @@ def test_in_the_chat_box(
 def test_in_the_arenas_controls(
     endpoint: Endpoint, surface: Any, fault: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("npc_lab.widgets.stage.talk_figure", None)  # pictures take longer than all else
+    monkeypatch.setattr("npc_lab.widgets.arena_model.talk_figure", None)  # pictures take longer than all else
     town = Town(endpoint)
     panel = surface(town.arena, *town.npc_ids)
     panel.run(1)

@@ -25,7 +25,6 @@ from typer.testing import CliRunner
 import npc_lab.cli as cli
 from npc_lab import grading
 from npc_lab.cli import grade as command
-from npc_lab.course import course_folder
 from npc_lab.grading import Grade, records
 from npc_lab.grading.handed_in import (
     CodeCell,
@@ -36,9 +35,10 @@ from npc_lab.grading.handed_in import (
     find_notebooks,
 )
 from npc_lab.grading.records import ENCODING, Records, gradescope
-from npc_lab.lessons.catalogue import EXERCISES
+from npc_lab.lessons.checking.reports import CORRECT, INCORRECT, NOT_ATTEMPTED, Report, Step
+from npc_lab.lessons.course import course_folder
+from npc_lab.lessons.exercises.catalogue import EXERCISES
 from npc_lab.lessons.help import solution_code
-from npc_lab.lessons.report import CORRECT, INCORRECT, NOT_ATTEMPTED, Report, Step
 
 CHECK = 'from npc_lab.lessons import check, report\nmy_check = check("arena", ChatArena)\nmy_check'
 WRONG = f"{RIGHT}\n    def run_turn(self, conversation_id):\n        return True, 'Hail.'"
@@ -66,16 +66,18 @@ class ChatArena:
         ...
 """
 LIES = """
-from npc_lab.lessons import exercise, report, check, catalogue
+from npc_lab.lessons import check
+from npc_lab.lessons.checking import exercise, reports
+from npc_lab.lessons.exercises import catalogue
 import npc_lab.lessons, npc_lab.grading.inside as inside
 from IPython import get_ipython
 
 def all_right(self, *_):
-    return report.Report(self.name, [report.Step(s.name, s.required, "correct", "") for s in self.steps])
+    return reports.Report(self.name, [reports.Step(s.name, s.required, "correct", "") for s in self.steps])
 
 exercise.Exercise.check = npc_lab.lessons.check = all_right
-report.Report.passed = property(lambda self: True)
-report.Report.outcome = property(lambda self: "correct")
+reports.Report.passed = property(lambda self: True)
+reports.Report.outcome = property(lambda self: "correct")
 for each in catalogue.EXERCISES.values():
     for step in each.steps:
         object.__setattr__(step, "run", lambda trial: "This works.")

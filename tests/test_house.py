@@ -30,15 +30,15 @@ HEAVY = [
 SHELVES = [
     ["errors", "text"],
     ["scratchpad", "memory"],
-    ["character", "dialects", "faults", "endpoint", "turns"],
+    ["character", "wire", "one_at_a_time"],
     ["reply", "store"],
     ["npc"],
     ["factory"],
     ["transcript", "stops", "measures"],
     ["arena"],
 ]
-BESIDE = ["providers", "fake", "weights", "embedded", "connect"]
-BESIDE_MAY_USE = ["errors", "text", "memory", "character", "dialects", "faults", "endpoint"]
+BESIDE = ["endpoints"]
+BESIDE_MAY_USE = ["errors", "text", "memory", "character", "wire"]
 ON_TOP = [
     "worlds",
     "files",
@@ -47,7 +47,6 @@ ON_TOP = [
     "plots",
     "cards",
     "widgets",
-    "course",
     "lessons",
     "grading",
     "cli",

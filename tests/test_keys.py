@@ -45,10 +45,10 @@ from typer.testing import CliRunner
 
 import npc_lab.cli as cli
 from npc_lab import ChatArena, NPCFactory, NPCLabError, ReplyError, connect, embedded
-from npc_lab.cli import keys, start
+from npc_lab.cli import find_keys, start
 from npc_lab.export import export
-from npc_lab.faults import KeyGuard
 from npc_lab.widgets import arena_controls, chat_box
+from npc_lab.wire.faults import KeyGuard
 
 # No key of anybody's. It has what only some keys have: signs that an address must encode.
 KEY = "mk-Zq8xW+7vJ/" + "Yd4TnRb6Lh2" * 3 + "=Pc9sFg3K"
@@ -590,16 +590,16 @@ def in_notebook(path: Path, *sources: str) -> Path:
 def test_a_key_in_a_file_is_found_and_its_place_is_named(tmp_path: Path, kind: str, way: str) -> None:
     code = written(way, NINE_KINDS[kind])
     (program := tmp_path / "mine.py").write_text(f"import os\n\n{code}\n")
-    (line,) = keys.places(program)
+    (line,) = find_keys.places(program)
     assert int(line.removeprefix("line ")) in range(3, 6)
-    assert keys.places(in_notebook(tmp_path / "mine.ipynb", "1 + 1", code)) == ["cell 2"]
+    assert find_keys.places(in_notebook(tmp_path / "mine.ipynb", "1 + 1", code)) == ["cell 2"]
 
 
 @pytest.mark.parametrize("code", HARMLESS)
 def test_what_is_no_key_gives_no_alarm(tmp_path: Path, code: str) -> None:
     (program := tmp_path / "mine.py").write_text(code)
-    assert keys.places(program) == []
-    assert keys.places(in_notebook(tmp_path / "mine.ipynb", code)) == []
+    assert find_keys.places(program) == []
+    assert find_keys.places(in_notebook(tmp_path / "mine.ipynb", code)) == []
 
 
 def test_a_key_that_a_cell_printed_is_found(tmp_path: Path) -> None:
@@ -607,13 +607,13 @@ def test_a_key_that_a_cell_printed_is_found(tmp_path: Path) -> None:
     printed = f"environ({{'OPENAI_API_KEY': '{NINE_KINDS['OpenAI']}'}})"
     notebook.cells[1].outputs = [nbformat.v4.new_output("stream", text=printed)]
     nbformat.write(notebook, tmp_path / "mine.ipynb")
-    assert keys.places(tmp_path / "mine.ipynb") == ["cell 2"]
+    assert find_keys.places(tmp_path / "mine.ipynb") == ["cell 2"]
 
 
 def test_nothing_of_ours_gives_an_alarm() -> None:
     files = [file for kind in ("ipynb", "py") for file in ROOT.glob(f"*/**/*.{kind}")]
     assert len(files) > 100
-    assert {str(file): found for file in files if (found := keys.places(file))} == {}
+    assert {str(file): found for file in files if (found := find_keys.places(file))} == {}
 
 
 @pytest.mark.parametrize(
@@ -621,9 +621,9 @@ def test_nothing_of_ours_gives_an_alarm() -> None:
 )
 def test_what_is_no_notebook_is_looked_through_as_it_is(tmp_path: Path, content: bytes) -> None:
     (path := tmp_path / "odd.ipynb").write_bytes(content)
-    assert keys.places(path) == []
+    assert find_keys.places(path) == []
     path.write_bytes(content + f"\napi_key='{NINE_KINDS['Groq']}'".encode())
-    assert len(keys.places(path)) == 1
+    assert len(find_keys.places(path)) == 1
 
 
 def test_the_doctor_names_file_and_cell_and_no_key(tmp_path: Path, monkeypatch: Any) -> None:

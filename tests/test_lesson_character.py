@@ -18,7 +18,7 @@ import pytest
 from npc_lab import FakeClient, NPCConfig, NPCFactory, ReplyError
 from npc_lab.cards import Card, read_card, write_card
 from npc_lab.lessons import Report, check, hint
-from npc_lab.lessons.character import holds_key
+from npc_lab.lessons.exercises.lesson04_character import holds_key
 from npc_lab.lessons.help import hints
 from npc_lab.lessons.redteam import (
     ATTACKS,

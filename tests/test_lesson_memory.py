@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from npc_lab.lessons import check, hint
-from npc_lab.lessons.report import CANT_CHECK, CORRECT, INCORRECT, NOT_ATTEMPTED
+from npc_lab.lessons.checking.reports import CANT_CHECK, CORRECT, INCORRECT, NOT_ATTEMPTED
 
 Messages = list[dict[str, str]]
 

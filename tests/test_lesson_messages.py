@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from npc_lab.lessons import check
-from npc_lab.lessons.report import CANT_CHECK, CORRECT, INCORRECT, NOT_ATTEMPTED
+from npc_lab.lessons.checking.reports import CANT_CHECK, CORRECT, INCORRECT, NOT_ATTEMPTED
 
 Exchanges = list[tuple[str, str]]
 

@@ -7,7 +7,7 @@ import pytest
 
 from npc_lab import FakeClient
 from npc_lab.lessons import check
-from npc_lab.lessons.report import CANT_CHECK, CORRECT, INCORRECT, NOT_ATTEMPTED
+from npc_lab.lessons.checking.reports import CANT_CHECK, CORRECT, INCORRECT, NOT_ATTEMPTED
 
 
 def ask(client: Any, model: str, question: str) -> Any:

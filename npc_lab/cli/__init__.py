@@ -15,7 +15,7 @@ import typer
 
 from npc_lab.character import NPCConfig
 from npc_lab.cli.screen import Screen, take_any_letter
-from npc_lab.connect import FAKE, LOCAL, Connection, connect
+from npc_lab.endpoints.connect import FAKE, LOCAL, Connection, connect
 from npc_lab.errors import ConnectError, MissingKeyError, NPCLabError
 from npc_lab.worlds import WORLDS, load_world
 
@@ -99,7 +99,7 @@ def talk(
 
     Ctrl-C stops a reply. Ctrl-C or Ctrl-D at your own turn ends the talk, with exit code 0.
     """
-    from npc_lab.cli.chat import Chat, find_character
+    from npc_lab.cli.talk import Chat, find_character
 
     with plain_words() as screen:
         (place, config), provider = find_character(character, world), _chosen(provider, base_url)
@@ -238,8 +238,8 @@ def _prepare(character: NPCConfig, has_scratchpad: bool, provider: str | None) -
 def _connect(command: str, provider: str | None, model: str | None, base_url: str | None) -> Connection:
     """What connect() gives; where the embedded model is missing, what to do about it on the command line."""
     if provider == LOCAL:
-        from npc_lab.embedded import is_installed
-        from npc_lab.weights import INSTALL
+        from npc_lab.endpoints.embedded import is_installed
+        from npc_lab.endpoints.weights import INSTALL
 
         if not is_installed():
             raise ConnectError(

@@ -4,7 +4,7 @@ from dataclasses import asdict
 
 from npc_lab.arena import ChatArena
 from npc_lab.cli.screen import INDENT, SEAT_STYLES, Screen
-from npc_lab.connect import Connection
+from npc_lab.endpoints.connect import Connection
 from npc_lab.errors import NPCLabError
 from npc_lab.factory import NPCFactory
 from npc_lab.worlds import World

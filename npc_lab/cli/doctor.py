@@ -7,16 +7,16 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from npc_lab.character import NPCConfig
-from npc_lab.cli.keys import warn_of_keys
+from npc_lab.cli.find_keys import warn_of_keys
 from npc_lab.cli.screen import Screen
 from npc_lab.cli.start import INSTALL_COURSE
-from npc_lab.connect import Connection
-from npc_lab.dialects import known
+from npc_lab.endpoints.connect import Connection
+from npc_lab.endpoints.providers import PROVIDERS
+from npc_lab.endpoints.weights import INSTALL, SMOLLM2, cache_folder
 from npc_lab.errors import ReplyError
 from npc_lab.npc import SimpleChatNPC
-from npc_lab.providers import PROVIDERS
 from npc_lab.reply import Reply
-from npc_lab.weights import INSTALL, SMOLLM2, cache_folder
+from npc_lab.wire.dialects import known
 
 # package -> what to do where it is missing
 _PACKAGES = {

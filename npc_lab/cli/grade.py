@@ -14,8 +14,8 @@ from npc_lab.errors import NPCLabError, nearest
 from npc_lab.grading import Grade, grade_all
 from npc_lab.grading.handed_in import HandedIn, find_notebooks
 from npc_lab.grading.records import Records, outcome, share
-from npc_lab.lessons.catalogue import EXERCISES
-from npc_lab.lessons.report import MARKS
+from npc_lab.lessons.checking.reports import MARKS
+from npc_lab.lessons.exercises.catalogue import EXERCISES
 
 _NEEDED = ("nbclient", "nbformat", "ipykernel")
 _HEAD = ("file", "exercise", "outcome", "steps", "stretch", "points")

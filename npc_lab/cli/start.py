@@ -16,8 +16,8 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from npc_lab.cli.screen import Screen
-from npc_lab.course import course_folder
 from npc_lab.errors import NPCLabError
+from npc_lab.lessons.course import course_folder
 
 INSTALL_COURSE = 'pip install "npc-lab[course]"'
 # It keeps keys out of what learners commit with git.

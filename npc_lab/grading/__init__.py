@@ -28,10 +28,10 @@ from npc_lab.grading.handed_in import (
     exercises_of,
 )
 from npc_lab.grading.kernel import Kernel, KernelLostError, fresh_kernel
-from npc_lab.lessons.catalogue import EXERCISES
-from npc_lab.lessons.exercise import Exercise
-from npc_lab.lessons.looking import in_words
-from npc_lab.lessons.report import CANT_CHECK, CORRECT, NOT_ATTEMPTED, Report, Step
+from npc_lab.lessons.checking.exercise import Exercise
+from npc_lab.lessons.checking.learners_code import in_words
+from npc_lab.lessons.checking.reports import CANT_CHECK, CORRECT, NOT_ATTEMPTED, Report, Step
+from npc_lab.lessons.exercises.catalogue import EXERCISES
 
 CELL_SECONDS = 30
 CELLS_FOR_ALL = 5  # all cells of a notebook together have the time of so many

@@ -9,8 +9,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from npc_lab.lessons.catalogue import EXERCISES
-from npc_lab.lessons.exercise import Exercise
+from npc_lab.lessons.checking.exercise import Exercise
+from npc_lab.lessons.exercises.catalogue import EXERCISES
 from npc_lab.lessons.help import TAG
 
 LARGEST = 100_000_000  # bytes

@@ -17,7 +17,7 @@ from types import FunctionType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:  # the checks are imported when they are needed, after the notebook's cells
-    from npc_lab.lessons.exercise import Exercise, StepCheck
+    from npc_lab.lessons.checking.exercise import Exercise, StepCheck
 
 MIME = "application/vnd.npc-lab.steps+json"
 MEMORY = 4 * 2**30  # bytes of addresses that a kernel may use; without a limit, one takes those of all
@@ -43,9 +43,9 @@ def check_here(name: str, nonce: str) -> None:
     """After the notebook's cells: check what it declared, and send the outcomes with the nonce."""
     from IPython import get_ipython
 
-    from npc_lab.lessons import exercise as limits
-    from npc_lab.lessons.catalogue import EXERCISES
-    from npc_lab.lessons.report import NOT_ATTEMPTED
+    from npc_lab.lessons.checking import exercise as limits
+    from npc_lab.lessons.checking.reports import NOT_ATTEMPTED
+    from npc_lab.lessons.exercises.catalogue import EXERCISES
 
     limits.STEP_SECONDS *= PATIENCE
     limits.ALL_SECONDS *= PATIENCE
@@ -80,7 +80,7 @@ def _limit_memory() -> None:
 
 def _connect_to_the_fake() -> None:
     import npc_lab
-    from npc_lab.connect import FAKE, Connection
+    from npc_lab.endpoints.connect import FAKE, Connection
 
     real = npc_lab.connect
 
@@ -94,7 +94,7 @@ def _connect_to_the_fake() -> None:
         """Give the fake, whatever is asked for."""
         return real(FAKE, model=model)
 
-    npc_lab.connect = sys.modules["npc_lab.connect"].connect = connect  # type: ignore[attr-defined]
+    npc_lab.connect = sys.modules["npc_lab.endpoints.connect"].connect = connect  # type: ignore[attr-defined]
 
 
 def _check_nothing() -> None:
@@ -103,7 +103,7 @@ def _check_nothing() -> None:
     So a lesson goes on as it does for somebody who has not done the exercise yet.
     """
     from npc_lab import lessons
-    from npc_lab.lessons.report import NOT_ATTEMPTED, Report, Step
+    from npc_lab.lessons.checking.reports import NOT_ATTEMPTED, Report, Step
 
     def check(exercise: str, learners_object: Any = None) -> Report:
         return Report(str(exercise), [Step("It is checked later", True, NOT_ATTEMPTED, "")])

@@ -17,9 +17,9 @@ from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from npc_lab.connect import FAKE
+from npc_lab.endpoints.connect import FAKE
 from npc_lab.grading.inside import MIME
-from npc_lab.lessons.report import MARKS
+from npc_lab.lessons.checking.reports import MARKS
 
 GRACE_SECONDS = 5.0  # for a cell that was interrupted, to end
 START_SECONDS = 60

@@ -15,7 +15,7 @@ from typing import Any
 from npc_lab.errors import NPCLabError
 from npc_lab.files import write_whole
 from npc_lab.grading import Grade
-from npc_lab.lessons.report import CORRECT, Report, Step
+from npc_lab.lessons.checking.reports import CORRECT, Report, Step
 from npc_lab.text import printable, shorten, well_formed
 
 CSV_NAME = "grades.csv"

@@ -5,8 +5,8 @@
     solution("trim")            one way to write it
     report()                    how it went so far, as a table
 
-Behind them: exercise.py (what a check is), limits.py (the learner's code cannot run away), looking.py
-(the learner's values and lines), report.py, help.py, and a file for the exercises of each lesson.
+Behind them: checking (what a check is, the learner's code, reports), exercises (a file for each lesson)
+and help.py.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ from __future__ import annotations
 from typing import Any
 
 from npc_lab.errors import nearest
-from npc_lab.lessons.catalogue import EXERCISES, find
+from npc_lab.lessons.checking.progress import Progress
+from npc_lab.lessons.checking.reports import CANT_CHECK, Report, Step
+from npc_lab.lessons.exercises.catalogue import EXERCISES, find
 from npc_lab.lessons.help import Page, hints, solution_code
-from npc_lab.lessons.progress import Progress
-from npc_lab.lessons.report import CANT_CHECK, Report, Step
 
 __all__ = ["Page", "Progress", "Report", "Step", "check", "hint", "report", "solution"]
 

@@ -6,7 +6,7 @@ import json
 import re
 from pathlib import Path
 
-from npc_lab.course import course_folder
+from npc_lab.lessons.course import course_folder
 from npc_lab.rendering import to_html
 from npc_lab.text import untypeset
 

@@ -17,9 +17,9 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any
 
-from npc_lab.lessons.limits import TimeIsUp, run_limited
-from npc_lab.lessons.looking import in_words, is_stub, show
-from npc_lab.lessons.report import INCORRECT, coloured
+from npc_lab.lessons.checking.learners_code import in_words, is_stub, show
+from npc_lab.lessons.checking.limits import TimeIsUp, run_limited
+from npc_lab.lessons.checking.reports import INCORRECT, coloured
 from npc_lab.rendering import escaped
 from npc_lab.text import printable, shorten, untypeset, well_formed
 

@@ -23,7 +23,7 @@ from unicodedata import east_asian_width
 from npc_lab.cards import read_card
 from npc_lab.character import NPCConfig
 from npc_lab.errors import ReplyError
-from npc_lab.lessons.report import INCORRECT, coloured
+from npc_lab.lessons.checking.reports import INCORRECT, coloured
 from npc_lab.rendering import escaped
 from npc_lab.text import printable, shorten, untypeset
 from npc_lab.transcript import WIDTH, Message, Transcript

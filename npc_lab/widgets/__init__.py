@@ -1,8 +1,8 @@
 """Panels for notebooks, made of plain ipywidgets: a chat box, the arena's controls, a character's form.
 
-    chat.py      the chat box; behind it talk.py and takes.py, which know no widget
-    arena.py     the arena's controls; behind them stage.py, which knows none either
-    form.py      the character's form
+    chat_box.py         the chat box; behind it chat_model.py and takes.py, which know no widget
+    arena_controls.py   the arena's controls; behind them arena_model.py, which knows none either
+    character_form.py   the character's form
 
 and what they share:
 
@@ -15,8 +15,8 @@ and what they share:
 No panel knows a model; each only shows what the core does.
 """
 
-from npc_lab.widgets.arena import ArenaControls, arena_controls
-from npc_lab.widgets.chat import ChatBox, chat_box
-from npc_lab.widgets.form import CharacterForm, character_form
+from npc_lab.widgets.arena_controls import ArenaControls, arena_controls
+from npc_lab.widgets.character_form import CharacterForm, character_form
+from npc_lab.widgets.chat_box import ChatBox, chat_box
 
 __all__ = ["ArenaControls", "CharacterForm", "ChatBox", "arena_controls", "character_form", "chat_box"]

@@ -15,8 +15,8 @@ from typing import Any
 from openai import OpenAI
 
 from npc_lab import ChatArena, NPCFactory
-from npc_lab.embedded import Server, serve
-from npc_lab.weights import weights_path
+from npc_lab.endpoints.embedded import Server, serve
+from npc_lab.endpoints.weights import weights_path
 
 WORLD = (
     "London in the thirteenth century. Hanseatic merchants trade wool, furs and salt; knights come home from "

@@ -14,8 +14,8 @@ from typing import Any
 
 from npc_lab import ChatArena
 from npc_lab.lessons import check
-from npc_lab.lessons.catalogue import EXERCISES
-from npc_lab.lessons.exercise import Exercise
+from npc_lab.lessons.checking.exercise import Exercise
+from npc_lab.lessons.exercises.catalogue import EXERCISES
 
 SOLUTIONS = Path(__file__).resolve().parents[2] / "notebooks" / "solutions"
 DEFINING = (ast.Import, ast.ImportFrom, ast.ClassDef)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from npc_lab.lessons.report import CORRECT, MARKS, Report, coloured
+from npc_lab.lessons.checking.reports import CORRECT, MARKS, Report, coloured
 from npc_lab.rendering import escaped
 from npc_lab.text import untypeset
 

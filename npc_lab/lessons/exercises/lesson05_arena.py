@@ -15,9 +15,9 @@ from time import sleep  # by name: a learner may replace what stands in `time`
 from typing import Any
 
 from npc_lab.arena import DEFAULT_OPENING
-from npc_lab.lessons.exercise import Exercise, Wrong
-from npc_lab.lessons.looking import in_words, quote, show
-from npc_lab.lessons.rehearsal import (
+from npc_lab.lessons.checking.exercise import Exercise, Wrong
+from npc_lab.lessons.checking.learners_code import in_words, quote, show
+from npc_lab.lessons.exercises.arena_trial import (
     ArenaTrial,
     difference,
     expect_same,
@@ -27,7 +27,7 @@ from npc_lab.lessons.rehearsal import (
     numbers_in,
     printed_by,
 )
-from npc_lab.lessons.theatre import Actor
+from npc_lab.lessons.exercises.practice_factory import Actor
 
 KEYS = ("npc1_id", "npc2_id", "npc1_user_id", "npc2_user_id", "messages", "current_turn", "metrics")
 ROUNDING = 0.06  # so much a number may differ because it was rounded

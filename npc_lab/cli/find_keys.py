@@ -5,7 +5,7 @@ characters that could be a key. It finds what general tools overlook, a key in a
 `connect(api_key="...")`, whatever it looks like.
 
 `npc-lab doctor` looks through the folder that it is called in, and pre-commit (see learners_pre_commit.yaml)
-through what is to be committed: `python -m npc_lab.cli.keys FILE...`. No part of a key is ever shown.
+through what is to be committed: `python -m npc_lab.cli.find_keys FILE...`. No part of a key is ever shown.
 """
 
 import json

@@ -12,9 +12,9 @@ from dataclasses import dataclass, field
 from time import sleep  # by name: a learner may replace what stands in `time`
 from typing import Any
 
+from npc_lab.endpoints.fake import FakeClient, fake_error
 from npc_lab.factory import NPCFactory
-from npc_lab.fake import FakeClient, fake_error
-from npc_lab.lessons.limits import TooManyCalls
+from npc_lab.lessons.checking.limits import TooManyCalls
 from npc_lab.memory import ChatMessage
 
 MOST_CALLS = 200  # in one performance; the longest talk of a check has 10 turns

@@ -7,8 +7,8 @@ from collections.abc import Iterable, Mapping
 from itertools import islice
 from typing import Any
 
-from npc_lab.lessons.exercise import Trial, Wrong
-from npc_lab.lessons.looking import LONGEST, show, why_none
+from npc_lab.lessons.checking.exercise import Trial, Wrong
+from npc_lab.lessons.checking.learners_code import LONGEST, show, why_none
 from npc_lab.text import printable, shorten, well_formed
 
 _MOST_MESSAGES = 10_000

@@ -18,8 +18,8 @@ from typing import Any
 from npc_lab.cards import Card, read_card
 from npc_lab.character import FIELDS, NPCConfig
 from npc_lab.errors import CardError, CharacterError
-from npc_lab.lessons.exercise import Exercise, FunctionTrial, Trial, Wrong
-from npc_lab.lessons.looking import in_words, quote, show
+from npc_lab.lessons.checking.exercise import Exercise, FunctionTrial, Trial, Wrong
+from npc_lab.lessons.checking.learners_code import in_words, quote, show
 from npc_lab.lessons.redteam import ATTACKS, gives_away, telling_words, weight
 
 # Lengths in characters, as `weight` counts them. Every text is sent at every turn, so none may be endless.

@@ -16,6 +16,7 @@ from npc_lab.export import export
 from npc_lab.factory import find_npc
 from npc_lab.rendering import escaped
 from npc_lab.transcript import Transcript
+from npc_lab.widgets.arena_model import Stage, factory_of, name_of, next_seat, unfinished
 from npc_lab.widgets.lines import ASIDE, ONE, TWO, Line, Pile, Scroll
 from npc_lab.widgets.look import (
     Fold,
@@ -31,7 +32,6 @@ from npc_lab.widgets.look import (
 )
 from npc_lab.widgets.pump import BlockingPump, Task, choose_pump
 from npc_lab.widgets.saving import Saving
-from npc_lab.widgets.stage import Stage, factory_of, name_of, next_seat, unfinished
 
 _NARROW = {"description_width": "initial"}  # as wide as the words
 _KINDS = {None: ASIDE, 1: ONE, 2: TWO}

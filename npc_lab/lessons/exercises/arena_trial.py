@@ -11,9 +11,9 @@ from decimal import Decimal
 from numbers import Real
 from typing import Any
 
-from npc_lab.lessons.exercise import Trial, Wrong
-from npc_lab.lessons.looking import in_words, is_called, quote, show
-from npc_lab.lessons.theatre import Actor, Heard, Theatre
+from npc_lab.lessons.checking.exercise import Trial, Wrong
+from npc_lab.lessons.checking.learners_code import in_words, is_called, quote, show
+from npc_lab.lessons.exercises.practice_factory import Actor, Heard, Theatre
 from npc_lab.text import printable, shorten
 
 _IDS = re.compile(r"npc-[0-9a-f]{1,12}|[0-9a-f]{8}(-?[0-9a-f]{4,12})*")

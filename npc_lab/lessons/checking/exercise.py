@@ -16,9 +16,9 @@ from time import monotonic  # by name: a learner may replace what stands in `tim
 from typing import Any
 
 from npc_lab.errors import NPCLabError
-from npc_lab.lessons.limits import AskedForInput, Run, TimeIsUp, TooManyCalls, run_limited
-from npc_lab.lessons.looking import in_words, is_stub, show, where, why_none
-from npc_lab.lessons.report import CANT_CHECK, CORRECT, INCORRECT, NOT_ATTEMPTED, Report, Step
+from npc_lab.lessons.checking.learners_code import in_words, is_stub, show, where, why_none
+from npc_lab.lessons.checking.limits import AskedForInput, Run, TimeIsUp, TooManyCalls, run_limited
+from npc_lab.lessons.checking.reports import CANT_CHECK, CORRECT, INCORRECT, NOT_ATTEMPTED, Report, Step
 
 STEP_SECONDS = 3.0
 ALL_SECONDS = 8.0  # for all steps of a check together

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from itertools import pairwise, takewhile
 from typing import Any
 
-from npc_lab.lessons.exercise import Exercise, FunctionTrial, Wrong
-from npc_lab.lessons.looking import show, why_none
-from npc_lab.lessons.talks import dice, messages_in, phrase
+from npc_lab.lessons.checking.exercise import Exercise, FunctionTrial, Wrong
+from npc_lab.lessons.checking.learners_code import show, why_none
+from npc_lab.lessons.exercises.made_up import dice, messages_in, phrase
 from npc_lab.memory import ChatMessage, newest
 
 trim = Exercise("trim", lesson="02", declares="trim", kind="your function")

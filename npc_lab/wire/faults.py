@@ -12,9 +12,9 @@ from collections.abc import Iterable
 from itertools import takewhile
 from typing import Any
 
-from npc_lab.dialects import refuses_roles
 from npc_lab.errors import ReplyError
 from npc_lab.text import shorten, well_formed
+from npc_lab.wire.dialects import refuses_roles
 
 # kind -> the words that endpoints put into an error's code, type or message.
 _WORDS = {

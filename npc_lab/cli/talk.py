@@ -4,7 +4,7 @@ from contextlib import suppress
 
 from npc_lab.character import NPCConfig
 from npc_lab.cli.screen import SEAT_STYLES, Screen
-from npc_lab.connect import Connection
+from npc_lab.endpoints.connect import Connection
 from npc_lab.errors import NPCLabError, nearest
 from npc_lab.npc import SimpleChatNPC
 from npc_lab.reply import Reply

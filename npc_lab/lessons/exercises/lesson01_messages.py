@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from npc_lab.lessons.exercise import Exercise, FunctionTrial, NotAttempted, Trial, Wrong
-from npc_lab.lessons.looking import show
-from npc_lab.lessons.talks import dice, messages_in, phrase, written
+from npc_lab.lessons.checking.exercise import Exercise, FunctionTrial, NotAttempted, Trial, Wrong
+from npc_lab.lessons.checking.learners_code import show
+from npc_lab.lessons.exercises.made_up import dice, messages_in, phrase, written
 
 prediction = Exercise(
     "prediction",

@@ -8,9 +8,9 @@ from collections.abc import Iterator, Sequence
 from types import FunctionType
 from typing import Any
 
-from npc_lab.lessons.exercise import CantCheck, Exercise, FunctionTrial, NotAttempted, Wrong
+from npc_lab.lessons.checking.exercise import CantCheck, Exercise, FunctionTrial, NotAttempted, Wrong
+from npc_lab.lessons.checking.learners_code import is_stub, show, why_none
 from npc_lab.lessons.leaks import ODD_REPLIES, cut, leaked, many_cuts
-from npc_lab.lessons.looking import is_stub, show, why_none
 
 _ODD = {reply.name: reply for reply in ODD_REPLIES}
 _OTHER_SPELLINGS = ("small letters", "bold", "headings", "colons")

@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from npc_lab.fake import FakeClient
-from npc_lab.lessons.exercise import Exercise, Trial, Wrong
-from npc_lab.lessons.looking import quote, show, where
-from npc_lab.lessons.talks import phrase, written
+from npc_lab.endpoints.fake import FakeClient
+from npc_lab.lessons.checking.exercise import Exercise, Trial, Wrong
+from npc_lab.lessons.checking.learners_code import quote, show, where
+from npc_lab.lessons.exercises.made_up import phrase, written
 
 
 class AskTrial(Trial):

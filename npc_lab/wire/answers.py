@@ -15,10 +15,10 @@ from dataclasses import dataclass
 from inspect import isawaitable
 from typing import Any
 
-from npc_lab.dialects import Adaptation, adapt, fitting, known, remember
 from npc_lab.errors import ReplyError
-from npc_lab.faults import endpoint_words
 from npc_lab.text import well_formed
+from npc_lab.wire.dialects import Adaptation, adapt, fitting, known, remember
+from npc_lab.wire.faults import endpoint_words
 
 
 @dataclass(slots=True)

@@ -17,7 +17,7 @@ from npc_lab.text import printable, shorten, well_formed
 
 LONGEST = 300  # characters of a value in a message
 
-_PACKAGE = str(Path(__file__).resolve().parents[1])
+_PACKAGE = str(Path(__file__).resolve().parents[2])
 _NOT_THEIRS = tuple({_PACKAGE, *(sysconfig.get_path(name) for name in ("stdlib", "purelib", "platlib"))})
 # What a body of nothing but a docstring, `...` or `pass` is compiled to.
 _NOTHING_DONE = {"RESUME", "NOP", "LOAD_CONST", "LOAD_COMMON_CONSTANT", "RETURN_CONST", "RETURN_VALUE"}

@@ -10,11 +10,11 @@ import os
 import sys
 from typing import Any, NamedTuple
 
-from npc_lab.endpoint import is_wanted
+from npc_lab.endpoints.fake import FakeClient, small_talk
+from npc_lab.endpoints.providers import PROVIDERS, Provider
 from npc_lab.errors import ConnectError, MissingKeyError, nearest
-from npc_lab.fake import FakeClient, small_talk
-from npc_lab.faults import is_in_vain
-from npc_lab.providers import PROVIDERS, Provider
+from npc_lab.wire.answers import is_wanted
+from npc_lab.wire.faults import is_in_vain
 
 # The openai package waits 10 minutes and tries three times; a learner looks at a still screen meanwhile.
 TIMEOUT_SECONDS = 60.0
@@ -39,7 +39,7 @@ def connect(
 ) -> Connection:
     """Give a client of the `openai` package (or the fake) and a model name, and print what was chosen.
 
-    provider: a name from npc_lab/providers.py, "local" or "fake". Left out, it is the environment's
+    provider: a name from npc_lab/endpoints/providers.py, "local" or "fake". Left out, it is the environment's
     NPC_LAB_PROVIDER, or else the first provider whose key is found in the environment or in Colab's
     secrets, or else the embedded model if it is installed. model: another model than the provider's
     default; with "local", the path of a GGUF file. base_url: any other OpenAI-compatible address.
@@ -85,7 +85,7 @@ def connect(
 
 def _first_possible(secrets: "_Secrets") -> str:
     """The first provider whose key is found, else the embedded model if it is installed."""
-    from npc_lab.embedded import is_installed
+    from npc_lab.endpoints.embedded import is_installed
 
     for provider in PROVIDERS.values():
         if provider.key_name and secrets.in_environment(provider.key_name):
@@ -128,7 +128,7 @@ def _open(provider: Provider, model: str | None, key: str, base_url: str) -> Con
 
 
 def _open_local(gguf: str | None) -> Connection:
-    from npc_lab.embedded import serve
+    from npc_lab.endpoints.embedded import serve
 
     server = serve(gguf)
     client = _client("", server.base_url)

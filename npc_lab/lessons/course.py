@@ -4,7 +4,7 @@ from pathlib import Path
 
 from npc_lab.errors import NPCLabError
 
-_PACKAGE = Path(__file__).resolve().parent
+_PACKAGE = Path(__file__).resolve().parents[1]
 
 
 def course_folder() -> Path:

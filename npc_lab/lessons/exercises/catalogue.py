@@ -2,10 +2,24 @@
 
 from __future__ import annotations
 
-from npc_lab.lessons import arena, character, memory, messages, scratchpad, setup
-from npc_lab.lessons.exercise import Exercise
+from npc_lab.lessons.checking.exercise import Exercise
+from npc_lab.lessons.exercises import (
+    lesson00_setup,
+    lesson01_messages,
+    lesson02_memory,
+    lesson03_scratchpad,
+    lesson04_character,
+    lesson05_arena,
+)
 
-_LESSONS = (setup, messages, memory, scratchpad, character, arena)
+_LESSONS = (
+    lesson00_setup,
+    lesson01_messages,
+    lesson02_memory,
+    lesson03_scratchpad,
+    lesson04_character,
+    lesson05_arena,
+)
 EXERCISES: dict[str, Exercise] = {each.name: each for lesson in _LESSONS for each in lesson.exercises}
 
 

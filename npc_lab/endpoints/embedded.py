@@ -20,8 +20,8 @@ from pathlib import Path
 from tempfile import TemporaryFile
 from typing import Any, BinaryIO
 
+from npc_lab.endpoints.weights import INSTALL, weights_path
 from npc_lab.errors import ConnectError
-from npc_lab.weights import INSTALL, weights_path
 
 SLOTS = 2  # talks that the engine keeps in its cache, and answers at once; further ones wait in line
 CONTEXT_TOKENS = 4096  # of each slot: prompt and reply. What is longer is refused with an error, never cut
@@ -92,7 +92,7 @@ def _start(path: Path) -> Server:
     """Start the child and wait for the one line it prints when the model is loaded and answers."""
     with TemporaryFile() as log:
         process = subprocess.Popen(
-            [sys.executable, "-P", "-m", "npc_lab.embedded", str(path)],
+            [sys.executable, "-P", "-m", "npc_lab.endpoints.embedded", str(path)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=log,

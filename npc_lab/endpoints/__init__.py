@@ -1,0 +1,1 @@
+"""Where replies come from. The core knows nothing of this room."""

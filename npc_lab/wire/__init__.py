@@ -1,0 +1,1 @@
+"""What is sent to an endpoint, and what comes back."""
