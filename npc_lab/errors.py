@@ -192,8 +192,13 @@ def _as_it_was(kind: type[NPCLabError], args: tuple[Any, ...], attributes: dict[
 
 def not_found(noun: str, wanted: str, known: Iterable[str], way_out: str) -> str:
     """The message for an unknown id: quotes it, and names the nearest known one if one is close."""
+    return f"There is no {noun} with the id {wanted!r:.80}. {did_you_mean(wanted, known, way_out)}"
+
+
+def did_you_mean(wanted: str, known: Iterable[str], otherwise: str) -> str:
+    """Return "Did you mean 'x'?" if a known name looks like the wanted one, else the other sentence."""
     near = nearest(wanted, known)
-    return f"There is no {noun} with the id {wanted!r:.80}. {f'Did you mean {near!r}?' if near else way_out}"
+    return f"Did you mean {near!r}?" if near else otherwise
 
 
 def nearest(wanted: str, known: Iterable[str]) -> str | None:

@@ -7,7 +7,13 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from npc_lab.character import FIELDS, NPCConfig
-from npc_lab.errors import CharacterError, NPCFactoryError, NPCNotFoundError, UserNotFoundError, nearest
+from npc_lab.errors import (
+    CharacterError,
+    NPCFactoryError,
+    NPCNotFoundError,
+    UserNotFoundError,
+    did_you_mean,
+)
 from npc_lab.memory import ChatMessage
 from npc_lab.npc import SimpleChatNPC
 from npc_lab.reply import ReplyStream
@@ -62,8 +68,7 @@ class NPCFactory:
     ) -> str:
         """Make an NPC and give its id. `more` are further fields of `NPCConfig`, such as name or goal."""
         for unknown in more.keys() - set(FIELDS):
-            near = nearest(unknown, FIELDS)
-            advice = f"Did you mean {near!r}?" if near else f"It has {', '.join(FIELDS)}."
+            advice = did_you_mean(unknown, FIELDS, f"It has {', '.join(FIELDS)}.")
             raise CharacterError(f"A character has no field {unknown!r}. {advice}")
         config = NPCConfig(world_description, character_description, history_size, has_scratchpad, **more)
         with self._registering:

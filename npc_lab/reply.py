@@ -20,11 +20,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from npc_lab.errors import ReplyError
+from npc_lab.keys import KeyGuard, without_key
 from npc_lab.memory import ChatMessage
 from npc_lab.scratchpad import ThoughtParser
 from npc_lab.text import shorten, untypeset, well_formed
 from npc_lab.wire.answers import Delta, answer, ask_only_while, hang_up
-from npc_lab.wire.faults import KeyGuard, reply_error, without_key
+from npc_lab.wire.faults import reply_error
 
 # A stream that nobody reads for so many seconds loses its turn as soon as somebody else wants it.
 ABANDONED_AFTER = 3.0

@@ -29,7 +29,7 @@ HEAVY = [
 # Each module may import those on its own shelf's lower shelves, and earlier ones of its own.
 SHELVES = [
     ["errors", "text"],
-    ["scratchpad", "memory"],
+    ["keys", "scratchpad", "memory"],
     ["character", "wire", "one_at_a_time"],
     ["reply", "store"],
     ["npc"],

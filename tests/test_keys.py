@@ -44,11 +44,12 @@ from panels import walk
 from typer.testing import CliRunner
 
 import npc_lab.cli as cli
-from npc_lab import ChatArena, NPCFactory, NPCLabError, ReplyError, connect, embedded
+from npc_lab import ChatArena, NPCFactory, NPCLabError, ReplyError, connect
 from npc_lab.cli import find_keys, start
+from npc_lab.endpoints import embedded
 from npc_lab.export import export
+from npc_lab.keys import KeyGuard
 from npc_lab.widgets import arena_controls, chat_box
-from npc_lab.wire.faults import KeyGuard
 
 # No key of anybody's. It has what only some keys have: signs that an address must encode.
 KEY = "mk-Zq8xW+7vJ/" + "Yd4TnRb6Lh2" * 3 + "=Pc9sFg3K"

@@ -25,6 +25,7 @@ from typing import Any, NamedTuple
 
 from npc_lab.character import NPCConfig
 from npc_lab.errors import NPCLabError
+from npc_lab.keys import without_whole_key
 from npc_lab.store.lazy import LazyDict
 from npc_lab.store.record import NPCRecord, config_in, sheet_of
 from npc_lab.store.schema import (
@@ -40,7 +41,6 @@ from npc_lab.store.schema import (
     seat_in,
 )
 from npc_lab.text import well_formed
-from npc_lab.wire.faults import without_whole_key
 
 __all__ = ["LazyDict", "NPCRecord", "Store", "StoredConversation", "store_of"]
 

@@ -9,10 +9,10 @@ import json
 import math
 import re
 from collections.abc import Iterable
-from itertools import takewhile
 from typing import Any
 
 from npc_lab.errors import ReplyError
+from npc_lab.keys import hide_key_in, without_key
 from npc_lab.text import shorten, well_formed
 from npc_lab.wire.dialects import refuses_roles
 
@@ -44,14 +44,6 @@ _STATUS: dict[int, tuple[tuple[str, ...], str]] = {
     429: (("quota",), "rate_limit"),
 }
 
-# "ollama", "lm-studio", "not-needed", "EMPTY", "1234": to cut these out would spoil what characters say.
-_NO_SECRET = re.compile(
-    r".{0,7}|(?!sk-)(?=.{0,15}\Z)[a-z]+([-_ ][a-z]+)*|sk-no-key-required", re.I | re.DOTALL
-)
-_CUT = "(key)"  # stands where a key stood
-_TELLING = 8  # so many letters of a key, from its beginning or up to its end, are cut out too
-_HELD_FROM = 4  # letters: what may become a key is held back from here on
-
 
 def reply_error(error: Exception, client: Any, began: bool, spoke: bool) -> ReplyError:
     """Say in our words what the `openai` package or the network raised.
@@ -60,7 +52,7 @@ def reply_error(error: Exception, client: Any, began: bool, spoke: bool) -> Repl
     raises the result `from error`; keys are cut out of both, because a traceback shows both.
     """
     ours = error if isinstance(error, ReplyError) else _explain(error, client, began, spoke)
-    _hide_key_in(error, client)
+    hide_key_in(error, client)
     return ReplyError(ours.kind, ours.hint, without_key(ours.detail, client), without_key(ours.what, client))
 
 
@@ -146,89 +138,3 @@ def _address(client: Any) -> str:
     scheme, separator, rest = address.partition("://")
     host, slash, path = rest.partition("/")
     return f"{scheme}{separator}{host.rpartition('@')[2]}{slash}{path}"
-
-
-def without_whole_key(words: str, client: Any) -> str:
-    """The words with the client's key cut out. Its beginning is no secret: anybody may say "sk-proj-"."""
-    key = key_of(client)
-    return words.replace(key, _CUT) if key else words
-
-
-def without_key(words: str, client: Any) -> str:
-    """The same of an error's words, also where only the key's beginning or end is shown."""
-    if key := key_of(client):
-        words = _without_beginning(words, key, _CUT)
-        words = _without_beginning(words[::-1], key[::-1], _CUT[::-1])[::-1]
-    return words
-
-
-def key_of(client: Any) -> str:
-    """The client's key, or "" where it has none to keep secret: local endpoints get any word for one."""
-    key = getattr(client, "api_key", None)
-    return key if isinstance(key, str) and not _NO_SECRET.fullmatch(key) else ""
-
-
-def _without_beginning(words: str, key: str, cut: str) -> str:
-    """Endpoints like to show the first and the last letters of a refused key."""
-    place = words.find(key[:_TELLING])
-    while place >= 0:
-        alike = takewhile(lambda pair: pair[0] == pair[1], zip(words[place:], key, strict=False))
-        length = len(list(alike))
-        words = words[:place] + cut + words[place + length :]
-        place = words.find(key[:_TELLING], place + len(cut))
-    return words
-
-
-class KeyGuard:
-    """Cuts the client's key out of words that arrive in pieces. Some endpoints repeat what they are sent."""
-
-    def __init__(self, client: Any):
-        self._key = key_of(client)
-        self._text = ""  # what may be the beginning of a key, and before it a little that was given out
-        self._given = 0  # so many characters of it were given out
-
-    def feed(self, piece: str) -> str:
-        """Take the next piece, give what is surely no part of a key."""
-        if not self._key:
-            return piece
-        text = self._text + piece
-        while (place := text.find(self._key)) >= 0:
-            text = text[: max(place, self._given)] + _CUT + text[place + len(self._key) :]
-        held = max(self._first_doubtful(text), self._given)
-        given = text[self._given : held]
-        before = max(held - _HELD_FROM + 1, 0)
-        self._text, self._given = text[before:], held - before
-        return given
-
-    def finish(self) -> str:
-        """All has arrived: give what was held back."""
-        rest = self._text[self._given :]
-        self._text, self._given = "", 0
-        return rest
-
-    def _first_doubtful(self, text: str) -> int:
-        """Where a beginning of the key stands at the end of the text. A letter or two do not count."""
-        place = text.find(self._key[0], max(len(text) - len(self._key) + 1, 0))
-        while 0 <= place <= len(text) - _HELD_FROM:
-            if self._key.startswith(text[place:]):
-                return place
-            place = text.find(self._key[0], place + 1)
-        return len(text)
-
-
-def _hide_key_in(error: BaseException | None, client: Any) -> None:
-    """Cut the key out of the error and of what caused it: some endpoints repeat it."""
-    while error is not None:
-        error.args = tuple(_hidden(arg, client) for arg in error.args)
-        attributes = vars(error)  # the endpoint's words stand there too, and what could not be read
-        attributes.update({name: _hidden(value, client) for name, value in attributes.items()})
-        error = error.__cause__ or error.__context__
-
-
-def _hidden(value: Any, client: Any) -> Any:
-    """The value without the key, whatever JSON it is."""
-    if isinstance(value, str):
-        return without_key(value, client)
-    if isinstance(value, dict):
-        return {name: _hidden(inner, client) for name, inner in value.items()}
-    return [_hidden(inner, client) for inner in value] if isinstance(value, list) else value
