@@ -13,14 +13,14 @@ import time
 import uuid
 from collections.abc import Callable, Container, Iterable, MutableMapping
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from contextlib import AbstractContextManager, nullcontext
 from datetime import datetime
 from typing import Any, TypedDict
 
 from npc_lab.character import NPCConfig
 from npc_lab.errors import ChatArenaError, ConversationNotFoundError, NPCNotFoundInArenaError, ReplyError
 from npc_lab.stops import StopCondition, StopWhen
-from npc_lab.store import LazyDict, store_of
+from npc_lab.store import store_of
+from npc_lab.store.record import LazyDict
 from npc_lab.transcript import DIRECTOR, SYSTEM, Message, Transcript
 
 DEFAULT_OPENING = "Hello! Who are you?"
@@ -51,12 +51,11 @@ class ChatArena:
 
     def __init__(self, npc_factory: Any):
         self.npc_factory = npc_factory
-        self.conversations: MutableMapping[str, Conversation] = {}
         self._store = store_of(npc_factory)
-        self._openings: dict[str, tuple[str, str, str]] = {}  # who talks in each, and its opening line
-        if self._store:
-            self._openings = self._store.conversations()
-            self.conversations = LazyDict(self._openings, self._stored)
+        self._openings = self._store.conversations()  # who talks in each, and its opening line
+        self.conversations: MutableMapping[str, Conversation] = (
+            LazyDict(self._openings, self._stored) if self._openings else {}
+        )
         self._user_ids: dict[str, str] = {}  # NPC id -> its user id
         self._registering = threading.Lock()
         self._speaking: dict[str, threading.Lock] = {}  # one turn at a time in each conversation
@@ -82,7 +81,7 @@ class ChatArena:
         for npc_id in (npc1_id, npc2_id):
             self._check_npc(npc_id)
         conversation_id = f"talk-{uuid.uuid4().hex[:12]}"
-        with self._together():
+        with self._store.together():
             user1_id, user2_id = self.register_npc_in_arena(npc1_id), self.register_npc_in_arena(npc2_id)
             conversation = Conversation(
                 npc1_id=npc1_id,
@@ -127,8 +126,7 @@ class ChatArena:
             raise ChatArenaError("The director's line is empty, or is not text. Write at least one word.")
         with self._one_at_a_time(conversation_id):
             message = Message(DIRECTOR, line, _now())
-            if self._store:
-                self._store.add_message(conversation_id, **vars(message))
+            self._store.add_message(conversation_id, **vars(message))
             conversation["messages"].append(message)
 
     def run_conversation(
@@ -229,8 +227,7 @@ class ChatArena:
             "avg_response_length": sum(len(message.content) for message in spoken) / turns,
             "avg_response_time": _seconds_spoken(conversation) / turns,
         }
-        if self._store:
-            self._store.note_metrics(conversation_id, conversation["metrics"])
+        self._store.note_metrics(conversation_id, conversation["metrics"])
         return dict(conversation["metrics"])
 
     def _turn(self, conversation_id: str) -> Message | str:
@@ -240,9 +237,11 @@ class ChatArena:
             seat = _next_seat(conversation)
             outcome: Message | str = ""
             try:
-                with self._together():  # what the NPC remembers and the line are kept at once, or neither
+                with (
+                    self._store.together()
+                ):  # memory and line are kept both, or neither
                     outcome = self._speak(conversation, seat)
-                    if isinstance(outcome, Message) and self._store:
+                    if isinstance(outcome, Message):
                         partner = conversation["npc2_user_id" if seat == 1 else "npc1_user_id"]
                         self._store.add_message(conversation_id, **vars(outcome), heard_by=partner)
             finally:  # also where Ctrl-C comes while it is written: the NPC remembers it by then
@@ -268,25 +267,19 @@ class ChatArena:
     def _one_at_a_time(self, conversation_id: str) -> threading.Lock:
         return self._speaking.setdefault(conversation_id, threading.Lock())
 
-    def _together(self) -> AbstractContextManager[None]:
-        return self._store.together() if self._store else nullcontext()
-
     def _keep_new(self, conversation_id: str, conversation: Conversation) -> None:
-        if self._store:
-            people = (conversation["npc1_id"], conversation["npc2_id"])
-            users = (conversation["npc1_user_id"], conversation["npc2_user_id"])
-            self._store.add_conversation(conversation_id, *people, *users)
-            for message in conversation["messages"]:
-                self._store.add_message(conversation_id, **vars(message))
+        people = (conversation["npc1_id"], conversation["npc2_id"])
+        users = (conversation["npc1_user_id"], conversation["npc2_user_id"])
+        self._store.add_conversation(conversation_id, *people, *users)
+        for message in conversation["messages"]:
+            self._store.add_message(conversation_id, **vars(message))
 
     def _note_stop(self, conversation_id: str, reason: str) -> None:
         self.conversations[conversation_id]["stop_reason"] = reason
-        if self._store:
-            self._store.note_stop(conversation_id, reason)
+        self._store.note_stop(conversation_id, reason)
 
     def _stored(self, conversation_id: str) -> Conversation:
         """A conversation as the store has it."""
-        assert self._store
         npc1_id, npc2_id, _ = self._openings[conversation_id]
         stored = self._store.conversation(conversation_id)
         conversation = Conversation(

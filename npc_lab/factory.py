@@ -17,7 +17,8 @@ from npc_lab.errors import (
 from npc_lab.memory import ChatMessage
 from npc_lab.npc import SimpleChatNPC
 from npc_lab.reply import ReplyStream
-from npc_lab.store import Store
+from npc_lab.store import Store, store_of
+from npc_lab.store.record import NoRecord, NPCRecord
 
 NPC = TypeVar("NPC")
 
@@ -37,11 +38,11 @@ class NPCFactory:
         self.npcs: dict[str, SimpleChatNPC] = {}
         self.user_ids: dict[str, str] = {}
         self.store = None if store is None else Store(store)
+        self._store = store_of(self)
         self._registering = threading.Lock()
         self._sheets: dict[str, list[NPCConfig]] = {}  # of stored NPCs that nobody has registered again
         self._returning: set[str] = set()  # stored users whom nobody has registered again
-        if self.store:
-            self._restore(self.store)
+        self._restore()
 
     def register_user(self, username: str) -> str:
         """Make a user and give the user's id. A taken name gets _1, _2, ... added."""
@@ -53,8 +54,8 @@ class NPCFactory:
                 number += 1
                 user_id = f"{username}_{number}"
             self._returning.discard(user_id)
-            if self.store and user_id not in self.user_ids:
-                self.store.add_user(user_id)
+            if user_id not in self.user_ids:
+                self._store.add_user(user_id)
             self.user_ids[user_id] = user_id
         return user_id
 
@@ -91,32 +92,31 @@ class NPCFactory:
         """What the NPC still remembers of this user, private thoughts included, as a copy."""
         return [dict(message) for message in self._npc(npc_id, user_id).remembered(user_id)]
 
-    def _restore(self, store: Store) -> None:
+    def _restore(self) -> None:
         """Take over the store's NPCs and users."""
-        store.keep_out(self.client)
-        self._sheets = store.npcs()
+        self._store.keep_out(self.client)
+        self._sheets = self._store.npcs()
         for npc_id, sheets in self._sheets.items():
             self.npcs[npc_id] = self._make(npc_id, sheets[-1])
-        self.user_ids = {user_id: user_id for user_id in store.users()}
+        self.user_ids = {user_id: user_id for user_id in self._store.users()}
         self._returning = set(self.user_ids)
 
     def _returning_npc(self, config: NPCConfig) -> str | None:
         """A stored NPC that has or once had this sheet, and that nobody has registered again yet."""
         for npc_id, sheets in self._sheets.items():
-            if self.store and any(self.store.is_same(config, sheet) for sheet in sheets):
+            if any(self._store.is_same(config, sheet) for sheet in sheets):
                 del self._sheets[npc_id]
                 return npc_id
         return None
 
     def _new_npc(self, config: NPCConfig) -> str:
         npc_id = f"npc-{uuid.uuid4().hex[:12]}"
-        if self.store:
-            self.store.add_npc(npc_id, config)
+        self._store.add_npc(npc_id, config)
         self.npcs[npc_id] = self._make(npc_id, config)
         return npc_id
 
     def _make(self, npc_id: str, config: NPCConfig) -> SimpleChatNPC:
-        record = self.store.record_of(npc_id, config) if self.store else None
+        record = NPCRecord(self._store, npc_id, config) if self.store else NoRecord()
         return SimpleChatNPC(self.client, self.model, config, record=record)
 
     def _npc(self, npc_id: str, user_id: str) -> SimpleChatNPC:

@@ -13,7 +13,7 @@ from npc_lab.memory import MEMORIES, ChatMessage, History
 from npc_lab.one_at_a_time import Turns
 from npc_lab.reply import Reply, ReplyStream
 from npc_lab.scratchpad import split_thoughts
-from npc_lab.store import NPCRecord
+from npc_lab.store.record import NoRecord, NPCRecord
 from npc_lab.text import well_formed
 
 
@@ -29,8 +29,8 @@ class SimpleChatNPC:
         self.client = client
         self.model = model
         self.config = config
-        self.chat_histories: MutableMapping[str, History] = record.histories() if record else {}
-        self._record = record
+        self._record = record or NoRecord()
+        self.chat_histories: MutableMapping[str, History] = self._record.histories()
         self._turns = Turns()
 
     def __repr__(self) -> str:
@@ -76,8 +76,7 @@ class SimpleChatNPC:
             history = self._history(user_id)
             if exchange := history.take_back():
                 self.chat_histories[user_id] = history
-                if self._record:
-                    self._record.take_back(user_id, exchange)
+                self._record.take_back(user_id, exchange)
         if not exchange:
             raise NPCLabError(f"There is no exchange with {user_id!r} to take back. Say something first.")
         return exchange
@@ -86,7 +85,7 @@ class SimpleChatNPC:
         """Remember again what `take_back` removed."""
         with self._turns.taken(user_id):
             forgot = self._add(user_id, exchange)
-            if self._record and exchange:
+            if exchange:
                 self._record.give_back(user_id, exchange, self._reply_in(exchange), forgot)
 
     def _answer(self, user_message: str, user_id: str, whole: bool) -> ReplyStream:
@@ -99,13 +98,11 @@ class SimpleChatNPC:
                 answer["reasoning_content"] = reply.reasoning
             exchange = [{"role": "user", "content": well_formed(user_message)}, answer]
             forgot = self._add(user_id, exchange)
-            if self._record:
-                self._record.add_turn(user_id, exchange, reply, forgot, self.config, self.client)
+            self._record.add_turn(user_id, exchange, reply, forgot, self.config, self.client)
             return exchange
 
         def note(error: ReplyError) -> None:
-            if self._record:
-                self._record.add_error(user_id, user_message, error, self.client)
+            self._record.add_error(user_id, user_message, error, self.client)
 
         return ReplyStream(
             client=self.client,
@@ -140,7 +137,7 @@ class SimpleChatNPC:
     def _add(self, user_id: str, exchange: list[ChatMessage]) -> int:
         """Remember an exchange, and give how many messages were forgotten to make room."""
         history = self._history(user_id)
-        if self._record and not history and not history.forgotten:
+        if not history and not history.forgotten:
             self._record.begin_anew(user_id)
         forgot = history.add(exchange, self._recall)
         self.chat_histories[user_id] = history

@@ -29,7 +29,8 @@ from npc_lab import (
     StopOnText,
     fake_error,
 )
-from npc_lab.store import LazyDict, schema
+from npc_lab.store import schema
+from npc_lab.store.record import LazyDict
 
 KNIGHT = ("London", "You are Guy, a knight.")
 MERCHANT = ("London", "You are Hans, a merchant.")

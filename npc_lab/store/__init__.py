@@ -18,16 +18,14 @@ import sys
 import threading
 import weakref
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from datetime import datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from npc_lab.character import NPCConfig
+from npc_lab.character import FIELDS, NPCConfig
 from npc_lab.errors import NPCLabError
 from npc_lab.keys import without_whole_key
-from npc_lab.store.lazy import LazyDict
-from npc_lab.store.record import NPCRecord, config_in, sheet_of
 from npc_lab.store.schema import (
     SECONDS_TO_WAIT,
     cannot_be_written,
@@ -41,8 +39,6 @@ from npc_lab.store.schema import (
     seat_in,
 )
 from npc_lab.text import well_formed
-
-__all__ = ["LazyDict", "NPCRecord", "Store", "StoredConversation", "store_of"]
 
 _SECONDS_TO_RETRY = 0.05  # where writing failed before, nobody waits long for the next try
 
@@ -110,12 +106,15 @@ class Store:
         if not any(each is client for each in self._clients):
             self._clients.append(client)
 
-    @contextmanager
-    def together(self) -> Iterator[None]:
-        """All that this thread writes inside is one transaction, at the end: all of it or nothing.
+    def together(self) -> AbstractContextManager[None]:
+        """Write all that this thread writes inside as one transaction, at the end: all of it or nothing.
 
-        It is written also where an exception ends the block, for the memory has changed all the same.
+        It is written even if an exception ends the block, for the memory has changed all the same.
         """
+        return self._in_one_transaction()
+
+    @contextmanager
+    def _in_one_transaction(self) -> Iterator[None]:
         if getattr(self._unit, "statements", None) is not None:
             yield  # the outer block writes it
             return
@@ -145,10 +144,6 @@ class Store:
     def add_sheet(self, npc_id: str, sheet: str) -> None:
         """Keep an NPC's sheet, which counts from now on."""
         self.write("INSERT INTO sheets (npc_id, sheet, at) VALUES (?, ?, ?)", npc_id, sheet, now())
-
-    def record_of(self, npc_id: str, config: NPCConfig) -> NPCRecord:
-        """What the NPC with this id and this sheet does with the store."""
-        return NPCRecord(self, npc_id, config)
 
     def is_same(self, config: NPCConfig, other: NPCConfig) -> bool:
         """Whether these sheets are one and the same for the store."""
@@ -321,6 +316,25 @@ class Store:
             self._connection.execute(f"PRAGMA busy_timeout = {seconds * 1000:.0f}")
 
 
+class NoStore(Store):
+    """A store that keeps nothing, for a factory without a file: nobody need ask whether there is one."""
+
+    def __init__(self) -> None:
+        self.path, self.problem = Path(), ""
+
+    def keep_out(self, client: Any) -> None:
+        pass
+
+    def together(self) -> AbstractContextManager[None]:
+        return nullcontext()
+
+    def read(self, query: str, *parameters: Any) -> list[tuple[Any, ...]]:
+        return []
+
+    def write(self, statement: str, *parameters: Any) -> None:
+        pass
+
+
 def _numbers_in(metrics: str) -> dict[str, float]:
     """The metrics in this JSON. Raises some error where there are none in it."""
     return {name: float(number) for name, number in json.loads(metrics).items()}
@@ -331,7 +345,21 @@ def _close(store: "weakref.ref[Store]") -> None:
         still_there.close()
 
 
-def store_of(factory: Any) -> Store | None:
-    """The factory's store. A learner's own factory need not have one, or means something else by the name."""
+def store_of(factory: Any) -> Store:
+    """Return the factory's store, or one that keeps nothing.
+
+    A learner's own factory need not have one, or means something else by the name.
+    """
     store = getattr(factory, "store", None)
-    return store if isinstance(store, Store) else None
+    return store if isinstance(store, Store) else NoStore()
+
+
+def sheet_of(config: NPCConfig) -> str:
+    """Return the character sheet as JSON."""
+    return well_formed(json.dumps({name: getattr(config, name) for name in FIELDS}, ensure_ascii=False))
+
+
+def config_in(sheet: str) -> NPCConfig:
+    """Return the character sheet in this JSON. Raise `CharacterError` or `ValueError` if it is invalid."""
+    fields = json.loads(sheet)
+    return NPCConfig(**{name: fields[name] for name in FIELDS if name in fields})

@@ -1,19 +1,17 @@
 """What one NPC does with a store: it writes down its turns, and remembers those of the last time."""
 
-from __future__ import annotations
-
 import json
-from typing import TYPE_CHECKING, Any
+import threading
+from collections.abc import Callable, Iterable, Iterator, MutableMapping
+from typing import Any, TypeVar
 
-from npc_lab.character import FIELDS, NPCConfig
+from npc_lab.character import NPCConfig
 from npc_lab.errors import ReplyError
 from npc_lab.memory import ChatMessage, History
-from npc_lab.store.lazy import LazyDict
+from npc_lab.store import Store, sheet_of
 from npc_lab.store.schema import now, reading
-from npc_lab.text import well_formed
 
-if TYPE_CHECKING:
-    from npc_lab.store import Store
+Value = TypeVar("Value")
 
 # The turn that an exchange stands for. Its user may have said the same twice, so the order decides.
 _SAME_TURN = (
@@ -39,6 +37,42 @@ _BEGIN_ANEW = "UPDATE turns SET remembered = NULL WHERE npc_id = ? AND user_id =
 _IF_THERE_WAS_NONE = "WHERE changes() = 0"  # the statement before it, in the same transaction, found no row
 
 
+class LazyDict(MutableMapping[str, Value]):
+    """Works like a dict that holds all these keys. `read` makes a key's value, once."""
+
+    def __init__(self, keys: Iterable[str], read: Callable[[str], Value]):
+        self._values: dict[str, Value | None] = dict.fromkeys(keys)  # None: not read yet
+        self._read = read
+        self._reading = threading.RLock()
+
+    def __getitem__(self, key: str) -> Value:
+        value = self._values[key]
+        if value is None:
+            with self._reading:  # of two threads that ask at once, both get the same one
+                value = self._values[key]
+                if value is None:
+                    value = self._values[key] = self._read(key)
+        return value
+
+    def __setitem__(self, key: str, value: Value) -> None:
+        self._values[key] = value
+
+    def __delitem__(self, key: str) -> None:
+        del self._values[key]
+
+    def __contains__(self, key: object) -> bool:
+        return key in self._values
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(list(self._values))
+
+    def __len__(self) -> int:
+        return len(self._values)
+
+    def __repr__(self) -> str:
+        return repr(dict(self))
+
+
 class NPCRecord:
     """One NPC's part of a store. config: its sheet, as it was written last."""
 
@@ -48,7 +82,7 @@ class NPCRecord:
         self._sheet = sheet_of(config)
         self._known: set[str] = set()  # users of whom something is remembered
 
-    def histories(self) -> LazyDict[History]:
+    def histories(self) -> MutableMapping[str, History]:
         """What the NPC remembers of each user; read when it is asked for."""
         users = self._store.read(
             "SELECT DISTINCT user_id FROM turns WHERE npc_id = ? AND remembered IS NOT NULL", self._npc_id
@@ -134,15 +168,29 @@ class NPCRecord:
         return (self._npc_id, user_id, *_said(exchange))
 
 
-def sheet_of(config: NPCConfig) -> str:
-    """The character sheet as JSON."""
-    return well_formed(json.dumps({name: getattr(config, name) for name in FIELDS}, ensure_ascii=False))
+class NoRecord(NPCRecord):
+    """The record of an NPC without a store: it writes nothing, and nothing was remembered."""
 
+    def __init__(self) -> None:
+        pass
 
-def config_in(sheet: str) -> NPCConfig:
-    """The character sheet in this JSON. Raises `CharacterError` or `ValueError` where there is none in it."""
-    fields = json.loads(sheet)
-    return NPCConfig(**{name: fields[name] for name in FIELDS if name in fields})
+    def histories(self) -> MutableMapping[str, History]:
+        return {}
+
+    def begin_anew(self, user_id: str) -> None:
+        pass
+
+    def add_turn(self, *turn: Any) -> None:
+        pass
+
+    def take_back(self, *turn: Any) -> None:
+        pass
+
+    def give_back(self, *turn: Any) -> None:
+        pass
+
+    def add_error(self, *error: Any) -> None:
+        pass
 
 
 def _said(exchange: list[ChatMessage]) -> tuple[str, str, str]:

@@ -20,7 +20,7 @@ from npc_lab.errors import ChatArenaError, ReplyError
 from npc_lab.factory import NPCFactory, find_npc
 from npc_lab.plots import png, talk_figure
 from npc_lab.reply import ReplyStream
-from npc_lab.store import store_of
+from npc_lab.store import NoStore, store_of
 from npc_lab.text import well_formed
 from npc_lab.transcript import DIRECTOR, SYSTEM, Message, Transcript
 from npc_lab.widgets.look import in_words
@@ -96,8 +96,7 @@ class Stage:
     @property
     def problem(self) -> str:
         """Why the talk is not written to its store at present, or ""."""
-        store = store_of(self._factory)
-        return store.problem if store else ""
+        return store_of(self._factory).problem
 
     @property
     def rest(self) -> int:
@@ -145,8 +144,7 @@ class Stage:
             conversation = self._arena.conversations[self._conversation_id]
             if isinstance(conversation, dict):
                 conversation["stop_reason"] = self.reason
-            if store := store_of(self._factory):
-                store.note_stop(self._conversation_id, self.reason)
+            store_of(self._factory).note_stop(self._conversation_id, self.reason)
         except Exception as error:  # a learner's own arena may raise anything
             self._fail(in_words(error))
 
@@ -242,7 +240,7 @@ class Stage:
 
 def unfinished(arena: Any, npc1_id: str, npc2_id: str, opening: str) -> str | None:
     """The id of the talk that goes on: the last one of these two that began like this and is in a store."""
-    if not store_of(factory_of(arena)) or not hasattr(arena, "latest_conversation"):
+    if isinstance(store_of(factory_of(arena)), NoStore) or not hasattr(arena, "latest_conversation"):
         return None
     latest: str | None = arena.latest_conversation(npc1_id, npc2_id, opening)
     return latest if latest and _spoken(arena.get_conversation_history(latest)) else None

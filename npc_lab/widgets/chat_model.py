@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager
 from copy import deepcopy
 from weakref import WeakKeyDictionary
 
@@ -73,8 +73,7 @@ class Talk:
     @property
     def problem(self) -> str:
         """Why the talk is not written to its store at present, or ""."""
-        store = store_of(self._factory)
-        return store.problem if store else ""
+        return store_of(self._factory).problem
 
     def prepare(self) -> None:
         """Before `ask` and `choose`: forget how the last one ended."""
@@ -148,8 +147,7 @@ class Talk:
 
     def _together(self) -> AbstractContextManager[None]:
         """In a store the old answer goes when the new one comes: who is killed between keeps the old one."""
-        store = store_of(self._factory)
-        return store.together() if store else nullcontext()
+        return store_of(self._factory).together()
 
     @contextmanager
     def _alone(self, npc: SimpleChatNPC) -> Iterator[None]:
