@@ -237,9 +237,7 @@ class ChatArena:
             seat = _next_seat(conversation)
             outcome: Message | str = ""
             try:
-                with (
-                    self._store.together()
-                ):  # memory and line are kept both, or neither
+                with self._store.together():  # memory and line are kept both, or neither
                     outcome = self._speak(conversation, seat)
                     if isinstance(outcome, Message):
                         partner = conversation["npc2_user_id" if seat == 1 else "npc1_user_id"]

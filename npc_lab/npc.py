@@ -10,7 +10,7 @@ from typing import Any
 from npc_lab.character import NPCConfig
 from npc_lab.errors import NPCLabError, ReplyError
 from npc_lab.memory import MEMORIES, ChatMessage, History
-from npc_lab.one_at_a_time import Turns
+from npc_lab.one_at_a_time import OneAtATime
 from npc_lab.reply import Reply, ReplyStream
 from npc_lab.scratchpad import split_thoughts
 from npc_lab.store.record import NoRecord, NPCRecord
@@ -31,7 +31,7 @@ class SimpleChatNPC:
         self.config = config
         self._record = record or NoRecord()
         self.chat_histories: MutableMapping[str, History] = self._record.histories()
-        self._turns = Turns()
+        self._one_at_a_time = OneAtATime()
 
     def __repr__(self) -> str:
         return f"SimpleChatNPC({self.config.name or 'no name'!r}, model={self.model!r})"
@@ -72,7 +72,7 @@ class SimpleChatNPC:
 
         To ask again, take back and stream; if that fails, `give_back` what was taken.
         """
-        with self._turns.taken(user_id):
+        with self._one_at_a_time.held(user_id):
             history = self._history(user_id)
             if exchange := history.take_back():
                 self.chat_histories[user_id] = history
@@ -83,7 +83,7 @@ class SimpleChatNPC:
 
     def give_back(self, user_id: str, exchange: list[ChatMessage]) -> None:
         """Remember again what `take_back` removed."""
-        with self._turns.taken(user_id):
+        with self._one_at_a_time.held(user_id):
             forgot = self._add(user_id, exchange)
             if exchange:
                 self._record.give_back(user_id, exchange, self._reply_in(exchange), forgot)
@@ -109,7 +109,7 @@ class SimpleChatNPC:
             request=request,
             remember=remember,
             note=note,
-            take_turn=lambda stream: self._turns.take(user_id, stream),
+            lock=lambda stream: self._one_at_a_time.acquire(user_id, stream),
             has_scratchpad=self.config.has_scratchpad,
             whole=whole,
         )

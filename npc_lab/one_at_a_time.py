@@ -1,7 +1,14 @@
-"""Turns: one reply at a time for each user of an NPC.
+"""One reply at a time for each user of an NPC.
 
-A reply to the second line must know the answer to the first. So whoever wants a reply takes the
-turn, and others wait for it.
+A reply to the second line must know the answer to the first. So each user has a lock: whoever wants a
+reply acquires it, and others wait. In a notebook somebody may forget a half-read reply:
+
+    stream = npc.stream("Tell me a story.", "rosamund")
+    next(stream)                                   the first words are read, and then no more
+    npc.chat("Are you still there?", "rosamund")   is answered all the same
+
+The second call would wait for ever for the first. So it looks who holds the lock, sees that nobody reads
+on, and takes the lock from it.
 """
 
 from __future__ import annotations  # Python 3.11 cannot say `threading.Lock | None` otherwise
@@ -12,54 +19,53 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Protocol
 
-_LOOK_AGAIN = 0.05  # seconds between two looks at whether the one who has the turn has gone
+_LOOK_AGAIN = 0.05  # seconds between two looks at whether the holder has gone
 
 
-class Speaker(Protocol):
-    """What takes a turn: a reply that is read piece by piece."""
+class Holder(Protocol):
+    """What holds a lock: a reply that is read piece by piece."""
 
     def is_closed(self) -> bool:
-        """Whether it needs its turn no more."""
+        """Whether it needs the lock no more."""
 
     def is_abandoned(self) -> bool:
         """Whether it was left half-read and nobody reads on."""
 
     def overtake(self) -> None:
-        """Lose the turn to somebody else."""
+        """Release the lock, because somebody else wants it."""
 
 
-class Turns:
-    """Who is being answered, for each user."""
+class OneAtATime:
+    """A lock for each user, and who holds it."""
 
     def __init__(self) -> None:
         self._locks: dict[str, threading.Lock] = {}
-        self._speakers: dict[str, weakref.ref[Speaker]] = {}
+        self._holders: dict[str, weakref.ref[Holder]] = {}
 
-    def take(self, user_id: str, speaker: Speaker | None = None) -> threading.Lock | None:
-        """Wait for the turn and take it; `release()` of what it gives ends it.
+    def acquire(self, user_id: str, holder: Holder | None = None) -> threading.Lock | None:
+        """Wait for the user's lock and return it, acquired; None if `holder` was closed while it waited.
 
-        A speaker that was abandoned is overtaken rather than waited for. None if `speaker` was closed
-        while it waited.
+        A holder that was abandoned is overtaken rather than waited for.
         """
         lock = self._locks.setdefault(user_id, threading.Lock())
         while not lock.acquire(blocking=False):
-            if speaker is not None and speaker.is_closed():
+            if holder is not None and holder.is_closed():
                 return None
-            speaking = self._speakers.get(user_id, lambda: None)()
-            if speaking is not None and speaking.is_abandoned():
-                speaking.overtake()
+            holding = self._holders.get(user_id, lambda: None)()
+            if holding is not None and holding.is_abandoned():
+                holding.overtake()
             elif lock.acquire(timeout=_LOOK_AGAIN):
                 break
-        if speaker is not None:
-            self._speakers[user_id] = weakref.ref(speaker)
+        if holder is not None:
+            self._holders[user_id] = weakref.ref(holder)
         return lock
 
     @contextmanager
-    def taken(self, user_id: str) -> Iterator[None]:
-        """Have the turn for a moment, without a reply."""
-        turn = self.take(user_id)
+    def held(self, user_id: str) -> Iterator[None]:
+        """Hold the user's lock for a moment, without a reply."""
+        lock = self.acquire(user_id)
         try:
             yield
         finally:
-            if turn is not None:
-                turn.release()
+            if lock is not None:
+                lock.release()

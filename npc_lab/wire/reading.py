@@ -1,0 +1,93 @@
+"""Reading a reply in such a way that whoever waits for it can stop at once.
+
+A read from a connection cannot be interrupted: an endpoint that says nothing would keep a Stop button
+waiting. So the pieces of a streamed reply are read in a thread of their own, which puts them into a queue.
+
+    reading = Reading(client)
+    for arrival in reading.pieces(request):   a Delta for each piece; or, last, the exception that ended it
+        ...
+    reading.stop(is_over=False)               from any thread: hang up; the loop ends now
+"""
+
+from __future__ import annotations
+
+import _thread
+import threading
+from collections import deque
+from collections.abc import Generator, Iterator
+from typing import Any
+
+from npc_lab.wire.answers import Delta, answer, ask_only_while, hang_up
+
+_LOOK_EVERY = 0.02  # seconds; Windows hears Ctrl-C only between two waits
+_END = object()
+
+
+class Reading:
+    """One reply, as it is read from the client's endpoint.
+
+    Only the first words and the end wake whoever waits. For the rest the iteration looks every 20 ms: two
+    threads that wake each other for every word cost more than the words.
+    """
+
+    def __init__(self, client: Any):
+        self._client = client
+        self._response: Any = None  # while it is being read: what can be hung up on
+        self._arrivals: deque[Any] = deque()
+        self._news = threading.Event()
+        self._is_stopped = False
+
+    def whole(self, request: dict[str, Any]) -> Iterator[Delta | Exception]:
+        """Send the request and yield what arrives, in this thread: one delta, or why there is none."""
+        return self._read(request)
+
+    def pieces(self, request: dict[str, Any]) -> Iterator[Delta | Exception]:
+        """Send the request and yield what arrives, read in a thread of its own."""
+        _thread.start_new_thread(self._fill, (request,))  # threading.Thread would wait until it runs
+        return self._as_they_arrive()
+
+    def stop(self, is_over: bool) -> None:
+        """End the iteration. Hang up unless the reply is over: its connection may carry another one then."""
+        self._is_stopped = True
+        if not is_over:
+            hang_up(self._response)
+        self._put(_END, wake=True)
+
+    def _read(self, request: dict[str, Any]) -> Generator[Delta | Exception, None, None]:
+        try:
+            yield from answer(self._client, request, self._hold)
+        except Exception as error:
+            yield error
+
+    def _hold(self, response: Any) -> None:
+        """Note the stream that is being read, or None."""
+        self._response = response
+
+    def _fill(self, request: dict[str, Any]) -> None:
+        """Put what arrives into the queue, until there is no more or nobody wants it."""
+        ask_only_while(lambda: not self._is_stopped)
+        arrivals = self._read(request)
+        has_spoken = False
+        for arrival in arrivals:
+            if self._is_stopped:
+                break
+            speaks = not has_spoken and isinstance(arrival, Delta) and bool(arrival.content)
+            self._put(arrival, wake=speaks)
+            has_spoken = has_spoken or speaks
+        self._put(_END, wake=True)
+        arrivals.close()
+
+    def _put(self, arrival: Any, wake: bool) -> None:
+        self._arrivals.append(arrival)
+        if wake:
+            self._news.set()
+
+    def _as_they_arrive(self) -> Iterator[Delta | Exception]:
+        while True:
+            while self._arrivals:
+                arrival = self._arrivals.popleft()
+                if arrival is _END:
+                    return
+                yield arrival
+            self._news.wait(_LOOK_EVERY)
+            self._news.clear()
