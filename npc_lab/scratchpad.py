@@ -82,6 +82,7 @@ _LATE_END = re.compile(
     rf"|{_LINE_START}(?-i:ANSWER)[ \t]{{0,8}}(?::|(?=\n)|\Z)",
     _FLAGS,
 )
+_NEXT_LETTER = re.compile(r"\s*+(\S)")
 _TALKED_ABOUT = re.compile(r"[^\w\s*_:]|[ \t]+[.,;!?…)\]}/(–—-]|[ \t]*\d+[.)]")
 
 
@@ -106,45 +107,61 @@ _UNFINISHED = re.compile(
     _FLAGS,
 )
 _LONGEST_UNFINISHED = 200  # characters: two decorations and a word
+# A long run of decoration is looked at in lots of so many characters: each look reads all that is held back.
+_RUN = 80
+_DECORATION_ONLY = re.compile(r"(?:[^\w\n]|_)*+")
+_DEALT_WITH = 1000  # characters: from here on, what is dealt with is dropped
 
 
 class ThoughtParser:
     """Parts what may be shown from private thought, piece by piece.
 
-    `feed` takes a piece of the reply and gives what may now be shown; `finish` gives the rest.
-    `visible` is all that was given out, `thought` all that is known to be private so far.
+    `feed` takes a piece of the reply and returns what may now be shown; `finish` returns the rest.
     """
 
+    # What grows is kept as a list of pieces: to add to a text copies the whole of it every time.
     def __init__(self, has_scratchpad: bool):
-        self.visible = ""
         self._has_scratchpad = has_scratchpad
         self._marks = _SCRATCHPAD_MARKS if has_scratchpad else _PLAIN_MARKS
         self._state = "waiting" if has_scratchpad else "shown"  # or "hidden", behind a start mark
         self._in_think = False
         self._raw = ""  # since the last mark: right behind a mark counts as the start of a line
         self._done = 0  # so many characters of it are dealt with
-        self._kept = ""  # waiting or hidden text: a late end mark may stand in it
-        self._thoughts: list[str] = []
-        self._ready = ""  # visible, but not yet given out
-        self._space = ""  # white space that is given out only when a word follows
+        self._put_off = 0  # so many characters of it, a run of decoration, were not looked at yet
+        self._kept: list[str] = []  # waiting or hidden text: a late end mark may stand in it
+        self._thoughts: list[list[str]] = []
+        self._visible: list[str] = []
+        self._ready: list[str] = []  # visible, but not yet given out
+        self._space: list[str] = []  # white space that is given out only when a word follows
         self._at_opening = True
 
     @property
+    def visible(self) -> str:
+        """All that was given out."""
+        return "".join(self._visible)
+
+    @property
     def thought(self) -> str:
-        """The private text so far. While it waits for a mark, text is not known to be private."""
+        """All that is known to be private so far. While it waits for a mark, text is not."""
         kept = [self._kept] if self._state == "hidden" else []
-        return "\n".join(part.strip() for part in self._thoughts + kept if part.strip())
+        parts = ["".join(pieces).strip() for pieces in self._thoughts + kept]
+        return "\n".join(filter(None, parts))
 
     def feed(self, piece: str) -> str:
-        """Take the next piece of the reply, give the text that may now be shown."""
+        """Take the next piece of the reply and return the text that may now be shown."""
+        is_in_a_run = len(self._raw) - self._done > _RUN and _DECORATION_ONLY.fullmatch(piece)
         self._raw += piece
+        if is_in_a_run and self._put_off < _RUN:
+            self._put_off += len(piece)
+            return ""
+        self._put_off = 0
         self._advance(finished=False)
         return self._give_out()
 
     def finish(self, complete: bool = True) -> str:
-        """The reply has ended: give the rest. `complete` is False where the token limit cut it."""
+        """Return the rest: the reply has ended. `complete` is False if the token limit cut it."""
         self._advance(finished=True)
-        if self._state != "shown" and not self.visible and not self._ready:
+        if self._state != "shown" and not self._visible and not self._ready:
             self._look_for_late_answer(complete)
         return self._give_out()
 
@@ -164,6 +181,8 @@ class ThoughtParser:
             safe = min(safe, mark.start())
         self._take(self._raw[self._done : safe])
         self._done = max(self._done, safe)
+        if self._done > _DEALT_WITH:  # one character stays: it tells whether a line starts behind it
+            self._raw, self._done = self._raw[self._done - 1 :], 1
 
     def _first_unsafe(self) -> int:
         """From this position on, the next piece may make a mark of the text."""
@@ -173,18 +192,20 @@ class ThoughtParser:
 
     def _take(self, text: str) -> None:
         """Put text between two marks where it belongs."""
+        if not text:
+            return
         if self._in_think:
-            self._thoughts[-1] += text
+            self._thoughts[-1].append(text)
         elif self._state == "shown":
             self._show(text)
         else:
-            self._kept += text
+            self._kept.append(text)
 
     def _pass(self, mark: re.Match[str]) -> None:
         kind = mark.lastgroup
         if kind == "open":
             self._in_think = True
-            self._thoughts.append("")
+            self._thoughts.append([])
         elif kind == "close":
             self._close_think()
         elif kind == "start":
@@ -199,65 +220,72 @@ class ThoughtParser:
             # An end without a beginning: some endpoints swallow the <think>. What was not yet
             # given out can still stay private.
             self._thoughts.append(self._kept + self._ready)
-            self._kept = self._ready = ""
+            self._kept, self._ready = [], []
             self._begin_anew()
         self._in_think = False
 
     def _hide(self, mark: str) -> None:
         if self._kept:
-            self._kept += mark  # a late end mark before it must not show what follows it
+            self._kept.append(mark)  # a late end mark before it must not show what follows it
         if self._state != "hidden":
             self._state = "hidden"
             self._begin_anew()
 
     def _open(self) -> None:
         self._thoughts.append(self._kept)
-        self._kept = ""
+        self._kept = []
         self._state = "shown"
 
     def _begin_anew(self) -> None:
         """The next visible text stands on a line of its own."""
-        self._space = "\n" if self.visible or self._ready else ""
+        self._space = ["\n"] if self._visible or self._ready else []
         self._at_opening = True
 
     def _show(self, text: str) -> None:
         if self._at_opening:
             text = text.lstrip()
             self._at_opening = not text
-        with_space = self._space + text if text else self._space
-        words = with_space.rstrip()
+        words = text.rstrip()
         if words:
-            self._ready += words
-        self._space = with_space[len(words) :]
+            self._ready += [*self._space, words]
+            self._space = []
+        if len(words) < len(text):
+            self._space.append(text[len(words) :])
 
     def _give_out(self) -> str:
-        given, self._ready = self._ready, ""
-        self.visible += given
+        given, self._ready = "".join(self._ready), []
+        if given:
+            self._visible.append(given)
         return given
 
     def _look_for_late_answer(self, complete: bool) -> None:
         """Rules 5 and 6, for a reply of which nothing could be shown."""
-        ends = list(_LATE_END.finditer(self._kept))
+        kept = "".join(self._kept)
+        ends = list(_LATE_END.finditer(kept))
         if self._state == "waiting" and not ends:
-            self._show(self._kept)
-            self._kept = ""
+            self._show(kept)
+            self._kept = []
             return
         self._state = "hidden"
-        ends = [end for end in ends if _is_used(self._kept, end)]
+        ends = [end for end in ends if _is_used(kept, end)]
         if ends and complete:
-            answer = self._kept[ends[-1].end() :]
+            answer = kept[ends[-1].end() :]
             hidden_again = self._marks.search(answer)
-            self._thoughts.append(self._kept[: ends[-1].start()])
-            self._kept = answer[hidden_again.start() :] if hidden_again else ""
+            self._thoughts.append([kept[: ends[-1].start()]])
+            self._kept = [answer[hidden_again.start() :]] if hidden_again else []
             self._show(answer[: hidden_again.start()] if hidden_again else answer)
 
 
 def _is_used(text: str, end: re.Match[str]) -> bool:
     """Whether a mark in the middle of thoughts ends them, or is only talked about: "put #ANSWER first"."""
-    before, after = text[: end.start()].rstrip(), text[end.end() :]
-    if _TALKED_ABOUT.match(after):
+    if _TALKED_ABOUT.match(text, end.end()):
         return False
-    return not after.lstrip()[:1].islower() or not before or before[-1] in ".!?…。！？"
+    next_letter = _NEXT_LETTER.match(text, end.end())
+    goes_on = next_letter is not None and next_letter[1].islower()
+    before = end.start()
+    while before and text[before - 1].isspace():
+        before -= 1
+    return not goes_on or not before or text[before - 1] in ".!?…。！？"
 
 
 def split_thoughts(text: str, has_scratchpad: bool, complete: bool = True) -> tuple[str, str]:
