@@ -4,6 +4,10 @@ Each NPC sees the other as an ordinary user. A turn hands the partner's last lin
 turn it is, under a user id that stands for the partner in this one conversation, and records what
 comes back. So an NPC that talks in two conversations, or with itself, has a memory for each.
 
+    talk = arena.start_conversation(knight, merchant, "Good evening!")
+    arena.run_turn(talk)    (True, "Good evening. Who are you?")      the knight answers the opening line,
+    arena.run_turn(talk)    (True, "Hans, a merchant from Lübeck.")   and the merchant the knight
+
 Of its factory the arena needs only `register_user`, `chat_with_npc`, `get_npc_chat_history` and
 `npcs`: any factory that has these four will do. If it has a store, the talks are kept there, too.
 """
@@ -21,7 +25,7 @@ from npc_lab.errors import ChatArenaError, ConversationNotFoundError, NPCNotFoun
 from npc_lab.stops import StopCondition, StopWhen
 from npc_lab.store import store_of
 from npc_lab.store.record import LazyDict
-from npc_lab.transcript import DIRECTOR, SYSTEM, Message, Transcript
+from npc_lab.transcript import DIRECTOR, SYSTEM, Message, Transcript, told_apart
 
 DEFAULT_OPENING = "Hello! Who are you?"
 
@@ -46,7 +50,7 @@ class Conversation(TypedDict):
 class ChatArena:
     """Holds conversations between NPCs of one factory. `conversations` maps an id to a conversation.
 
-    Where the factory has a store, all of its conversations are here again, and go on where they stopped.
+    If the factory has a store, all of its conversations are here again, and go on where they stopped.
     """
 
     def __init__(self, npc_factory: Any):
@@ -61,9 +65,9 @@ class ChatArena:
         self._speaking: dict[str, threading.Lock] = {}  # one turn at a time in each conversation
 
     def register_npc_in_arena(self, npc_id: str) -> str:
-        """Make the NPC a user of its own factory, so that it can be talked with; once for each NPC.
+        """Make the NPC a user of its own factory, so that it can talk with others. Return its user id.
 
-        Raises `NPCNotFoundInArenaError` if the factory has no such NPC.
+        Called again, return the same id. Raise `NPCNotFoundInArenaError` if the factory has no such NPC.
         """
         self._check_npc(npc_id)
         with self._registering:
@@ -72,9 +76,10 @@ class ChatArena:
         return self._user_ids[npc_id]
 
     def start_conversation(self, npc1_id: str, npc2_id: str, initial_prompt: str = DEFAULT_OPENING) -> str:
-        """Seat two NPCs and give the conversation's id. NPC 1 will speak first, answering the opening.
+        """Seat two NPCs and return the conversation's id. NPC 1 will speak first, answering the opening.
 
-        An empty opening is not recorded; NPC 1 is then greeted with the default.
+        An empty opening is not recorded; NPC 1 is then greeted with the default. Raise
+        `NPCNotFoundInArenaError` if the factory lacks one of the two.
         """
         if not isinstance(initial_prompt, str):
             raise ChatArenaError(f"The opening line must be text, not {initial_prompt!r:.60}.")
@@ -101,9 +106,9 @@ class ChatArena:
     def latest_conversation(
         self, npc1_id: str, npc2_id: str, initial_prompt: str | None = None
     ) -> str | None:
-        """The id of the last conversation that these two began, or None: to go on with it.
+        """Return the id of the last conversation that these two began, or None.
 
-        initial_prompt: look only among those that began with this opening.
+        initial_prompt: look only among those that began with this opening line.
         """
         for conversation_id, (first_id, second_id, opening) in reversed(self._openings.items()):
             is_theirs = (first_id, second_id) == (npc1_id, npc2_id) and conversation_id in self.conversations
@@ -112,9 +117,10 @@ class ChatArena:
         return None
 
     def run_turn(self, conversation_id: str) -> tuple[bool, str]:
-        """Let the next NPC speak: (True, its line), or (False, the reason) if it gave no reply.
+        """Let the next NPC speak. Return (True, its line), or (False, the reason) if there was no reply.
 
-        After a failure nothing is recorded and the same NPC is next, so a later call may succeed.
+        After a failure nothing is recorded and the same NPC is next, so a later call may succeed. Raise
+        `ConversationNotFoundError` if there is no such conversation.
         """
         outcome = self._turn(conversation_id)
         return (True, outcome.content) if isinstance(outcome, Message) else (False, outcome)
@@ -138,10 +144,10 @@ class ChatArena:
         stop: StopCondition | None = None,
         on_turn: Callable[[Message], object] | None = None,
     ) -> Transcript:
-        """Let the NPCs speak `max_turns` more lines, and give the whole talk so far.
+        """Let the NPCs speak `max_turns` more lines. Return the whole talk so far.
 
-        It ends early if a turn fails or `stop` says so; the conversation's `stop_reason` says why.
-        `on_turn` is called with each new line. `verbose` prints each, with its turn and speaker.
+        It ends early if a turn fails or `stop` returns a reason; the conversation's `stop_reason` says why.
+        on_turn: a callback, called with each new line. verbose: print each, with its turn and speaker.
         """
         conversation = self._conversation(conversation_id)
         _check_count("max_turns", max_turns, least=0)
@@ -177,7 +183,8 @@ class ChatArena:
     ) -> dict[str, Transcript]:
         """Run many conversations side by side, in at most `max_workers` threads, with a progress bar.
 
-        A conversation that fails ends there, with its `stop_reason`; the others go on.
+        Return each one's transcript by its id. A conversation that fails ends there, with its
+        `stop_reason`; the others go on.
         """
         from tqdm import tqdm
 
@@ -206,15 +213,13 @@ class ChatArena:
         return {each: self.get_conversation_history(each) for each in wanted}
 
     def get_conversation_history(self, conversation_id: str) -> Transcript:
-        """All lines of the talk, as a copy. Private thoughts are not among them."""
+        """Return all lines of the talk, as a copy. Private thoughts are not among them."""
         conversation = self._conversation(conversation_id)
-        names = {seat: self._name(conversation, seat) for seat in (1, 2)}
-        if names[1] == names[2]:
-            names = {seat: f"{name} (seat {seat})" for seat, name in names.items()}
+        names = told_apart({seat: self._name(conversation, seat) for seat in (1, 2)})
         return Transcript(conversation["messages"], names, conversation["stop_reason"])
 
     def evaluate_conversation(self, conversation_id: str) -> dict[str, float]:
-        """Measure the talk and keep the result with it.
+        """Measure the talk. Return the metrics, which are kept with the conversation.
 
         turn_count: lines spoken by the NPCs. avg_response_length: characters. avg_response_time:
         seconds per reply. Opening and director's lines count nowhere; an empty talk gives zeros.
@@ -231,7 +236,7 @@ class ChatArena:
         return dict(conversation["metrics"])
 
     def _turn(self, conversation_id: str) -> Message | str:
-        """The next NPC's line, recorded; or the reason why there is none."""
+        """Let the next NPC speak, and record its line. Return it, or the reason why there is none."""
         conversation = self._conversation(conversation_id)
         with self._one_at_a_time(conversation_id):
             seat = _next_seat(conversation)
@@ -249,7 +254,7 @@ class ChatArena:
             return outcome
 
     def _speak(self, conversation: Conversation, seat: int) -> Message | str:
-        """What the NPC in this seat says to its partner, not yet recorded; or why it says nothing."""
+        """Ask the NPC in this seat for a line, not yet recorded. Return it, or why there is none."""
         npc_id, partner = conversation["npc1_id"], conversation["npc2_user_id"]
         if seat == 2:
             npc_id, partner = conversation["npc2_id"], conversation["npc1_user_id"]
@@ -259,7 +264,7 @@ class ChatArena:
         except ReplyError as error:
             return str(error)
         if not isinstance(line, str):  # a factory of your own may forget to return it
-            return f"chat_with_npc must give text, not {line!r:.60}."
+            return f"chat_with_npc must return text, not {line!r:.60}."
         return Message(npc_id, line, _now(), seat, time.perf_counter() - started)
 
     def _one_at_a_time(self, conversation_id: str) -> threading.Lock:
@@ -277,7 +282,7 @@ class ChatArena:
         self._store.note_stop(conversation_id, reason)
 
     def _stored(self, conversation_id: str) -> Conversation:
-        """A conversation as the store has it."""
+        """Return a conversation as the store has it."""
         npc1_id, npc2_id, _ = self._openings[conversation_id]
         stored = self._store.conversation(conversation_id)
         conversation = Conversation(
@@ -303,7 +308,7 @@ class ChatArena:
         return self.conversations[conversation_id]
 
     def _name(self, conversation: Conversation, seat: int) -> str:
-        """What the character in this seat is called; a factory's NPCs need not have a name."""
+        """Return what the character in this seat is called; a factory's NPCs need not have a name."""
         npc = self.npc_factory.npcs.get(conversation["npc1_id" if seat == 1 else "npc2_id"])
         config = getattr(npc, "config", None)
         return (config.called() if isinstance(config, NPCConfig) else "") or f"NPC {seat}"
@@ -324,7 +329,7 @@ class ChatArena:
 
 
 def _is_in(things: Container[object], key: object) -> bool:
-    """Whether there is such a key. A list, for instance, is none."""
+    """Whether there is such a key. A list, for instance, cannot be one."""
     try:
         return key in things
     except TypeError:
@@ -336,7 +341,7 @@ def _now() -> datetime:
 
 
 def _seat_of(message: Message, conversation: Conversation) -> int | None:
-    """Who said it: 1 or 2, or None for others. Lines that were put there by hand need not name a seat."""
+    """Return who said it: 1, 2, or None for others. Lines that were put there by hand may lack a seat."""
     if message.seat is None and message.sender == conversation["npc1_id"]:
         return 1
     return 2 if message.seat is None and message.sender == conversation["npc2_id"] else message.seat
@@ -347,7 +352,7 @@ def _spoken(conversation: Conversation) -> list[Message]:
 
 
 def _seconds_spoken(conversation: Conversation) -> float:
-    """How long all replies took; where that was not measured, since the line before it."""
+    """Return how long all replies took; a reply that was not measured counts from the line before it."""
     messages, seconds = conversation["messages"], 0.0
     for before, message in zip([None, *messages], messages, strict=False):
         if message.seconds is not None:
@@ -363,21 +368,21 @@ def _last_seat(conversation: Conversation) -> int | None:
 
 
 def _next_seat(conversation: Conversation) -> int:
-    """1 or 2: whose turn it is. Where both seats have the same NPC, whoever did not speak last."""
+    """Return whose turn it is, 1 or 2. If both seats have the same NPC, it is who did not speak last."""
     if conversation["npc1_id"] == conversation["npc2_id"]:
         return 2 if _last_seat(conversation) == 1 else 1
     return 1 if conversation["current_turn"] == conversation["npc1_id"] else 2
 
 
 def _since_last_spoken(conversation: Conversation) -> list[Message]:
-    """What was recorded after the last line of a speaker: the opening, director's lines."""
+    """Return what was recorded after the last line of a speaker: the opening, director's lines."""
     messages = conversation["messages"]
     places = [place for place, message in enumerate(messages) if _seat_of(message, conversation)]
     return messages[places[-1] + 1 :] if places else messages
 
 
 def _cue(conversation: Conversation) -> str:
-    """What the next speaker hears: the partner's last line, then what the director said since."""
+    """Return what the next speaker hears: the partner's last line, then what the director said since."""
     said = [message.content for message in conversation["messages"] if message.sender != DIRECTOR]
     directed = [message.content for message in _since_last_spoken(conversation) if message.sender == DIRECTOR]
     return "\n\n".join([said[-1] if said else DEFAULT_OPENING, *directed])

@@ -1,4 +1,10 @@
-"""The NPC factory: makes characters, knows users, and carries words between them."""
+"""The NPC factory: makes characters, knows users, and carries words between them.
+
+factory = NPCFactory(client, model)
+knight = factory.register_npc("London, 1250.", "You are Sir Guy, a knight.")    "npc-3f2a..."
+me = factory.register_user("Rosamund")                                          "Rosamund"
+factory.chat_with_npc(knight, me, "Good day!")                                  "Good day, my lady."
+"""
 
 import threading
 import uuid
@@ -27,9 +33,9 @@ class NPCFactory:
     """Makes and keeps NPCs that all talk through one client.
 
     `npcs` maps an NPC's id to the NPC, `user_ids` a user's name to the user's id.
-    store: a file that keeps them and all that is said (see npc_lab/store). Whoever opens it again
-    finds them there, and gets them from `register_npc` and `register_user` instead of new ones: so a
-    notebook that is run again the next day goes on. Raises `NPCLabError` if it cannot be opened.
+    store: a file that keeps them and all that is said (npc_lab/store). If the file is opened again,
+    `register_npc` and `register_user` return those that it holds instead of new ones: so a notebook
+    that is run again the next day goes on. Raise `NPCLabError` if it cannot be opened.
     """
 
     def __init__(self, client: Any, model: str, store: str | Path | None = None):
@@ -45,7 +51,10 @@ class NPCFactory:
         self._restore()
 
     def register_user(self, username: str) -> str:
-        """Make a user and give the user's id. A taken name gets _1, _2, ... added."""
+        """Make a user and return the user's id. A taken name gets _1, _2, ... added.
+
+        Raise `NPCFactoryError` if the name is empty or no text.
+        """
         if not isinstance(username, str) or not username.strip():
             raise NPCFactoryError(f"A user's name must be text, not {username!r:.60}.")
         with self._registering:
@@ -67,7 +76,10 @@ class NPCFactory:
         has_scratchpad: bool = False,
         **more: Any,
     ) -> str:
-        """Make an NPC and give its id. `more` are further fields of `NPCConfig`, such as name or goal."""
+        """Make an NPC and return its id. `more` are further fields of `NPCConfig`, such as name or goal.
+
+        Raise `CharacterError` if a field is unknown or has an invalid value.
+        """
         for unknown in more.keys() - set(FIELDS):
             advice = did_you_mean(unknown, FIELDS, f"It has {', '.join(FIELDS)}.")
             raise CharacterError(f"A character has no field {unknown!r}. {advice}")
@@ -78,18 +90,21 @@ class NPCFactory:
         return npc_id
 
     def chat_with_npc(self, npc_id: str, user_id: str, message: str) -> str:
-        """Say something to an NPC as a user, and get its visible answer.
+        """Say something to an NPC as a user. Return its answer, without private thoughts.
 
-        Raises `NPCNotFoundError`, `UserNotFoundError`, or `ReplyError` where the model gives no answer.
+        Raise `NPCNotFoundError`, `UserNotFoundError`, or `ReplyError` if there is no usable reply.
         """
         return self._npc(npc_id, user_id).chat(message, user_id)
 
     def stream_with_npc(self, npc_id: str, user_id: str, message: str) -> ReplyStream:
-        """The same, piece by piece. Unknown ids raise here, other errors while iterating."""
+        """Say something to an NPC as a user. Return its answer piece by piece, as it arrives.
+
+        Unknown ids raise here, other errors while iterating.
+        """
         return self._npc(npc_id, user_id).stream(message, user_id)
 
     def get_npc_chat_history(self, npc_id: str, user_id: str) -> list[ChatMessage]:
-        """What the NPC still remembers of this user, private thoughts included, as a copy."""
+        """Return what the NPC still remembers of this user, private thoughts included, as a copy."""
         return [dict(message) for message in self._npc(npc_id, user_id).remembered(user_id)]
 
     def _restore(self) -> None:
@@ -102,7 +117,7 @@ class NPCFactory:
         self._returning = set(self.user_ids)
 
     def _returning_npc(self, config: NPCConfig) -> str | None:
-        """A stored NPC that has or once had this sheet, and that nobody has registered again yet."""
+        """Return the stored NPC that has or once had this sheet, unless it was registered again already."""
         for npc_id, sheets in self._sheets.items():
             if any(self._store.is_same(config, sheet) for sheet in sheets):
                 del self._sheets[npc_id]
@@ -120,7 +135,7 @@ class NPCFactory:
         return SimpleChatNPC(self.client, self.model, config, record=record)
 
     def _npc(self, npc_id: str, user_id: str) -> SimpleChatNPC:
-        """The NPC, once both ids are known to exist."""
+        """Return the NPC. Raise a not-found error if one of the two ids is unknown."""
         npc = find_npc(self.npcs, npc_id)
         if not isinstance(user_id, str) or user_id not in self.user_ids:
             raise UserNotFoundError(user_id, self.user_ids)
@@ -128,7 +143,7 @@ class NPCFactory:
 
 
 def find_npc(npcs: Mapping[str, NPC], npc_id: str) -> NPC:
-    """The NPC of this id. Raises `NPCNotFoundError` if there is none."""
+    """Return the NPC with this id. Raise `NPCNotFoundError` if there is none."""
     try:
         return npcs[npc_id]
     except (KeyError, TypeError):  # TypeError: a list, for instance, is no key

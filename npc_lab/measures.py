@@ -6,7 +6,7 @@ Opening and director's lines are not measured: nobody spoke them.
 import re
 from collections.abc import Sequence
 
-from npc_lab.transcript import SYSTEM, Message
+from npc_lab.transcript import SYSTEM, Message, spoken
 
 # A line above it is an echo. The failure has its name from arXiv 2511.09710; measure and limit are ours.
 ECHO_LIMIT = 0.2
@@ -18,7 +18,7 @@ _WORD = re.compile(rf"[{_UNSPACED}]|(?:(?![{_UNSPACED}])[\w'])+")
 
 def line_lengths(messages: Sequence[Message]) -> list[int]:
     """The length of each spoken line, in characters."""
-    return [len(message.content) for message in messages if message.seat is not None]
+    return [len(message.content) for message in spoken(messages)]
 
 
 def echoes(messages: Sequence[Message]) -> list[float]:

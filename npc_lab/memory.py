@@ -10,6 +10,13 @@ oldest first, so that what is left begins with a `user` message.
     "sliding"   forget the oldest exchange at every turn. Remembers a little more, and reads
                 almost the whole prompt anew at every turn.
     "all"       forget nothing; `history_size` does not count.
+
+With `history_size` 4 and the exchanges A, B and C, each of two messages:
+
+    after     "blocks" remembers    "sliding" remembers
+    A         A                     A
+    B         A B                   A B
+    C         C                     B C
 """
 
 from collections.abc import Callable
@@ -19,7 +26,7 @@ Recall = Callable[[list[ChatMessage], int], list[ChatMessage]]
 
 
 def exchanges(messages: list[ChatMessage]) -> list[list[ChatMessage]]:
-    """The messages in groups that each begin with a user's line. What stands before the first is left out."""
+    """Group the messages so that each group begins with a user's line. Drop what stands before the first."""
     groups: list[list[ChatMessage]] = []
     for message in messages:
         if message["role"] == "user":
@@ -30,17 +37,16 @@ def exchanges(messages: list[ChatMessage]) -> list[list[ChatMessage]]:
 
 
 def newest(messages: list[ChatMessage], limit: int) -> list[ChatMessage]:
-    """The newest whole exchanges, together at most `limit` messages."""
-    kept: list[ChatMessage] = []
-    for exchange in reversed(exchanges(messages)):
-        if len(kept) + len(exchange) > limit:
-            break
-        kept = exchange + kept
-    return kept
+    """Return the newest whole exchanges, together at most `limit` messages."""
+    first = len(messages)
+    for place in reversed(range(max(len(messages) - limit, 0), len(messages))):
+        if messages[place]["role"] == "user":
+            first = place
+    return messages[first:]
 
 
 def recall_in_blocks(messages: list[ChatMessage], history_size: int) -> list[ChatMessage]:
-    """All that fits, or the newest half of it once it no longer fits, but at least one exchange."""
+    """Return all that fits, or once it no longer fits the newest half, but at least one exchange."""
     fitting = newest(messages, history_size)
     if len(fitting) == len(messages):
         return fitting
@@ -48,7 +54,7 @@ def recall_in_blocks(messages: list[ChatMessage], history_size: int) -> list[Cha
 
 
 def recall_all(messages: list[ChatMessage], history_size: int) -> list[ChatMessage]:
-    """Everything, whatever `history_size` is."""
+    """Return everything, whatever `history_size` is."""
     return newest(messages, len(messages))
 
 
@@ -58,7 +64,7 @@ MEMORIES: dict[str, Recall] = {"blocks": recall_in_blocks, "sliding": newest, "a
 class History(list[ChatMessage]):
     """What an NPC remembers of one user: messages as they are sent, oldest first.
 
-    `forgotten` holds what it remembers no longer. It is never sent, only shown to the curious.
+    `forgotten` holds what it remembers no longer: never sent; the chat box can show it.
     """
 
     def __init__(self, messages: list[ChatMessage] | None = None):
@@ -68,7 +74,7 @@ class History(list[ChatMessage]):
 
     @classmethod
     def restored(cls, messages: list[ChatMessage], forgotten_at_turn: list[int]) -> "History":
-        """A history that was kept: its whole exchanges, and how many messages each of them pushed out."""
+        """Return a history that was stored. forgotten_at_turn: how many messages each exchange pushed out."""
         forgotten = min(sum(forgotten_at_turn), len(messages))
         history = cls(messages[forgotten:])
         history.forgotten = messages[:forgotten]
@@ -78,7 +84,7 @@ class History(list[ChatMessage]):
     def add(
         self, exchange: list[ChatMessage], recall: Callable[[list[ChatMessage]], list[ChatMessage]]
     ) -> int:
-        """Remember an exchange, forget what no longer fits, and give how many messages that was."""
+        """Remember an exchange and forget what no longer fits. Return how many messages that was."""
         everything = [*self, *exchange]
         remembered = recall(everything)
         pushed_out = len(everything) - len(remembered)
@@ -94,7 +100,7 @@ class History(list[ChatMessage]):
         self._forgotten_at_turn.clear()
 
     def take_back(self) -> list[ChatMessage]:
-        """Remove the last exchange, and remember again what it had pushed out. Empty if there is none."""
+        """Remove and return the last exchange; what it had pushed out is remembered again. [] if none."""
         pushed_out = self._forgotten_at_turn.pop() if self._forgotten_at_turn else 0
         if pushed_out:
             self[:0] = self.forgotten[-pushed_out:]

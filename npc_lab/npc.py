@@ -1,7 +1,16 @@
 """A character that can be talked with: its sheet, a model, and a memory of each user.
 
 A turn of talk is three steps: put the prompt together, ask the model, remember both lines. The
-middle step may fail, so the last one comes only after it (see npc_lab/reply.py).
+middle step may fail, so the last one comes only after it (npc_lab/reply.py).
+
+    npc = SimpleChatNPC(client, model, NPCConfig("London, 1250.", "You are Sir Guy, a knight."))
+    npc.chat("Who are you?", "rosamund")    returns "I am Sir Guy."
+    npc.preview("Where to?", "rosamund")    returns what would be sent now:
+
+        [{"role": "system", "content": "WORLD SETTING: London, 1250. ... You are Sir Guy, a knight."},
+         {"role": "user", "content": "Who are you?"},
+         {"role": "assistant", "content": "I am Sir Guy."},
+         {"role": "user", "content": "Where to?"}]
 """
 
 from collections.abc import MutableMapping
@@ -22,7 +31,7 @@ class SimpleChatNPC:
 
     client: an `openai.OpenAI` client, or one that works like it. model: the model's name there.
     `client`, `model` and `config` may be changed between turns. `chat_histories[user_id]` is what
-    it remembers of that user; any text serves as a user id. record: where its turns are written down.
+    it remembers of that user; any text serves as a user id. record: writes its turns into a store.
     """
 
     def __init__(self, client: Any, model: str, config: NPCConfig, *, record: NPCRecord | None = None):
@@ -37,11 +46,14 @@ class SimpleChatNPC:
         return f"SimpleChatNPC({self.config.name or 'no name'!r}, model={self.model!r})"
 
     def get_system_message(self) -> ChatMessage:
-        """The message that makes the model this character."""
+        """Return the message that makes the model this character."""
         return {"role": "system", "content": well_formed(self.config.system_message())}
 
     def preview(self, user_message: str, user_id: str) -> list[ChatMessage]:
-        """Exactly the messages that would be sent now, without sending them."""
+        """Return exactly the messages that would be sent now, without sending them.
+
+        Raise `ReplyError` if the message is empty or no text.
+        """
         if not isinstance(user_message, str) or not user_message.strip():
             what = "The message is empty, or is not text."
             raise ReplyError("bad_request", "Write at least one word.", what=what)
@@ -50,27 +62,28 @@ class SimpleChatNPC:
         return [self.get_system_message(), *self._as_sent(history), new_message]
 
     def remembered(self, user_id: str) -> list[ChatMessage]:
-        """What of the talk with this user is still remembered, raw: what a new line is sent with."""
+        """Return what of the talk with this user is still remembered, as the model wrote it."""
         return self._recall(self.chat_histories.get(user_id, History()))
 
     def chat(self, user_message: str, user_id: str) -> str:
-        """Say something and wait for the answer, without its private thoughts.
+        """Say something, wait for the answer and return it without its private thoughts.
 
-        Raises `ReplyError` if there is none; then nothing of this turn is remembered.
+        Raise `ReplyError` if there is none; then nothing of this turn is remembered.
         """
         return "".join(self._answer(user_message, user_id, whole=True))
 
     def stream(self, user_message: str, user_id: str) -> ReplyStream:
-        """Say something and get the visible pieces of the answer as they arrive.
+        """Say something and return the visible pieces of the answer, to be iterated as they arrive.
 
         Errors are raised while iterating. A stream that is not read to its end leaves no trace.
         """
         return self._answer(user_message, user_id, whole=False)
 
     def take_back(self, user_id: str) -> list[ChatMessage]:
-        """Remove the last exchange, and give it: the user's message and the answer.
+        """Remove the last exchange and return it: the user's message and the answer.
 
-        To ask again, take back and stream; if that fails, `give_back` what was taken.
+        To ask again, take back and stream; if that fails, `give_back` what was taken. Raise `NPCLabError`
+        if there is no exchange.
         """
         with self._one_at_a_time.held(user_id):
             history = self._history(user_id)
@@ -115,7 +128,7 @@ class SimpleChatNPC:
         )
 
     def _request(self, messages: list[ChatMessage], whole: bool) -> dict[str, Any]:
-        """The call's arguments. What the sheet leaves to the endpoint is not named."""
+        """Return the call's arguments. What the sheet leaves to the endpoint is not named."""
         request: dict[str, Any] = {"model": self.model, "messages": messages}
         if self.config.temperature is not None:
             request["temperature"] = self.config.temperature
@@ -126,16 +139,16 @@ class SimpleChatNPC:
         return request
 
     def _recall(self, messages: list[ChatMessage]) -> list[ChatMessage]:
-        """What of these messages the character still remembers."""
+        """Return those of these messages that the character still remembers."""
         return MEMORIES[self.config.memory](messages, self.config.history_size)
 
     def _history(self, user_id: str) -> History:
-        """The user's history; an empty one, stored nowhere, if they never talked."""
+        """Return the user's history; an empty one, stored nowhere, if they never talked."""
         history = self.chat_histories.get(user_id, History())
         return history if isinstance(history, History) else History(history)
 
     def _add(self, user_id: str, exchange: list[ChatMessage]) -> int:
-        """Remember an exchange, and give how many messages were forgotten to make room."""
+        """Remember an exchange. Return how many messages were forgotten to make room."""
         history = self._history(user_id)
         if not history and not history.forgotten:
             self._record.begin_anew(user_id)
@@ -144,15 +157,15 @@ class SimpleChatNPC:
         return forgot
 
     def _reply_in(self, exchange: list[ChatMessage]) -> Reply:
-        """What is known of a reply that only the memory has kept."""
+        """Return what is known of a reply that only the memory has kept."""
         raw, reasoning = exchange[-1]["content"], exchange[-1].get("reasoning_content", "")
         text, thought = split_thoughts(raw, self.config.has_scratchpad)
         return Reply(text, "\n".join(filter(None, (reasoning, thought))), raw, reasoning)
 
     def _as_sent(self, history: list[ChatMessage]) -> list[ChatMessage]:
-        """The history in the form in which the model sees it: role and content only."""
+        """Return the history in the form in which the model sees it: role and content only."""
         answers = [place for place, message in enumerate(history) if message["role"] == "assistant"]
-        with_thoughts = {"all": answers, "last": answers[-1:], "none": []}[self.config.send_thoughts]
+        with_thoughts = set({"all": answers, "last": answers[-1:], "none": []}[self.config.send_thoughts])
         return [
             {"role": message["role"], "content": self._content_as_sent(message, place in with_thoughts)}
             for place, message in enumerate(history)

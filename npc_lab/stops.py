@@ -1,6 +1,6 @@
 """When a talk ends before its turns are used up.
 
-A stop condition looks at the talk after each turn and gives a reason to stop, or None. Conditions
+A stop condition looks at the talk after each turn and returns a reason to stop, or None. Conditions
 combine with `|`, and the reason says which of them held:
 
     arena.run_conversation(talk, 30, stop=StopOnText("farewell") | StopOnRepetition())
@@ -9,7 +9,7 @@ combine with `|`, and the reason says which of them held:
 import re
 from collections.abc import Callable, Sequence
 
-from npc_lab.transcript import Message
+from npc_lab.transcript import Message, spoken
 
 _WORD = re.compile(r"[\w'’]+")
 
@@ -18,7 +18,7 @@ class StopCondition:
     """The root of the conditions below. Call it with a talk's messages."""
 
     def __call__(self, messages: Sequence[Message]) -> str | None:
-        """The reason to stop, in words, or None."""
+        """Return the reason to stop, in words, or None."""
         raise NotImplementedError
 
     def __or__(self, other: "StopCondition") -> "StopCondition":
@@ -26,20 +26,20 @@ class StopCondition:
 
 
 class StopOnText(StopCondition):
-    """Stops once a line of a speaker holds this text, in upper or lower case."""
+    """Stop once a line of a speaker holds this text, in upper or lower case."""
 
     def __init__(self, text: str):
         self.text = text
 
     def __call__(self, messages: Sequence[Message]) -> str | None:
-        lines = _spoken(messages)
+        lines = _lines(messages)
         if lines and self.text.casefold() in lines[-1].casefold():
             return f"somebody said {self.text!r}"
         return None
 
 
 class StopOnRepetition(StopCondition):
-    """Stops once the talk goes round in circles, like two polite people who cannot leave.
+    """Stop once the talk goes round in circles, like two polite people who cannot leave.
 
     A line is stale if less than `new_words` of its longer words (4 letters or more, each counted
     once) are new against the `memory` lines before it; after `turns` stale lines in a row it stops.
@@ -53,7 +53,7 @@ class StopOnRepetition(StopCondition):
         self.memory = memory
 
     def __call__(self, messages: Sequence[Message]) -> str | None:
-        lines = _spoken(messages)
+        lines = _lines(messages)
         places = range(len(lines) - self.turns, len(lines))
         if places.start > 0 and all(self._is_stale(lines, place) for place in places):
             return f"the last {self.turns} lines said almost nothing new"
@@ -66,7 +66,7 @@ class StopOnRepetition(StopCondition):
 
 
 class StopWhen(StopCondition):
-    """Stops once your own function of the messages gives True."""
+    """Stop once your own function of the messages returns True."""
 
     def __init__(self, predicate: Callable[[Sequence[Message]], bool], reason: str = "your condition held"):
         self.predicate = predicate
@@ -85,9 +85,8 @@ class _Either(StopCondition):
         return self.first(messages) or self.second(messages)
 
 
-def _spoken(messages: Sequence[Message]) -> list[str]:
-    """What the two speakers said, without opening and director's lines."""
-    return [message.content for message in messages if message.seat is not None]
+def _lines(messages: Sequence[Message]) -> list[str]:
+    return [message.content for message in spoken(messages)]
 
 
 def _long_words(line: str) -> set[str]:

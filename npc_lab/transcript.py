@@ -1,4 +1,10 @@
-"""The record of an arena's talk: messages, and a transcript that draws itself."""
+"""The record of an arena's talk: messages, and a transcript that draws itself.
+
+    talk = Transcript([Message("npc-1", "Good day.", datetime.now(), seat=1)], names={1: "Sir Guy"})
+    print(talk)      [1] Sir Guy: Good day.
+
+A message with a seat was spoken by an NPC. Others, such as the opening line, stand between the turns.
+"""
 
 import html
 import textwrap
@@ -20,8 +26,8 @@ class Message:
     """One line of a talk.
 
     sender: an NPC's id, "system" for the opening line, "director" for a line dropped in.
-    content: what was said, without private thoughts. seat: 1 or 2 for the NPC that began or answered,
-    None for the others. seconds: how long the reply took, None where nobody replied.
+    content: what was said, without private thoughts. seat: 1 for the NPC that began, 2 for the one that
+    answered, None for the others. seconds: how long the reply took, None if it is nobody's reply.
     """
 
     sender: str
@@ -29,6 +35,18 @@ class Message:
     timestamp: datetime
     seat: int | None = None
     seconds: float | None = None
+
+
+def spoken(messages: Iterable[Message]) -> list[Message]:
+    """Return the lines that an NPC spoke, without opening and director's lines."""
+    return [message for message in messages if message.seat is not None]
+
+
+def told_apart(names: Mapping[int, str]) -> dict[int, str]:
+    """Return the names of both seats; if they are the same, with the seat behind each."""
+    if names[1] != names[2]:
+        return dict(names)
+    return {seat: f"{name} (seat {seat})" for seat, name in names.items()}
 
 
 class Transcript(list[Message]):
@@ -47,14 +65,19 @@ class Transcript(list[Message]):
         self.names = dict(names or {})
         self.stop_reason = stop_reason
 
+    @property
+    def spoken(self) -> list[Message]:
+        """The lines that an NPC spoke, without opening and director's lines."""
+        return spoken(self)
+
     def speaker(self, message: Message) -> str:
-        """The name to print before this line."""
+        """Return the name to print before this line."""
         if message.sender in _NAMES_OF_OTHERS:
             return _NAMES_OF_OTHERS[message.sender]
         return well_formed(self.names.get(message.seat or 0) or message.sender)
 
     def line(self, message: Message, turn_number: int | None = None) -> str:
-        """The message as text: who speaks, in which turn, and the words, wrapped for reading."""
+        """Return the message as text: who speaks, in which turn, and the words, wrapped for reading."""
         turn = f"[{turn_number}] " if turn_number else ""
         words = printable(well_formed(message.content))
         paragraphs = f"{turn}{printable(self.speaker(message))}: {words}".splitlines()
@@ -72,7 +95,7 @@ class Transcript(list[Message]):
         return untypeset("".join([*lines, f"<p>{html.escape(self.ending())}</p>"]))
 
     def ending(self) -> str:
-        """Why the last run ended, as a line to print."""
+        """Return why the last run ended, as a line to print."""
         return f"(Stopped: {well_formed(self.stop_reason).rstrip('.')}.)" if self.stop_reason else ""
 
     def _html_line(self, message: Message) -> str:

@@ -554,7 +554,7 @@ def test_an_arena_needs_four_things_of_its_factory() -> None:
     assert spoken(messages)[1:] == ["a heard 1", "b heard 1", "a heard 2", "b heard 2"]
     assert "NPC 2: b heard 1" in str(messages)
     arena.npc_factory.chat_with_npc = lambda *_: None
-    assert arena.run_turn(talk) == (False, "chat_with_npc must give text, not None.")
+    assert arena.run_turn(talk) == (False, "chat_with_npc must return text, not None.")
     assert len(arena.get_conversation_history(talk)) == 5
     arena.npc_factory = LearnersFactory()
     assert arena.run_turn(arena.start_conversation("a", "b", "fail"))[0] is False

@@ -14,7 +14,7 @@ from npc_lab.cli.screen import INDENT, SEAT_STYLES, Screen
 from npc_lab.errors import NPCLabError
 from npc_lab.export import export, export_all
 from npc_lab.store.schema import number_in, open_to_read, reading, rows_of, seat_in
-from npc_lab.transcript import Message, Transcript
+from npc_lab.transcript import Message, Transcript, told_apart
 
 # Talks in the order in which they began, which is their number: of two NPCs in an arena, and of a user with
 # an NPC. The users as whom NPCs talk with each other are no talks of their own.
@@ -78,9 +78,7 @@ class Log:
     def transcript(self, talk: Talk, with_thoughts: bool = False) -> Transcript:
         """What was said and is remembered; on demand, before each line what its speaker thought."""
         messages = self._arena_lines(talk) if talk.conversation_id else self._chat_lines(talk)
-        names = dict(enumerate(talk.names, start=1))
-        if names[1] == names[2]:
-            names = {seat: f"{name} (seat {seat})" for seat, name in names.items()}
+        names = told_apart(dict(enumerate(talk.names, start=1)))
         transcript = Transcript(names=names, stop_reason=self._stop_reason(talk))
         for message, thought in messages:
             if thought and with_thoughts:

@@ -22,7 +22,7 @@ from npc_lab.plots import png, talk_figure
 from npc_lab.reply import ReplyStream
 from npc_lab.store import NoStore, store_of
 from npc_lab.text import well_formed
-from npc_lab.transcript import DIRECTOR, SYSTEM, Message, Transcript
+from npc_lab.transcript import DIRECTOR, SYSTEM, Message, Transcript, told_apart
 from npc_lab.widgets.look import in_words
 from npc_lab.widgets.takes import thought_in
 
@@ -67,9 +67,7 @@ class Stage:
         self._npc_ids = {1: npc1_id, 2: npc2_id}
         self._conversation_id = goes_on_with or arena.start_conversation(npc1_id, npc2_id, opening)
         self.goes_on = goes_on_with is not None
-        self.names = {seat: name_of(self._factory, self._npc_ids[seat]) for seat in (1, 2)}
-        if self.names[1] == self.names[2]:
-            self.names = {seat: f"{name} (seat {seat})" for seat, name in self.names.items()}
+        self.names = told_apart({seat: name_of(self._factory, self._npc_ids[seat]) for seat in (1, 2)})
         self.asked = self.done = 0
         self.measures: Mapping[str, Any] = {}
         self.picture = b""
