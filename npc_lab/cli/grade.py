@@ -17,7 +17,7 @@ from npc_lab.grading.records import Records, outcome, share
 from npc_lab.lessons.checking.reports import MARKS
 from npc_lab.lessons.exercises.catalogue import EXERCISES
 
-_NEEDED = ("nbclient", "nbformat", "ipykernel")
+_NEEDED = ("nbclient", "nbformat", "ipykernel", "psutil")
 _HEAD = ("file", "exercise", "outcome", "steps", "stretch", "points")
 
 
