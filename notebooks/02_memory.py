@@ -307,7 +307,7 @@ from itertools import accumulate, pairwise
 
 import matplotlib.pyplot as plt
 
-from npc_lab.lessons.exercises.lesson02_memory import new_to_cache
+from npc_lab.measures import new_to_cache
 
 count = new_characters if cost_check.passed else new_to_cache
 sent, new = {}, {}

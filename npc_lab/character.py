@@ -1,4 +1,17 @@
-"""A character: who it is, what it wants, and how it remembers. No model and no memory yet."""
+"""A character: who it is, what it wants, and how it remembers. No model and no memory yet.
+
+    knight = NPCConfig("London, 1250.", "You are Sir Guy, a knight.", goal="Find your horse.")
+    knight.called()    returns "Sir Guy"
+    print(knight.system_message())
+
+        WORLD SETTING: London, 1250.
+        ###
+        You are Sir Guy, a knight.
+
+        Your goal: Find your horse.
+
+Every field is explained at `NPCConfig`.
+"""
 
 import re
 from dataclasses import dataclass, field, fields
@@ -13,7 +26,7 @@ SEND_THOUGHTS = ("all", "last", "none")
 
 @dataclass
 class NPCConfig:
-    """The character sheet. A field that cannot hold its new value raises `CharacterError` at once.
+    """The character sheet. To give a field an invalid value raises `CharacterError` at once.
 
     world_description: the world it lives in.
     character_description: who it is, written to it: "You are ...". Both are sent whole, at every turn.
@@ -25,7 +38,7 @@ class NPCConfig:
     taboo: what it never speaks of, for instance what its world cannot know.
     temperature: 0 for the likeliest words, higher for more surprising ones; None leaves it to the endpoint.
     max_reply_tokens: where a reply is cut, in tokens; None leaves it to the endpoint.
-    memory: how it forgets: "blocks", "sliding" or "all" (see npc_lab/memory.py).
+    memory: how it forgets: "blocks", "sliding" or "all" (npc_lab/memory.py).
     send_thoughts: which of its own private thoughts it is reminded of: "all", "last" or "none".
     """
 
@@ -50,11 +63,11 @@ class NPCConfig:
         super().__setattr__(field_name, value)
 
     def called(self) -> str:
-        """The character's name, or the one that its description begins with, or ""."""
+        """Return the character's name, or the one that its description begins with, or ""."""
         return self.name or name_in(self.character_description)
 
     def system_message(self) -> str:
-        """What the model is told before each talk: the world, the character, and how to think."""
+        """Return what the model is told before each talk: the world, the character, and how to think."""
         parts = [f"WORLD SETTING: {self.world_description}\n###\n{self.character_description}"]
         if self.name:
             parts.append(f"Your name is {self.name}.")
@@ -82,7 +95,7 @@ _NAME = re.compile(
 
 
 def name_in(description: str) -> str:
-    """The name in "Your name is Ada.", "You are Sir Guy of Kent, a knight" or "Ada is a witch", or ""."""
+    """Return the name in "Your name is Ada.", "You are Sir Guy of Kent" or "Ada is a witch", or ""."""
     found = _NAME.search(description)
     return next(filter(None, found.groups())) if found else ""
 
@@ -92,7 +105,7 @@ def _bullets(lines: list[str]) -> str:
 
 
 def _problem(field_name: str, value: Any) -> str | None:
-    """What is wrong with this value for this field, in the words that follow the field's name."""
+    """Return what is wrong with this value for this field, in the words that follow the field's name."""
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
     is_whole = is_number and isinstance(value, int)
     match field_name:

@@ -1,7 +1,7 @@
 """Everything that can go wrong, in one tree.
 
     NPCLabError
-    ├── CharacterError             a character sheet holds something it cannot hold
+    ├── CharacterError             a field of a character sheet has an invalid value
     │   └── CardError              a character file cannot be read or written
     ├── NPCFactoryError
     │   ├── NPCNotFoundError       no NPC has this id
@@ -13,7 +13,13 @@
     └── ConnectError               no model can be reached with what was asked for
         └── MissingKeyError        a key is needed and none was found
 
-Each message says what happened and what to do next, and none ever holds a key.
+Each message says what happened and what to do next, and none ever holds a key:
+
+    try:
+        npc.chat("Hello!", "rosamund")
+    except ReplyError as error:
+        error.kind    "rate_limit"
+        str(error)    "The endpoint asks us to slow down. Wait a minute and try again."
 """
 
 from collections.abc import Iterable
@@ -25,12 +31,12 @@ class NPCLabError(Exception):
     """The root: `except NPCLabError` catches everything this package raises on purpose."""
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """A copy in another process says the same: it is not made anew from the message."""
+        """Copy the error as it is: a copy in another process says the same."""
         return _as_it_was, (type(self), self.args, vars(self))
 
 
 class CharacterError(NPCLabError, ValueError):
-    """A character sheet holds something it cannot hold, for instance a number as its world."""
+    """A field of a character sheet has an invalid value, for instance a number as its world."""
 
 
 class CardError(CharacterError):
@@ -168,8 +174,8 @@ class ReplyError(NPCLabError):
     """The model gave no usable reply. Nothing was remembered; the next call may succeed.
 
     `kind` is a key of `REPLY_FAULTS`. `hint` is one sentence that says what to do next. `detail` is
-    what the endpoint itself had to say; `what` says what happened where the usual words do not fit.
-    The provider's own exception, where there is one, is the `__cause__`.
+    what the endpoint itself had to say; `what` says what happened if the usual words do not fit.
+    The provider's own exception, if there is one, is the `__cause__`.
     """
 
     def __init__(self, kind: str, hint: str | None = None, detail: str = "", what: str | None = None):
@@ -191,7 +197,7 @@ def _as_it_was(kind: type[NPCLabError], args: tuple[Any, ...], attributes: dict[
 
 
 def not_found(noun: str, wanted: str, known: Iterable[str], way_out: str) -> str:
-    """The message for an unknown id: quotes it, and names the nearest known one if one is close."""
+    """Return the message for an unknown id: quote it, and name the nearest known one if one is close."""
     return f"There is no {noun} with the id {wanted!r:.80}. {did_you_mean(wanted, known, way_out)}"
 
 
@@ -202,6 +208,6 @@ def did_you_mean(wanted: str, known: Iterable[str], otherwise: str) -> str:
 
 
 def nearest(wanted: str, known: Iterable[str]) -> str | None:
-    """The known name that looks most like the wanted one, or None."""
+    """Return the known name that looks most like the wanted one, or None."""
     close = get_close_matches(str(wanted), [str(name) for name in known], n=1)
     return close[0] if close else None

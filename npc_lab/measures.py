@@ -1,11 +1,13 @@
-"""Numbers about a talk, one for each line that a character spoke.
+"""Numbers about a talk: one for each line that a character spoke, and what its prompts cost.
 
 Opening and director's lines are not measured: nobody spoke them.
 """
 
 import re
 from collections.abc import Sequence
+from itertools import takewhile
 
+from npc_lab.memory import ChatMessage
 from npc_lab.transcript import SYSTEM, Message, spoken
 
 # A line above it is an echo. The failure has its name from arXiv 2511.09710; measure and limit are ours.
@@ -37,6 +39,15 @@ def echoes(messages: Sequence[Message]) -> list[float]:
             shares.append(_share_repeated(message.content, last_lines[3 - message.seat]))
             last_lines[message.seat] = message.content
     return shares
+
+
+def new_to_cache(before: Sequence[ChatMessage], now: Sequence[ChatMessage]) -> int:
+    """Return how many characters of the prompt `now` an endpoint reads anew after the prompt `before`.
+
+    A prompt cache compares whole messages from the front: all from the first difference on is new.
+    """
+    shared = takewhile(lambda pair: pair[0] == pair[1], zip(before, now, strict=False))
+    return sum(len(message["content"]) for message in now[len(list(shared)) :])
 
 
 def _share_repeated(line: str, earlier: str) -> float:

@@ -7,7 +7,7 @@ Pictures are off: a browser fetches a picture at once, and its address can carry
 
 import html
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import nh3
 from markdown_it import MarkdownIt
@@ -24,6 +24,8 @@ _ADDRESS = re.compile(r"(https?|mailto):", re.IGNORECASE)
 _MOST_CHARACTERS = 50_000
 _MOST_CELLS = 20_000  # of tables: 2 kB of Markdown can ask for 65,000 of them
 _DEPTH = 20  # quotes and lists inside each other; markdown-it drops what lies deeper
+_LEFT = "text-align:left"  # a notebook would align cells to the right
+_FIXED = " style='width:100%;table-layout:fixed;overflow-wrap:anywhere'"
 
 
 def to_html(text: str) -> str:
@@ -67,6 +69,22 @@ def split_finished(text: str) -> tuple[str, str]:
 def escaped(text: str) -> str:
     """A name or another short text, as it was written, safe inside HTML and its attributes."""
     return html.escape(printable(well_formed(text)))
+
+
+def html_table(head: Sequence[str], rows: Iterable[Sequence[str]], widths: Sequence[int] = ()) -> str:
+    """Return a table as HTML. Its titles and cells must be safe HTML already; see `escaped`.
+
+    head: the titles of the columns, or () for no title row. widths: of the columns, in percent; with them
+    the table is as wide as the page and breaks long words.
+
+    `html_table(("ware", "price"), [("wool", "<b>2</b>")], widths=(70, 30))` has a title row and one other.
+    """
+    shares = [f";width:{width}%" for width in widths] or [""] * len(head)
+    titles = [f"<th style='{_LEFT}{share}'>{title}</th>" for title, share in zip(head, shares, strict=True)]
+    lines = [titles] if head else []
+    lines += [[f"<td style='{_LEFT}'>{cell}</td>" for cell in row] for row in rows]
+    body = "".join(f"<tr>{''.join(line)}</tr>" for line in lines)
+    return f"<table{_FIXED if widths else ''}>{body}</table>"
 
 
 def _without_other_addresses(_tag: str, attribute: str, value: str) -> str | None:

@@ -1,4 +1,4 @@
-"""Private thoughts: what a model writes before its answer and nobody may see.
+r"""Private thoughts: what a model writes before its answer and nobody may see.
 
 A character with a scratchpad writes
 
@@ -8,8 +8,13 @@ A character with a scratchpad writes
     What gold, good sir?
 
 and reasoning models write `<think>...</think>`. `ThoughtParser` parts the two while the text is
-still arriving, or at once when it is all there. Models get the marks wrong in every way one can
-think of, so it *fails closed*: when in doubt, text is private. What was shown is never taken back.
+still arriving, `split_thoughts` when it is all there:
+
+    split_thoughts("#SCRATCHPAD\nHe lies.\n#ANSWER\nWhat gold?", has_scratchpad=True)
+        returns ("What gold?", "He lies.")
+
+Models get the marks wrong in every way one can think of, so it *fails closed*: when in doubt, text is
+private. What was shown is never taken back.
 
 The rules:
 
@@ -289,7 +294,7 @@ def _is_used(text: str, end: re.Match[str]) -> bool:
 
 
 def split_thoughts(text: str, has_scratchpad: bool, complete: bool = True) -> tuple[str, str]:
-    """Part a finished reply into what may be shown and what is private."""
+    """Part a finished reply into what may be shown and what is private. Return both."""
     parser = ThoughtParser(has_scratchpad)
     parser.feed(text)
     parser.finish(complete)

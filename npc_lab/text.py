@@ -1,7 +1,10 @@
-"""Text as it may be sent, stored and printed.
+r"""Text as it may be sent, stored and printed.
 
 A Python string can hold half of an emoji (a *lone surrogate*), which no endpoint and no file
 accepts, and control characters, with which a model could repaint a terminal.
+
+    well_formed("Hail \ud83d")               returns "Hail \ufffd"
+    printable("Hail \x1b[2Jand well met")    returns "Hail [2Jand well met", which clears no screen
 """
 
 import re
@@ -12,7 +15,7 @@ _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]"
 
 
 def well_formed(text: str) -> str:
-    """The same text, halves of one character joined, and a half that stands alone made U+FFFD."""
+    """Join surrogate pairs, and replace lone surrogates by U+FFFD."""
     try:
         text.encode("utf-8")
     except UnicodeEncodeError:
@@ -21,12 +24,12 @@ def well_formed(text: str) -> str:
 
 
 def printable(text: str) -> str:
-    """The same text without control characters, safe to print in a terminal."""
+    """Remove control characters, so that the text is safe to print in a terminal."""
     return _CONTROL.sub("", text)
 
 
 def untypeset(markup: str) -> str:
-    """Markup for a notebook, in which no `$` begins a formula: prices are prices.
+    """Wrap markup for a notebook so that no `$` in it begins a formula: prices are prices.
 
     Notebook 6 would even make a link to a program of `$\\href{javascript:...}{look}$`. The two classes are
     the words with which MathJax 2 and 3 are asked to leave a part of the page alone.
@@ -35,6 +38,6 @@ def untypeset(markup: str) -> str:
 
 
 def shorten(text: str, limit: int = 300) -> str:
-    """At most `limit` characters of the text, on one line, with an ellipsis where it was cut."""
+    """Return at most `limit` characters of the text, on one line, with an ellipsis if it was cut."""
     line = " ".join(text.split())
     return line if len(line) <= limit else line[: limit - 1] + "…"

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from npc_lab.character import NPCConfig
-from npc_lab.errors import NPCLabError, nearest
+from npc_lab.errors import NPCLabError, did_you_mean
 
 # Small models talk on and on: they hear the wish, but obey only the limit.
 _MANNER = "Answer in one or two short sentences."
@@ -37,8 +37,7 @@ class World:
 def load_world(name: str) -> World:
     """The world of this name, with new character sheets. Raises `NPCLabError` if there is none."""
     if name not in WORLDS:
-        near = nearest(name, WORLDS)
-        advice = f"Did you mean {near!r}?" if near else f"There are {', '.join(WORLDS)}."
+        advice = did_you_mean(name, WORLDS, f"There are {', '.join(WORLDS)}.")
         raise NPCLabError(f"There is no world {name!r}. {advice}")
     return WORLDS[name]()
 

@@ -16,7 +16,9 @@ from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
+import psutil
 import pytest
 from killed_programs import RIGHT
 from nbformat.v4 import new_code_cell, new_notebook, writes
@@ -25,7 +27,7 @@ from typer.testing import CliRunner
 import npc_lab.cli as cli
 from npc_lab import grading
 from npc_lab.cli import grade as command
-from npc_lab.grading import Grade, records
+from npc_lab.grading import Grade, kernel, records
 from npc_lab.grading.handed_in import (
     CodeCell,
     NotANotebookError,
@@ -115,9 +117,10 @@ results[0].write_text("{{}}")
 (out / "grades.csv").write_text("Mallory,100")
 """
 STARTS_A_PROCESS = """
-import subprocess
-script = "exec 3> {fifo}; echo alive >&3; echo ready; exec sleep 300"
-process = subprocess.Popen(["sh", "-c", script], stdout=subprocess.PIPE, start_new_session={is_apart})
+import subprocess, sys
+code = "import time; told = open({fifo!r}, 'w'); print('alive', file=told, flush=True); print()"
+code += "; time.sleep(300)"
+process = subprocess.Popen([sys.executable, "-uc", code], stdout=subprocess.PIPE, start_new_session=True)
 process.stdout.readline()
 """
 
@@ -182,7 +185,7 @@ def graded(folder: Path, pipe: int) -> Graded:
     write(notebooks / "endless.ipynb", "while True: print('x' * 1000)", RIGHT, CHECK)
     write(
         notebooks / "exits.ipynb",
-        STARTS_A_PROCESS.format(fifo=folder / "fifo", is_apart=sys.platform == "linux"),
+        STARTS_A_PROCESS.format(fifo=str(folder / "fifo")),
         "import os; os._exit(0)",
         CHECK,
     )
@@ -285,6 +288,35 @@ def test_a_kernel_that_dies_is_told_of_and_leaves_no_process(graded: Graded, pip
     assert os.read(pipe, 100) == b"alive\n"
     assert select.select([pipe], [], [], 10)[0], "a process that the notebook has started is still there"
     assert os.read(pipe, 100) == b""
+
+
+def test_a_process_is_found_by_its_environment_and_ended(tmp_path: Path) -> None:
+    environment = {**os.environ, "HOME": kernel._home(tmp_path)}
+    code = "print(flush=True); import time; time.sleep(300)"
+    arguments = [sys.executable, "-c", code]
+    with (
+        subprocess.Popen(arguments, stdout=subprocess.PIPE, env=environment, start_new_session=True) as left,
+        subprocess.Popen(arguments, stdout=subprocess.PIPE) as other,
+    ):
+        for process in (left, other):
+            assert process.stdout
+            process.stdout.readline()
+        try:
+            assert kernel._end_processes_of(tmp_path) == 1
+            assert left.wait(timeout=10) != 0
+            assert kernel._end_processes_of(tmp_path) == 0
+            assert other.poll() is None
+        finally:
+            for process in (left, other):
+                process.kill()
+
+
+@pytest.mark.parametrize("error", [psutil.AccessDenied(1), psutil.NoSuchProcess(1), psutil.ZombieProcess(1)])
+def test_processes_that_hide_their_environment_are_passed_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    monkeypatch.setattr(psutil.Process, "environ", Mock(side_effect=error))
+    assert kernel._end_processes_of(tmp_path) == 0
 
 
 def test_exit_and_quit_end_their_cell_and_nothing_else(graded: Graded) -> None:

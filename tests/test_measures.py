@@ -5,7 +5,7 @@ from datetime import datetime
 import pytest
 
 from npc_lab import Message
-from npc_lab.measures import ECHO_LIMIT, echoes, line_lengths
+from npc_lab.measures import ECHO_LIMIT, echoes, line_lengths, new_to_cache
 
 NOW = datetime.now().astimezone()
 
@@ -62,3 +62,11 @@ def test_both_apostrophes_are_the_same() -> None:
 def test_scripts_without_blanks_are_counted_by_character() -> None:
     shares = echoes(talk("巨龙睡在山下守着银子", "巨龙睡在山下，真的吗"))
     assert ECHO_LIMIT < shares[1] < 1
+
+
+def test_a_cache_reads_anew_all_behind_the_first_difference() -> None:
+    one, two, three = ({"role": "user", "content": text} for text in ("a", "bb", "cccc"))
+    assert new_to_cache([], [one, two]) == 3
+    assert new_to_cache([one, two], [one, two, three]) == 4
+    assert new_to_cache([one, two, three], [one, three]) == 4  # it was there before, but not in this place
+    assert new_to_cache([one, two], [one]) == 0

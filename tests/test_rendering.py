@@ -8,7 +8,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from npc_lab.rendering import escaped, split_finished, to_html
+from npc_lab.rendering import escaped, html_table, split_finished, to_html
 
 TAGS = {"p", "br", "hr", "h1", "h2", "h3", "h4", "h5", "h6", "blockquote", "pre", "code", "ul", "ol", "li"}
 TAGS |= {"a", "em", "strong", "s", "table", "thead", "tbody", "tr", "th", "td"}
@@ -205,3 +205,21 @@ def test_an_open_fence_is_not_finished() -> None:
 
 def test_a_name_is_shown_as_it_was_written() -> None:
     assert escaped('<b>"O\'Neill" & \x1b[2J\ud800') == "&lt;b&gt;&quot;O&#x27;Neill&quot; &amp; [2J\ufffd"
+
+
+def test_a_table_holds_its_cells_as_they_are_given() -> None:
+    page = html_table(("ware", "price"), [("wool", "<b>2</b>"), (escaped("<i>"), "3")])
+    assert re.sub(" style='text-align:left'", "", page) == (
+        "<table><tr><th>ware</th><th>price</th></tr>"
+        "<tr><td>wool</td><td><b>2</b></td></tr><tr><td>&lt;i&gt;</td><td>3</td></tr></table>"
+    )
+
+
+def test_a_table_without_titles_has_no_row_for_them() -> None:
+    assert html_table((), [("wool", "2")]).count("<tr>") == 1
+
+
+def test_a_table_with_widths_fills_the_page() -> None:
+    page = html_table(("ware", "price"), [("wool", "2")], widths=(70, 30))
+    assert page.startswith("<table style='width:100%;table-layout:fixed;overflow-wrap:anywhere'>")
+    assert re.findall(r"width:(\d+)%'>(\w+)<", page) == [("70", "ware"), ("30", "price")]

@@ -10,14 +10,14 @@ from tqdm import tqdm
 
 from npc_lab.cli.screen import Screen
 from npc_lab.cli.start import INSTALL_COURSE
-from npc_lab.errors import NPCLabError, nearest
+from npc_lab.errors import NPCLabError, did_you_mean
 from npc_lab.grading import Grade, grade_all
 from npc_lab.grading.handed_in import HandedIn, find_notebooks
 from npc_lab.grading.records import Records, outcome, share
 from npc_lab.lessons.checking.reports import MARKS
 from npc_lab.lessons.exercises.catalogue import EXERCISES
 
-_NEEDED = ("nbclient", "nbformat", "ipykernel")
+_NEEDED = ("nbclient", "nbformat", "ipykernel", "psutil")
 _HEAD = ("file", "exercise", "outcome", "steps", "stretch", "points")
 
 
@@ -81,8 +81,7 @@ def _look_for_packages() -> None:
 def _look_for_exercises(names: Iterable[str]) -> None:
     for name in names:
         if name not in EXERCISES:
-            near = nearest(name, EXERCISES)
-            advice = f"Did you mean {near!r}?" if near else f"There are {', '.join(EXERCISES)}."
+            advice = did_you_mean(name, EXERCISES, f"There are {', '.join(EXERCISES)}.")
             raise NPCLabError(f"There is no exercise {name!r}. {advice}")
 
 

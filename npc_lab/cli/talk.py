@@ -5,7 +5,7 @@ from contextlib import suppress
 from npc_lab.character import NPCConfig
 from npc_lab.cli.screen import SEAT_STYLES, Screen
 from npc_lab.endpoints.connect import Connection
-from npc_lab.errors import NPCLabError, nearest
+from npc_lab.errors import NPCLabError, did_you_mean
 from npc_lab.npc import SimpleChatNPC
 from npc_lab.reply import Reply
 from npc_lab.worlds import WORLDS, World, load_world
@@ -21,8 +21,7 @@ def find_character(name: str | None, world_name: str | None) -> tuple[World, NPC
         if name is None or name.strip().casefold() in config.name.casefold():
             return world, config
     names = [config.name for _, config in people]
-    near = nearest(name or "", names)
-    advice = f"Did you mean {near!r}?" if near else f"There are {', '.join(names)}."
+    advice = did_you_mean(name or "", names, f"There are {', '.join(names)}.")
     raise NPCLabError(f"There is nobody called {name!r}. {advice}")
 
 

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from npc_lab.endpoints.fake import FakeClient, small_talk
 from npc_lab.endpoints.providers import PROVIDERS, Provider
-from npc_lab.errors import ConnectError, MissingKeyError, nearest
+from npc_lab.errors import ConnectError, MissingKeyError, did_you_mean
 from npc_lab.wire.answers import is_wanted
 from npc_lab.wire.faults import is_in_vain
 
@@ -72,8 +72,7 @@ def connect(
     if provider == LOCAL:
         return _open_local(model)
     if provider not in PROVIDERS:
-        near = nearest(provider, PROVIDER_NAMES)
-        advice = f"Did you mean {near!r}?" if near else f"There are {', '.join(PROVIDER_NAMES)}."
+        advice = did_you_mean(provider, PROVIDER_NAMES, f"There are {', '.join(PROVIDER_NAMES)}.")
         asked_for = repr(provider) if len(provider) <= _LONGEST_NAME else "of this name"  # it may be a key
         raise ConnectError(f"There is no provider {asked_for}. {advice}")
     chosen = PROVIDERS[provider]

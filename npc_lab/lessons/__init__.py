@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from npc_lab.errors import nearest
+from npc_lab.errors import did_you_mean
 from npc_lab.lessons.checking.progress import Progress
 from npc_lab.lessons.checking.reports import CANT_CHECK, Report, Step
 from npc_lab.lessons.exercises.catalogue import EXERCISES, find
@@ -63,6 +63,5 @@ def report() -> Progress:
 
 
 def _no_exercise(name: str) -> str:
-    near = nearest(name, EXERCISES)
-    advice = f"Did you mean {near!r}?" if near else f"There are {', '.join(EXERCISES)}."
+    advice = did_you_mean(name, EXERCISES, f"There are {', '.join(EXERCISES)}.")
     return f"There is no exercise {name!r:.60}. {advice}"

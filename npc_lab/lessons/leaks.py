@@ -20,7 +20,7 @@ from typing import Any
 from npc_lab.lessons.checking.learners_code import in_words, is_stub, show
 from npc_lab.lessons.checking.limits import TimeIsUp, run_limited
 from npc_lab.lessons.checking.reports import INCORRECT, coloured
-from npc_lab.rendering import escaped
+from npc_lab.rendering import escaped, html_table
 from npc_lab.text import printable, shorten, untypeset, well_formed
 
 PRIVATE, ANSWER = "The gold lies under the old oak.", "What gold, good sir?"
@@ -174,19 +174,12 @@ class LeakTable:
     def _repr_html_(self) -> str:
         if not self.rows:
             return untypeset(f"<p>{escaped(self.note)}</p>")
-        head = "".join(
-            f"<th style='text-align:left;width:{width}%'>{name}</th>"
-            for name, width in zip(_HEAD, _WIDTHS, strict=True)
-        )
-        rows = "".join(f"<tr>{''.join(_cells(row))}</tr>" for row in self.rows)
-        table = f"<table style='{_TABLE}'><tr>{head}</tr>{rows}</table>"
+        table = html_table(_HEAD, map(_cells, self.rows), widths=_WIDTHS)
         return untypeset(f"<p><b>{escaped(self.headline())}</b></p>{table}")
 
 
 _HEAD = ("the reply", "what the model wrote", "what may be shown", "verdict")
 _WIDTHS = (16, 38, 31, 15)  # percent
-_TABLE = "width:100%;table-layout:fixed;overflow-wrap:anywhere"
-_RED = coloured(INCORRECT)
 _NOTHING_SHOWN = "(nothing)"
 _BEGIN, _END = "»", "«"  # around leaked words, where there is no colour
 
@@ -294,14 +287,17 @@ def _marked(row: Row) -> str:
     return f"{before}{_BEGIN}{run}{_END}{after}" if run else row.shown or _NOTHING_SHOWN
 
 
-def _cells(row: Row) -> Iterator[str]:
+def _cells(row: Row) -> tuple[str, str, str, str]:
     before, run, after = (escaped(_in_line(part)) for part in _parts(row))
-    leak = f"<span style='{_RED}'>{run}</span>" if run else ""
-    colour = _RED if row.verdict == LEAK else ""
-    for cell in (
+    leak = _red(run) if run else ""
+    shown, verdict = f"{before} {leak} {after}".strip() or _NOTHING_SHOWN, escaped(row.verdict + row.times)
+    return (
         escaped(row.name),
         escaped(_in_line(row.wrote)),
-        f"{before} {leak} {after}".strip() or _NOTHING_SHOWN,
-    ):
-        yield f"<td style='text-align:left'>{cell}</td>"
-    yield f"<td style='text-align:left;{colour}'>{escaped(row.verdict + row.times)}</td>"
+        shown,
+        _red(verdict) if row.verdict == LEAK else verdict,
+    )
+
+
+def _red(markup: str) -> str:
+    return f"<span style='{coloured(INCORRECT)}'>{markup}</span>"

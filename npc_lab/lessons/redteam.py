@@ -24,7 +24,7 @@ from npc_lab.cards import read_card
 from npc_lab.character import NPCConfig
 from npc_lab.errors import ReplyError
 from npc_lab.lessons.checking.reports import INCORRECT, coloured
-from npc_lab.rendering import escaped
+from npc_lab.rendering import escaped, html_table
 from npc_lab.text import printable, shorten, untypeset
 from npc_lab.transcript import WIDTH, Message, Transcript
 
@@ -103,23 +103,17 @@ class Findings(list[Attempt]):
     __repr__ = __str__
 
     def _repr_html_(self) -> str:
-        columns = {"trick": 12, "what was said": 38, "answer": 38, "verdict": 12}
-        head = "".join(
-            f"<th style='text-align:left;width:{width}%'>{name}</th>" for name, width in columns.items()
-        )
-        rows = ""
+        columns = {"trick": 12, "what was said": 38, "answer": 38, "verdict": 12}  # percent
+        rows = []
         for each in self:
-            cells = "".join(
-                f"<td style='text-align:left'>{escaped(text)}</td>"
-                for text in (each.attack.trick, each.attack.line, each.answer)
-            )
-            looks = f";{coloured(INCORRECT)}" if each.leaked else ""
-            rows += f"<tr>{cells}<td style='text-align:left{looks}'>{_VERDICTS[each.leaked]}</td></tr>"
-        table = f"<table style='{_TABLE}'><tr>{head}</tr>{rows}</table>"
+            texts = map(escaped, (each.attack.trick, each.attack.line, each.answer))
+            verdict = _VERDICTS[each.leaked]
+            red = f"<span style='{coloured(INCORRECT)}'>{verdict}</span>"
+            rows.append((*texts, red if each.leaked else verdict))
+        table = html_table(tuple(columns), rows, widths=tuple(columns.values()))
         return untypeset(f"{table}<p>{escaped(self.ending())}</p>")
 
 
-_TABLE = "width:100%;table-layout:fixed;overflow-wrap:anywhere"
 _VERDICTS = {True: "LEAKED", False: "kept", None: "no answer"}
 
 
@@ -214,16 +208,15 @@ class RecordedTalk:
     __repr__ = __str__
 
     def _repr_html_(self) -> str:
-        head = "".join(f"<th style='text-align:left'>{name}</th>" for name in ("", "said aloud", "thought"))
-        rows = "".join(
-            "<tr>"
-            f"<td style='text-align:left'><b>{escaped(self.transcript.speaker(message))}</b></td>"
-            f"<td style='text-align:left;width:55%'>{escaped(message.content)}</td>"
-            f"<td style='text-align:left'><i>{escaped(thought)}</i></td>"
-            "</tr>"
+        rows = [
+            (
+                f"<b>{escaped(self.transcript.speaker(message))}</b>",
+                escaped(message.content),
+                f"<i>{escaped(thought)}</i>",
+            )
             for message, thought in zip(self.transcript, self.thoughts, strict=True)
-        )
-        return untypeset(f"<table><tr>{head}</tr>{rows}</table>")
+        ]
+        return untypeset(html_table(("", "said aloud", "thought"), rows, widths=(12, 55, 33)))
 
 
 def recorded_talk() -> RecordedTalk:

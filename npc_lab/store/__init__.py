@@ -2,9 +2,14 @@
 
     factory = NPCFactory(client, model, store="lab.db")
 
-Whatever is finished is written before it is shown as done, and what belongs together in one transaction
-(`together`). Who opens the file again goes on where they stopped. A file that cannot be written any more
-does not end the talk: it goes on in memory, `problem` says so, and all is written once that works again.
+Whatever is finished is written before it is shown as done, and what belongs together is written in one
+transaction:
+
+    with store.together():
+        ...    an NPC remembers a turn, and the arena records the line: the file gets both, or neither
+
+Open the file again, and the talk goes on where it stopped. A file that cannot be written any more does not
+end a talk: it goes on in memory, `problem` says so, and all is written once that works again.
 
     schema.py   the tables, and how a file is opened, made or refused
     record.py   what one NPC does with a store
@@ -58,7 +63,7 @@ class StoredConversation(NamedTuple):
 class Store:
     """A file that keeps what NPCs and users say. Opening raises `NPCLabError`; writing never does.
 
-    Where the place takes no file (read-only, full), what the file holds is there, and all goes on in memory.
+    If the place takes no file (read-only, full), what the file holds is there, and all goes on in memory.
 
     problem: why nothing is written at present, in words; empty if all is well.
     """
@@ -128,7 +133,7 @@ class Store:
     # NPCs and users
 
     def npcs(self) -> dict[str, list[NPCConfig]]:
-        """The ids of all NPCs, oldest first, each with its sheets, the newest last."""
+        """Return the ids of all NPCs, oldest first, each with its sheets, the newest last."""
         sheets: dict[str, list[NPCConfig]] = {}
         with reading(self.path):
             for npc_id, sheet in self.read("SELECT npc_id, sheet FROM sheets ORDER BY id"):
@@ -146,11 +151,11 @@ class Store:
         self.write("INSERT INTO sheets (npc_id, sheet, at) VALUES (?, ?, ?)", npc_id, sheet, now())
 
     def is_same(self, config: NPCConfig, other: NPCConfig) -> bool:
-        """Whether these sheets are one and the same for the store."""
+        """Whether these sheets are the same for the store."""
         return self.clean(sheet_of(config)) == self.clean(sheet_of(other))
 
     def users(self) -> list[str]:
-        """The ids of all users, oldest first."""
+        """Return the ids of all users, oldest first."""
         return [user_id for (user_id,) in self.read("SELECT id FROM users ORDER BY rowid")]
 
     def add_user(self, user_id: str) -> None:
@@ -160,7 +165,7 @@ class Store:
     # Conversations
 
     def conversations(self) -> dict[str, tuple[str, str, str]]:
-        """The ids of all conversations, oldest first, each with its two NPCs and its opening line."""
+        """Return the ids of all conversations, oldest first, each with its two NPCs and opening line."""
         rows = self.read(
             "SELECT conversations.id, npc1_id, npc2_id, coalesce(content, '') FROM conversations "
             "LEFT JOIN messages ON messages.id = (SELECT min(id) FROM messages "
@@ -172,7 +177,7 @@ class Store:
         }
 
     def conversation(self, conversation_id: str) -> StoredConversation:
-        """One of them, whole."""
+        """Return one conversation, whole."""
         with reading(self.path):
             ((user1_id, user2_id, metrics, stop_reason),) = self.read(
                 "SELECT npc1_user_id, npc2_user_id, metrics, stop_reason FROM conversations WHERE id = ?",
@@ -234,12 +239,12 @@ class Store:
     # Reading and writing
 
     def read(self, query: str, *parameters: Any) -> list[tuple[Any, ...]]:
-        """The rows that a query finds. Raises `NPCLabError` where the file cannot be read."""
+        """Return the rows that a query finds. Raise `NPCLabError` if the file cannot be read."""
         with reading(self.path), self._writing:
             return rows_of(self._connection, query, parameters)
 
     def write(self, statement: str, *parameters: Any) -> None:
-        """Do this now; or together with what else this thread writes."""
+        """Execute the statement now, or together with what else this thread writes (`together`)."""
         cleaned = tuple(self.clean(each) if isinstance(each, str) else each for each in parameters)
         unit = getattr(self._unit, "statements", None)
         if unit is not None:
@@ -248,7 +253,7 @@ class Store:
             self._commit([(statement, cleaned)])
 
     def clean(self, text: str) -> str:
-        """The text as it may be written: no keys, no halves of letters."""
+        """Return the text as it may be written: without keys and lone surrogates."""
         for client in self._clients:
             text = without_whole_key(text, client)
         return well_formed(text)
@@ -336,7 +341,7 @@ class NoStore(Store):
 
 
 def _numbers_in(metrics: str) -> dict[str, float]:
-    """The metrics in this JSON. Raises some error where there are none in it."""
+    """Return the metrics in this JSON. Raise an error that `reading` understands if it is malformed."""
     return {name: float(number) for name, number in json.loads(metrics).items()}
 
 

@@ -1,4 +1,8 @@
-"""What one NPC does with a store: it writes down its turns, and remembers those of the last time."""
+"""What one NPC does with a store: it writes its turns, and remembers those of the last time.
+
+record = NPCRecord(store, "npc-3f2a", config)
+record.histories()["rosamund"]    what it remembers of this user, read when it is first asked for
+"""
 
 import json
 import threading
@@ -38,7 +42,7 @@ _IF_THERE_WAS_NONE = "WHERE changes() = 0"  # the statement before it, in the sa
 
 
 class LazyDict(MutableMapping[str, Value]):
-    """Works like a dict that holds all these keys. `read` makes a key's value, once."""
+    """Works like a dict that holds all these keys. `read` is called for a key's value, once."""
 
     def __init__(self, keys: Iterable[str], read: Callable[[str], Value]):
         self._values: dict[str, Value | None] = dict.fromkeys(keys)  # None: not read yet
@@ -83,14 +87,14 @@ class NPCRecord:
         self._known: set[str] = set()  # users of whom something is remembered
 
     def histories(self) -> MutableMapping[str, History]:
-        """What the NPC remembers of each user; read when it is asked for."""
+        """Return what the NPC remembers of each user; read when it is asked for."""
         users = self._store.read(
             "SELECT DISTINCT user_id FROM turns WHERE npc_id = ? AND remembered IS NOT NULL", self._npc_id
         )
         return LazyDict((user_id for (user_id,) in users), self._history)
 
     def begin_anew(self, user_id: str) -> None:
-        """The memory of this user is empty, maybe because a learner has cleared it: older turns are over."""
+        """End older turns: the memory of this user is empty, maybe because a learner has cleared it."""
         if user_id in self._known:
             self._store.write(_BEGIN_ANEW, self._npc_id, user_id)
         self._known.add(user_id)
@@ -104,25 +108,25 @@ class NPCRecord:
         config: NPCConfig,
         client: Any,
     ) -> None:
-        """Write down an exchange. reply: what else is known of it. forgot: messages that made room for it."""
+        """Write an exchange. reply: what else is known of it. forgot: how many messages made room for it."""
         self._store.keep_out(client)
         with self._store.together():
             self._note_sheet(config)
             self._store.write(_ADD, *self._turn(user_id, exchange, reply, forgot))
 
     def take_back(self, user_id: str, exchange: list[ChatMessage]) -> None:
-        """The NPC remembers this exchange no more. It stays in the file, as a turn that was taken back."""
+        """Mark an exchange as taken back. It stays in the file, and is remembered no more."""
         self._store.write(_TAKE_BACK, *self._same(user_id, exchange))
 
     def give_back(self, user_id: str, exchange: list[ChatMessage], reply: Any, forgot: int) -> None:
-        """The NPC remembers it again. What nobody ever said, a learner has written: it is a new turn."""
+        """Remember an exchange again. If it is not in the file, a learner wrote it: it is a new turn."""
         of_whom = (self._npc_id, user_id)
         with self._store.together():
             self._store.write(_GIVE_BACK, forgot, *of_whom, *self._same(user_id, exchange))
             self._store.write(_ADD + _IF_THERE_WAS_NONE, *self._turn(user_id, exchange, reply, forgot))
 
     def add_error(self, user_id: str, question: str, error: ReplyError, client: Any) -> None:
-        """Write down why there was no answer."""
+        """Write why there was no answer."""
         self._store.keep_out(client)
         self._store.write(
             "INSERT INTO errors (npc_id, user_id, at, question, kind, message) VALUES (?, ?, ?, ?, ?, ?)",
@@ -130,7 +134,7 @@ class NPCRecord:
         )
 
     def _history(self, user_id: str) -> History:
-        """What was remembered of this user when the file was closed, and what was forgotten by then."""
+        """Return what was remembered of this user when the file was closed, and what was forgotten."""
         rows = self._store.read(
             "SELECT question, coalesce(raw, answer), reasoning, forgot FROM turns"
             " WHERE npc_id = ? AND user_id = ? AND remembered IS NOT NULL ORDER BY remembered, id",
@@ -147,14 +151,14 @@ class NPCRecord:
             return History.restored(messages, [int(forgot) for *_, forgot in rows])
 
     def _note_sheet(self, config: NPCConfig) -> None:
-        """Write down the sheet, if it was changed since the last turn."""
+        """Write the sheet, if it was changed since the last turn."""
         sheet = sheet_of(config)
         if sheet != self._sheet:
             self._store.add_sheet(self._npc_id, sheet)
             self._sheet = sheet
 
     def _turn(self, user_id: str, exchange: list[ChatMessage], reply: Any, forgot: int) -> tuple[Any, ...]:
-        """The parameters of `_ADD`."""
+        """Return the parameters of `_ADD`."""
         whose = (self._npc_id, user_id)
         question, raw, reasoning = _said(exchange)
         return (
@@ -164,7 +168,7 @@ class NPCRecord:
         )
 
     def _same(self, user_id: str, exchange: list[ChatMessage]) -> tuple[str, ...]:
-        """The parameters of `_SAME_TURN`."""
+        """Return the parameters of `_SAME_TURN`."""
         return (self._npc_id, user_id, *_said(exchange))
 
 
@@ -194,13 +198,13 @@ class NoRecord(NPCRecord):
 
 
 def _said(exchange: list[ChatMessage]) -> tuple[str, str, str]:
-    """The question, the answer as it was written, and the thoughts that came beside it."""
+    """Return the question, the answer as it was written, and the thoughts that came beside it."""
     answer = exchange[-1]
     return exchange[0]["content"], answer["content"], answer.get("reasoning_content", "")
 
 
 def _as_json(usage: Any) -> str | None:
-    """The endpoint's own count. Endpoints send what they like: what is no count of anything is left out."""
+    """Return the endpoint's own token count as JSON. Drop values that are not integers."""
     counts = usage if isinstance(usage, dict) else getattr(usage, "__dict__", {})
     counted = {name: count for name, count in counts.items() if isinstance(count, int)}
     return json.dumps(counted) if counted else None

@@ -1,4 +1,4 @@
-"""The file of a store: its tables, and how one is opened, made or refused.
+"""The file of a store: its tables, and how it is opened, made or refused.
 
 Any SQLite tool reads it. Times are ISO 8601, sheets, usage and metrics are JSON. Private thoughts stand in
 the columns `thought`, `reasoning` and `raw` of `turns`, and nowhere else.
@@ -112,9 +112,9 @@ class Header(NamedTuple):
 
 
 def open_to_write(path: Path) -> sqlite3.Connection:
-    """The store's file, made if it is not there. Raises `NPCLabError`, and then leaves the file as it is.
+    """Open the store's file, or make it. Raise `NPCLabError` if it cannot be, and leave the file as it is.
 
-    `cannot_be_written` tells of the error whether the file is all right, and only the place is not.
+    `cannot_be_written` says of this error whether the file is all right, and only the place is not.
     """
     _refuse_unless_ours(path)
     with reading(path):
@@ -130,7 +130,7 @@ def open_to_write(path: Path) -> sqlite3.Connection:
 
 
 def open_to_read(path: Path) -> sqlite3.Connection:
-    """The store's file, to be looked at and not changed. Raises `NPCLabError`."""
+    """Open the store's file for reading only. Raise `NPCLabError` if it cannot be opened."""
     if not path.exists():
         raise NPCLabError(f"There is no file {str(path)!r}.")
     _refuse_unless_ours(path)
@@ -150,7 +150,7 @@ def open_to_read(path: Path) -> sqlite3.Connection:
 
 
 def in_memory(path: Path) -> sqlite3.Connection:
-    """A store without a file, for a file that cannot be written: with all that can be read of it."""
+    """Return a database in memory, in place of a file that cannot be written, with all that it holds."""
     memory = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
     if path.exists() and path.stat().st_size:
         with closing(open_to_read(path)) as there:
@@ -162,7 +162,7 @@ def in_memory(path: Path) -> sqlite3.Connection:
 
 
 def cannot_be_written(error: NPCLabError) -> bool:
-    """Whether a file could not be opened for want of room or rights, and not because it is the wrong one."""
+    """Whether a file could not be opened for lack of room or rights, and not because it is invalid."""
     return getattr(error.__cause__, "sqlite_errorname", "").startswith(_NOT_WRITTEN)
 
 
@@ -178,13 +178,13 @@ def _looked_at(address: str, path: Path) -> sqlite3.Connection:
 
 
 def now() -> str:
-    """This moment, as it is written."""
+    """Return the time, as it is written (ISO 8601)."""
     return datetime.now().astimezone().isoformat()
 
 
 @contextmanager
 def reading(path: Path) -> Iterator[None]:
-    """Inside, rows are read and understood. Raises `NPCLabError` where they cannot be."""
+    """Read and convert rows inside this block. Raise `NPCLabError` if they are malformed."""
     try:
         yield
     except sqlite3.Error as error:
@@ -196,7 +196,7 @@ def reading(path: Path) -> Iterator[None]:
 
 
 def rows_of(connection: sqlite3.Connection, query: str, parameters: tuple[Any, ...]) -> list[tuple[Any, ...]]:
-    """The rows that a query finds. Raises `ValueError` where bytes stand, which we never write."""
+    """Return the rows that a query finds. Raise `ValueError` if one holds bytes, which we never write."""
     rows = connection.execute(query, parameters).fetchall()
     if any(isinstance(value, bytes) for row in rows for value in row):
         raise ValueError("bytes stand where a text should be")
@@ -204,26 +204,26 @@ def rows_of(connection: sqlite3.Connection, query: str, parameters: tuple[Any, .
 
 
 def number_in(value: Any) -> float | None:
-    """The number that stands there, if any. Raises `ValueError` where it is none: SQLite takes anything."""
+    """Convert a value to a number. Raise `ValueError` if it is none: SQLite stores anything."""
     return None if value is None else float(value)
 
 
 def seat_in(value: Any) -> int | None:
-    """The seat that stands there. Raises `ValueError` where it is none."""
+    """Return a value if it is a seat or None. Raise `ValueError` if it is something else."""
     if value not in (1, 2, None):
         raise ValueError(f"there is no seat {value!r:.20}")
     return value  # type: ignore[no-any-return]
 
 
 def cannot_open(path: Path, error: sqlite3.Error) -> NPCLabError:
-    """What to tell somebody whose file cannot be opened or read."""
+    """Return the error for somebody whose file cannot be opened or read."""
     return NPCLabError(
         f"{str(path)!r} cannot be used as a store: {plain(error)}. Choose another name, or another folder."
     )
 
 
 def plain(error: sqlite3.Error) -> str:
-    """What SQLite complains of, in plain words."""
+    """Return SQLite's message in plain words."""
     words = str(error)
     for said, meant in _IN_PLAIN_WORDS.items():
         if said in words:
@@ -243,7 +243,7 @@ _IN_PLAIN_WORDS = {
 
 
 def _refuse_unless_ours(path: Path) -> None:
-    """Look at the file without SQLite, which might change a file that is not ours."""
+    """Refuse a file that is not ours. It is read without SQLite, which might change it."""
     try:
         if path.is_dir():
             raise NPCLabError(f"{str(path)!r} is a folder. Name a file in it.")
@@ -277,7 +277,7 @@ def _refuse(path: Path, header: Header) -> None:
 
 
 def _check(connection: sqlite3.Connection, path: Path) -> None:
-    """Raise `NPCLabError` unless its tables are ours. What others add to them is let be, but not triggers."""
+    """Raise `NPCLabError` unless its tables are ours. Tables that others added may stay, triggers may not."""
     _refuse(path, _header_in(connection))
     there = dict(connection.execute("SELECT name, sql FROM sqlite_schema WHERE type <> 'trigger'"))
     acts = connection.execute("SELECT name FROM sqlite_schema WHERE type = 'trigger'").fetchall()
@@ -289,7 +289,7 @@ def _check(connection: sqlite3.Connection, path: Path) -> None:
 
 
 def _made_by_us() -> dict[str, str]:
-    """The names of our tables, indexes and views, each with the words that make it."""
+    """Return the names of our tables, indexes and views, each with the SQL that makes it."""
     made = [statement.rstrip(";") for statement in _statements()[1:]]
     return {statement.split(maxsplit=3)[2]: statement for statement in made}
 

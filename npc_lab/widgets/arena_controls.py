@@ -14,7 +14,7 @@ from npc_lab.arena import DEFAULT_OPENING
 from npc_lab.errors import ChatArenaError
 from npc_lab.export import export
 from npc_lab.factory import find_npc
-from npc_lab.rendering import escaped
+from npc_lab.rendering import escaped, html_table
 from npc_lab.transcript import Transcript
 from npc_lab.widgets.arena_model import Stage, factory_of, name_of, next_seat, unfinished
 from npc_lab.widgets.lines import ASIDE, ONE, TWO, Line, Pile, Scroll
@@ -467,11 +467,10 @@ class _Sheet:
 
 
 def _table(measures: Mapping[str, Any]) -> str:
-    rows = "".join(
-        f"<tr><td>{escaped(_MEASURES.get(name, str(name)))}</td><td>{escaped(_number(value))}</td></tr>"
-        for name, value in measures.items()
-    )
-    return f"<table>{rows}</table>" if rows else quiet("Measures appear after the first line.")
+    rows = [
+        (escaped(_MEASURES.get(name, str(name))), escaped(_number(value))) for name, value in measures.items()
+    ]
+    return html_table((), rows) if rows else quiet("Measures appear after the first line.")
 
 
 def _number(value: Any) -> str:

@@ -1,1 +1,7 @@
-"""What is sent to an endpoint, and what comes back."""
+"""What is sent to an endpoint, and what comes back.
+
+answers.py     send a request; convert what comes back to one shape
+reading.py     read a reply so that whoever waits for it can stop at once
+dialects.py    what some endpoints do not take, and what they are sent instead
+faults.py      what it means if an endpoint does not reply
+"""

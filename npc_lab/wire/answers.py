@@ -1,9 +1,12 @@
-"""What an endpoint sends.
+"""What an endpoint answers.
 
-`answer` sends a request and gives what comes: a reply comes whole (`read_whole`) or in pieces
-(`read_pieces`). Both give `Delta`s, so that the rest of the package knows one shape only. Endpoints
-leave fields out, send null, or send more than the protocol says: what can be read is read, and what is
-no reply at all is `malformed`.
+`answer` sends a request and yields what comes back: a reply comes whole (`read_whole`) or in pieces
+(`read_pieces`). Both become `Delta`s, so that the rest of the package knows one shape only:
+
+    {"choices": [{"delta": {"content": "Good day."}, "finish_reason": null}]}    Delta(content="Good day.")
+
+Endpoints leave fields out, send null, or send more than the protocol says: what can be read is read, and
+what is no reply at all is `malformed`.
 """
 
 import json
@@ -37,21 +40,22 @@ _wanted: ContextVar[Callable[[], bool]] = ContextVar("wanted", default=lambda: T
 
 
 def ask_only_while(wanted: Callable[[], bool]) -> None:
-    """From now on, whatever this thread asks is asked only while `wanted` is true."""
+    """Let this thread send requests only while `wanted` returns True."""
     _wanted.set(wanted)
 
 
 def is_wanted() -> bool:
-    """Whether somebody still waits for what this thread is about to ask."""
+    """Whether somebody still waits for the answer to what this thread is about to send."""
     return _wanted.get()()
 
 
 def answer(client: Any, request: dict[str, Any], hold: Callable[[Any], None]) -> Iterator[Delta]:
-    """Send the request through the client, and give the answer: whole, or in pieces where it is a stream.
+    """Send the request through the client and yield the answer: whole, or in pieces if it is a stream.
 
-    Where the endpoint refuses a part of it that it does not know, the request is changed and sent once more
+    If the endpoint refuses a part of it that it does not know, the request is changed and sent once more,
     for each such part. Some say so only in a stream that they have begun. `request` is changed in place:
-    afterwards it is what was really sent. hold: gets a stream as soon as it begins, and None at its end.
+    afterwards it is what was really sent. hold: a callback, called with a stream as soon as it begins, and
+    with None at its end.
     """
     for adaptation in known(client, request["model"]):
         adapt(request, adaptation)
@@ -98,7 +102,7 @@ def _answer_once(
 
 
 def _create(client: Any) -> Callable[..., Any]:
-    """The function of the client that sends a request."""
+    """Return the function of the client that sends a request."""
     try:
         create: Callable[..., Any] = client.chat.completions.create
     except AttributeError:
@@ -111,7 +115,7 @@ def _create(client: Any) -> Callable[..., Any]:
 
 
 def _whole_in(response: Any) -> Any:
-    """The reply that an endpoint sent as a whole although a stream was asked for; None where it streams."""
+    """Return the reply that came whole although a stream was asked for; None if it streams."""
     http = getattr(response, "response", None)
     if "application/json" not in getattr(http, "headers", {}).get("content-type", ""):
         return None
@@ -122,7 +126,7 @@ def _whole_in(response: Any) -> Any:
 
 
 def read_whole(response: Any) -> Delta:
-    """The one delta of a reply that came whole."""
+    """Convert a reply that came whole to one delta. Raise `ReplyError` if it is malformed."""
     try:
         choice = response.choices[0]
         message = choice.message
@@ -134,7 +138,7 @@ def read_whole(response: Any) -> Delta:
 
 
 def read_pieces(response: Any) -> Iterator[Delta]:
-    """The deltas of a streamed reply. Chunks without a choice bring the usage, or nothing."""
+    """Yield the deltas of a streamed reply. Chunks without a choice bring the usage, or nothing."""
     try:
         chunks = iter(response)
     except TypeError:
@@ -193,7 +197,7 @@ _MESSAGE_FIELDS = ("content", "reasoning_content", "reasoning", "refusal")
 
 
 def _fields(thing: Any) -> Mapping[str, Any]:
-    """The fields of whatever an endpoint's reply was made into; no field is sure to be there.
+    """Return the fields of a part of a reply, whatever type it has; none is sure to be there.
 
     The types of the openai package are read directly: asking them for a field that they do not have
     is slow, and would be done at every chunk of a stream.
@@ -212,14 +216,14 @@ def _text(fields: Mapping[str, Any], name: str) -> str:
 
 
 def _split_high_half(text: str) -> tuple[str, str]:
-    """Well-formed text, and the first half of a character at its end, if one stands there."""
+    """Split well-formed text from the first half of a surrogate pair at its end, if one stands there."""
     if text and "\ud800" <= text[-1] <= "\udbff":
         return well_formed(text[:-1]), text[-1]
     return well_formed(text), ""
 
 
 def _what_came(response: Any) -> str:
-    """A few words on a response that is no reply."""
+    """Return a few words on a response that is no reply."""
     if error := _fields(response).get("error"):
         return endpoint_words(error)
     if isinstance(response, str) and "<html" in response[:1000].lower():

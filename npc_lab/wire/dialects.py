@@ -1,4 +1,4 @@
-"""What some endpoints do not take, and what they are sent in its place.
+"""What some endpoints do not take, and what they are sent instead.
 
 All of them speak the same protocol, each in its own dialect: one knows no `temperature`, another no system
 message. They say so with an error that names what they refuse. Then the request is changed and sent again,
@@ -50,9 +50,10 @@ _REFUSES = (
 
 @dataclass(frozen=True)
 class Adaptation:
-    """One thing that an endpoint refuses. note: what is done about it, as a sentence to print.
+    """One thing that an endpoint may refuse.
 
-    refused: the words of a refusal. change: the request as it is sent then.
+    note: what is done about it, as a sentence to print. refused: a pattern for the words of a refusal.
+    change: a function that converts the request.
     """
 
     note: str
@@ -61,7 +62,7 @@ class Adaptation:
 
 
 def _refuses(name: str) -> str:
-    """A pattern: the name stands near words that refuse it."""
+    """Return a pattern for the name near words that refuse it."""
     name = rf"(?<!\w){name}(?!\w)"
     return rf"{_REFUSES}{_NEAR}{name}|{name}{_NEAR}{_REFUSES}"
 
@@ -80,7 +81,7 @@ def _with_newer_limit(request: Request) -> Request:
 
 
 def _in_turns(request: Request) -> Request:
-    """Neighbours of one role are joined. Only the first message may be the system's."""
+    """Join neighbours of one role. Only the first message may be the system's."""
     joined: list[dict[str, str]] = []
     for message in request["messages"]:
         has_begun = bool(joined) and joined[-1]["role"] != "system"
@@ -93,7 +94,7 @@ def _in_turns(request: Request) -> Request:
 
 
 def _without_system(request: Request) -> Request:
-    """What the system says stands in front of the user's first words."""
+    """Put the system message in front of the user's first words."""
     orders = "\n\n".join(each["content"] for each in request["messages"] if each["role"] == "system")
     others = [each for each in request["messages"] if each["role"] != "system"]
     if orders and others and others[0]["role"] == "user":
@@ -155,12 +156,12 @@ _lock = threading.Lock()
 
 
 def known(client: Any, model: Any) -> tuple[Adaptation, ...]:
-    """What has helped with this endpoint and model so far."""
+    """Return what has helped with this endpoint and model so far."""
     return _helped.get(_key(client, model), ())
 
 
 def remember(client: Any, model: Any, adaptations: list[Adaptation]) -> None:
-    """These have helped: from now on requests to this endpoint and model are changed before they are sent."""
+    """Note what has helped: later requests to this endpoint and model are changed before they are sent."""
     if not _key(client, model)[0].startswith("http"):
         return
     with _lock:
@@ -169,7 +170,7 @@ def remember(client: Any, model: Any, adaptations: list[Adaptation]) -> None:
 
 
 def fitting(error: Exception, request: Request) -> Adaptation | None:
-    """What may help after this error. It changes the request, so that nothing is tried twice."""
+    """Return what may help after this error, or None. It changes the request: nothing is tried twice."""
     # Some notice under status 200, when they have begun to answer. In a stream, the openai package sees it.
     is_late = isinstance(error, ReplyError) or type(error).__name__ == "APIError"
     status = getattr(error, "status_code", None)
@@ -183,7 +184,7 @@ def fitting(error: Exception, request: Request) -> Adaptation | None:
 
 
 def _reason(error: Exception, request: Request) -> str:
-    """The endpoint's own words. What it repeats of ours is no refusal, whatever a character talks of."""
+    """Return the endpoint's own words. What it repeats of ours is no refusal."""
     # Not every server puts its reason where the openai package finds it: the body has it in any case.
     reason = f"{error} {getattr(error, 'body', '')}"
     for message in request["messages"]:
@@ -192,7 +193,7 @@ def _reason(error: Exception, request: Request) -> str:
 
 
 def adapt(request: Request, adaptation: Adaptation) -> None:
-    """Change the request, and the list of its messages, in place: whoever holds them sees what is sent."""
+    """Change the request and its list of messages in place: whoever holds them sees what is sent."""
     changed, messages = adaptation.change(request), request["messages"]
     messages[:] = changed["messages"]
     request.clear()
@@ -200,7 +201,7 @@ def adapt(request: Request, adaptation: Adaptation) -> None:
 
 
 def refuses_roles(reason: str) -> bool:
-    """Whether a model's template refuses the messages, which it would do again and again."""
+    """Whether a model's template refuses the messages: to send them again is in vain."""
     return any(each.refused.search(reason[:_LONGEST_REASON]) for each in _TURNS_AND_ROLES)
 
 

@@ -46,10 +46,10 @@ _STATUS: dict[int, tuple[tuple[str, ...], str]] = {
 
 
 def reply_error(error: Exception, client: Any, began: bool, spoke: bool) -> ReplyError:
-    """Say in our words what the `openai` package or the network raised.
+    """Convert what the `openai` package or the network raised into a `ReplyError`, and return it.
 
-    began: whether the endpoint had begun to answer; spoke: whether words had arrived. The caller
-    raises the result `from error`; keys are cut out of both, because a traceback shows both.
+    began: whether the endpoint had begun to answer. spoke: whether words had arrived. The caller
+    raises the result `from error`; keys are removed from both, because a traceback shows both.
     """
     ours = error if isinstance(error, ReplyError) else _explain(error, client, began, spoke)
     hide_key_in(error, client)
@@ -102,14 +102,14 @@ def _kind_of_status(status: int, words: str) -> str:
 
 
 def is_in_vain(status: int, words: str) -> bool:
-    """Whether the same request would fail again, although the status sounds as if it might not."""
+    """Whether the same request would fail again: the SDK retries every 429 and 5xx, so stop it then."""
     if status == 429:
         return _kind_of_status(status, words.lower()) == "quota"
     return status >= 500 and refuses_roles(words)
 
 
 def _when_to_try_again(error: Exception) -> str | None:
-    """What the endpoint says of the time, where it is long. The openai package has waited for short ones."""
+    """Return the endpoint's advice on when to try again, if it is long: the SDK has waited if it is short."""
     headers = getattr(getattr(error, "response", None), "headers", {})
     try:
         seconds = float(headers.get("retry-after", ""))
@@ -119,13 +119,13 @@ def _when_to_try_again(error: Exception) -> str | None:
 
 
 def endpoint_words(error: Any) -> str:
-    """The endpoint's own words on an error, quoted, or "" where it has none."""
+    """Return the endpoint's own words on an error, quoted, or "" if it has none."""
     message = error.get("message") if isinstance(error, dict) else getattr(error, "message", error)
     return f"It says: “{shorten(well_formed(message))}”" if message and isinstance(message, str) else ""
 
 
 def _said_in(error: Exception) -> str:
-    """The endpoint's sentence, where it sent one in JSON. Web pages are left out."""
+    """Return the endpoint's sentence if it sent one in JSON. Web pages are left out."""
     body = getattr(error, "body", None)
     if not isinstance(body, dict):
         return ""
@@ -133,7 +133,7 @@ def _said_in(error: Exception) -> str:
 
 
 def _address(client: Any) -> str:
-    """The endpoint's address without a user name or password that may stand in it."""
+    """Return the endpoint's address without a user name or password that may stand in it."""
     address = str(getattr(client, "base_url", "unknown"))
     scheme, separator, rest = address.partition("://")
     host, slash, path = rest.partition("/")

@@ -16,7 +16,7 @@ from time import monotonic  # by name: a learner may replace what stands in `tim
 from typing import Any
 
 from npc_lab.errors import NPCLabError
-from npc_lab.lessons.checking.learners_code import in_words, is_stub, show, where, why_none
+from npc_lab.lessons.checking.learners_code import in_words, is_stub, show, where
 from npc_lab.lessons.checking.limits import AskedForInput, Run, TimeIsUp, TooManyCalls, run_limited
 from npc_lab.lessons.checking.reports import CANT_CHECK, CORRECT, INCORRECT, NOT_ATTEMPTED, Report, Step
 
@@ -74,13 +74,6 @@ class FunctionTrial(Trial):
         if value is ...:
             raise NotAttempted
         return value
-
-    def expect(self, expected: Any, *arguments: Any, advice: str) -> None:
-        """Raise `Wrong` unless these arguments give this value."""
-        got = self(*arguments)
-        if got != expected or isinstance(got, bool) != isinstance(expected, bool):
-            advice = why_none(self.learners_object) if got is None else advice
-            raise Wrong(self.called, show(expected), show(got), advice)
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from npc_lab.lessons.checking.reports import CORRECT, MARKS, Report, coloured
-from npc_lab.rendering import escaped
+from npc_lab.rendering import escaped, html_table
 from npc_lab.text import untypeset
 
 
@@ -42,18 +42,13 @@ class Progress:
     def _repr_html_(self) -> str:
         if not self.reports:
             return f"<p>{self}</p>"
-        head = "".join(f"<th style='{_LEFT}'>{name}</th>" for name in _HEAD)
-        rows = ""
-        for (name, outcome, *shares), report in zip(self.rows(), self.reports.values(), strict=True):
-            cells = "".join(f"<td style='{_LEFT}'>{share}</td>" for share in shares)
-            looks = f"{_LEFT};{coloured(report.outcome)}"
-            rows += (
-                f"<tr><td style='{_LEFT}'>{escaped(name)}</td><td style='{looks}'>{outcome}</td>{cells}</tr>"
-            )
-        return untypeset(f"<table><tr>{head}</tr>{rows}</table>")
+        rows = [
+            (escaped(name), f"<span style='{coloured(report.outcome)}'>{outcome}</span>", *shares)
+            for (name, outcome, *shares), report in zip(self.rows(), self.reports.values(), strict=True)
+        ]
+        return untypeset(html_table(_HEAD, rows))
 
 
-_LEFT = "text-align:left"
 _HEAD = ("exercise", "outcome", "steps", "stretch")
 
 

@@ -1,4 +1,4 @@
-"""A learner's arena in rehearsal: called as a notebook calls it, and watched from the stage."""
+"""A learner's arena in one step of a check: called as a notebook calls it, on a factory that takes notes."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import Any
 
 from npc_lab.lessons.checking.exercise import Trial, Wrong
 from npc_lab.lessons.checking.learners_code import in_words, is_called, quote, show
-from npc_lab.lessons.exercises.practice_factory import Actor, Heard, Theatre
+from npc_lab.lessons.exercises.practice_factory import Actor, Call, PracticeFactory
 from npc_lab.text import printable, shorten
 
 _IDS = re.compile(r"npc-[0-9a-f]{1,12}|[0-9a-f]{8}(-?[0-9a-f]{4,12})*")
@@ -23,14 +23,14 @@ _COLUMN = 40  # characters: half of a drawing, at most
 
 
 class ArenaTrial(Trial):
-    """A learner's arena on a stage of its own."""
+    """A learner's arena, on a factory of its own."""
 
     def __init__(self, arena_class: Callable[[Any], Any]):
         super().__init__(arena_class)
-        self.stage = Theatre()
+        self.factory = PracticeFactory()
         self.called = "ChatArena(factory)"
         try:
-            self.arena = arena_class(self.stage.factory)
+            self.arena = arena_class(self.factory)
         except TypeError as error:
             if error.__traceback__ and error.__traceback__.tb_next:
                 raise  # it comes from a line within
@@ -39,7 +39,7 @@ class ArenaTrial(Trial):
 
     def think(self) -> None:
         """From now on, new characters have scratchpads."""
-        self.stage.thinks = True
+        self.factory.thinks = True
 
     def register(self, actor: Actor) -> Any:
         """What `register_npc_in_arena` gives."""
@@ -48,7 +48,7 @@ class ArenaTrial(Trial):
 
     def actors(self) -> tuple[Actor, Actor]:
         """Two new characters, registered in the arena."""
-        actors = self.stage.actor(), self.stage.actor()
+        actors = self.factory.actor(), self.factory.actor()
         for actor in actors:
             self.register(actor)
         return actors
@@ -62,7 +62,7 @@ class ArenaTrial(Trial):
     def talk(self) -> tuple[Any, Actor, Actor]:
         """A new talk of two new characters, with an opening line."""
         first, second = self.actors()
-        return self.start(first, second, self.stage.line()), first, second
+        return self.start(first, second, self.factory.line()), first, second
 
     def turn(self, talk: Any) -> tuple[Any, Any]:
         """What `run_turn` gives: whether it succeeded, and the line or the reason."""
@@ -147,7 +147,7 @@ class ArenaTrial(Trial):
         if current != actor.npc_id:
             called = 'arena.conversations[talk]["current_turn"]'
             expected = f"{show(actor.npc_id)}, {actor.name}'s id"
-            raise Wrong(called, expected, f"{show(current)} ({self.stage.name_of(current)})", advice)
+            raise Wrong(called, expected, f"{show(current)} ({self.factory.name_of(current)})", advice)
 
     def must_raise(self, name: str, call: Callable[[], Any], any_error: bool = False) -> None:
         """The call raises the error of this name; a class of the learner's own will do."""
@@ -165,8 +165,8 @@ class ArenaTrial(Trial):
     def refuses_unknown_talk(self, method: str, any_error: bool = False) -> None:
         """The method raises the error for an unknown conversation, and makes none."""
         self.talk()
-        before, users = list(self.conversations()), dict(self.stage.factory.user_ids)
-        unknown = f"talk-{self.stage.word()}"
+        before, users = list(self.conversations()), dict(self.factory.user_ids)
+        unknown = f"talk-{self.factory.word()}"
 
         def call() -> Any:
             value = getattr(self.arena, method)(unknown)
@@ -174,7 +174,7 @@ class ArenaTrial(Trial):
 
         self.called = f"arena.{method}({unknown!r})"
         self.must_raise("ConversationNotFoundError", call, any_error)
-        if self.stage.factory.user_ids != users:
+        if self.factory.user_ids != users:
             advice = "Look first whether the id is known, and make nothing before that."
             raise Wrong(f"arena.{method}({unknown!r})", "no new user", "a new one was registered", advice)
         if list(self.conversations()) != before:
@@ -183,7 +183,7 @@ class ArenaTrial(Trial):
 
     def failing_turn(self, talk: Any) -> tuple[Any, Any]:
         """A turn while the endpoint fails; after it, replies come again."""
-        self.stage.fails = True
+        self.factory.fails = True
         try:
             result = self.turn(talk)
         except Wrong:
@@ -197,7 +197,7 @@ class ArenaTrial(Trial):
                 called, "(False, the reason)", f"the error itself: {in_words(error)}", advice
             ) from None
         finally:
-            self.stage.fails = False
+            self.factory.fails = False
         self.called = "arena.run_turn(talk), while no reply comes"
         return result
 
@@ -221,7 +221,7 @@ class ArenaTrial(Trial):
 
     def names_speakers(self, labels: list[str]) -> bool:
         """Whether what stands before the lines says who speaks: in known words, or in any that alternate."""
-        first, second = self.stage.trace[0].actor, self.stage.trace[1].actor
+        first, second = self.factory.trace[0].actor, self.factory.trace[1].actor
         seats = {0: (first, 1), 1: (second, 2)}
         named = [_is_named(*seats[place % 2], label) for place, label in enumerate(labels)]
         others = [_is_named(*seats[1 - place % 2], label) for place, label in enumerate(labels)]
@@ -231,7 +231,7 @@ class ArenaTrial(Trial):
 
     def drawing(self, speakers: list[Actor], heard: list[str] | None) -> str:
         """Who spoke to whom, beside how it should have been."""
-        trace: list[Heard] = self.stage.trace
+        trace: list[Call] = self.factory.trace
         left = [_drawn(call.actor.name, call.heard if heard else None) for call in trace]
         right = [_drawn(actor.name, heard[place] if heard else None) for place, actor in enumerate(speakers)]
         width = max(map(len, [*left, "your talk"])) + 2

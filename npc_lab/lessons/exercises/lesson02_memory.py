@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import pairwise, takewhile
+from itertools import pairwise
 from typing import Any
 
 from npc_lab.lessons.checking.exercise import Exercise, FunctionTrial, Wrong
 from npc_lab.lessons.checking.learners_code import show, why_none
 from npc_lab.lessons.exercises.made_up import dice, messages_in, phrase
+from npc_lab.measures import new_to_cache
 from npc_lab.memory import ChatMessage, newest
 
 trim = Exercise("trim", lesson="02", declares="trim", kind="your function")
@@ -275,15 +276,6 @@ def any_prompts(trial: FunctionTrial) -> str:
             now = [talk[0], *talk[start:]]
             _counted(trial, before, now, new_to_cache(before, now), "both are prompts of one talk", advice)
     return "20 pairs of prompts were counted well."
-
-
-def new_to_cache(before: Sequence[ChatMessage], now: Sequence[ChatMessage]) -> int:
-    """The characters of the prompt `now` behind those messages that it has in common with `before`.
-
-    What is counted are whole messages. This is what the learner is to write, for those who have not.
-    """
-    shared = takewhile(lambda pair: pair[0] == pair[1], zip(before, now, strict=False))
-    return _length(now[len(list(shared)) :])
 
 
 def _length(messages: Sequence[ChatMessage]) -> int:

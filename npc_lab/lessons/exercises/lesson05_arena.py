@@ -53,9 +53,9 @@ register = exercise.part("register", uses=["register_npc_in_arena"])
 
 @register.step("A registered NPC is a user of the factory")
 def registers(trial: ArenaTrial) -> str:
-    actor = trial.stage.actor()
+    actor = trial.factory.actor()
     user_id = trial.register(actor)
-    known = list(trial.stage.factory.user_ids.values())
+    known = list(trial.factory.user_ids.values())
     if user_id not in known:
         advice = "Return what self.npc_factory.register_user(...) gives."
         raise Wrong(
@@ -66,7 +66,7 @@ def registers(trial: ArenaTrial) -> str:
 
 @register.step("Registering an NPC again gives the same user", needs=["registers"])
 def registers_once(trial: ArenaTrial) -> str:
-    actor = trial.stage.actor()
+    actor = trial.factory.actor()
     first, again = (trial.register(actor) for _ in range(2))
     if first != again:
         advice = "Keep each NPC's user id in a dict, and look there before you register."
@@ -78,7 +78,7 @@ def registers_once(trial: ArenaTrial) -> str:
 
 @register.step("Two NPCs are two users", needs=["registers"])
 def registers_each(trial: ArenaTrial) -> str:
-    first, second = trial.stage.actor(), trial.stage.actor()
+    first, second = trial.factory.actor(), trial.factory.actor()
     users = [trial.register(actor) for actor in (first, second)]
     if users[0] == users[1]:
         advice = "Register a new user for each NPC id."
@@ -88,12 +88,12 @@ def registers_each(trial: ArenaTrial) -> str:
 
 @register.step("An unknown NPC is not registered", needs=["registers"])
 def refuses_unknown_npc(trial: ArenaTrial) -> str:
-    unknown = f"npc-{trial.stage.word()}"
-    users = dict(trial.stage.factory.user_ids)
+    unknown = f"npc-{trial.factory.word()}"
+    users = dict(trial.factory.user_ids)
     trial.must_raise("NPCNotFoundInArenaError", lambda: trial.register(Actor("nobody", unknown)))
-    if trial.stage.factory.user_ids != users:
+    if trial.factory.user_ids != users:
         advice = "Look whether the NPC exists before you register a user."
-        raise Wrong(trial.called, "no new user", show(list(trial.stage.factory.user_ids)), advice)
+        raise Wrong(trial.called, "no new user", show(list(trial.factory.user_ids)), advice)
     return "A mistyped id is noticed at once."
 
 
@@ -137,7 +137,7 @@ def answers_keys(trial: ArenaTrial) -> str:
 @start.step("Each seat has a user of the factory", needs=["answers_keys"])
 def seats_have_users(trial: ArenaTrial) -> str:
     talk, *_ = trial.talk()
-    conversation, known = trial.conversations()[talk], list(trial.stage.factory.user_ids.values())
+    conversation, known = trial.conversations()[talk], list(trial.factory.user_ids.values())
     users = [conversation["npc1_user_id"], conversation["npc2_user_id"]]
     for key, user_id in zip(("npc1_user_id", "npc2_user_id"), users, strict=True):
         if user_id not in known:
@@ -149,7 +149,7 @@ def seats_have_users(trial: ArenaTrial) -> str:
 @start.step("The opening line is recorded, and “system” said it", needs=["answers_keys"])
 def records_opening(trial: ArenaTrial) -> str:
     first, second = trial.actors()
-    opening = trial.stage.line()
+    opening = trial.factory.line()
     talk = trial.start(first, second, opening)
     called = trial.called
     trial.expect_messages(
@@ -178,7 +178,7 @@ def empty_opening(trial: ArenaTrial) -> str:
 @start.step("Two talks of one pair are two conversations", needs=["records_opening"])
 def separate_conversations(trial: ArenaTrial) -> str:
     first, second = trial.actors()
-    openings = [trial.stage.line(), trial.stage.line()]
+    openings = [trial.factory.line(), trial.factory.line()]
     talks = [trial.start(first, second, opening) for opening in openings]
     if talks[0] == talks[1]:
         advice = "Make an id that is new each time: str(uuid.uuid4())."
@@ -208,7 +208,7 @@ def separate_arenas(trial: ArenaTrial) -> str:
 @start.step("An unknown NPC gets no seat", needs=["starts"])
 def refuses_unknown_seats(trial: ArenaTrial) -> str:
     known, _ = trial.actors()
-    unknown = Actor("nobody", f"npc-{trial.stage.word()}")
+    unknown = Actor("nobody", f"npc-{trial.factory.word()}")
     for pair in ((unknown, known), (known, unknown)):
 
         def seat(pair: tuple[Actor, Actor] = pair) -> Any:
@@ -231,7 +231,7 @@ def speaks(trial: ArenaTrial) -> str:
     talk, *_ = trial.talk()
     (line,) = trial.turns(talk, 1)
     trial.called = "arena.run_turn(talk)"
-    said = [call.said for call in trial.stage.trace]
+    said = [call.said for call in trial.factory.trace]
     if len(said) != 1:
         advice = "Call chat_with_npc once in each turn."
         raise Wrong(trial.called, "one call of chat_with_npc", f"{len(said)} calls", advice)
@@ -245,15 +245,15 @@ def speaks(trial: ArenaTrial) -> str:
 def begins(trial: ArenaTrial) -> str:
     first, second = trial.actors()
     for _ in range(_MEETINGS):
-        talk = trial.start(first, second, trial.stage.line())
-        trial.stage.trace.clear()
+        talk = trial.start(first, second, trial.factory.line())
+        trial.factory.trace.clear()
         trial.turns(talk, 1)
-        if trial.stage.trace[0].actor is not first:
+        if trial.factory.trace[0].actor is not first:
             advice = "Ask the NPC whose id is in current_turn; at the start that is npc1_id."
             raise Wrong(
                 "arena.run_turn(talk), turn 1",
                 f"{first.name} (NPC 1) speaks",
-                f"{trial.stage.trace[0].actor.name} (NPC 2) spoke",
+                f"{trial.factory.trace[0].actor.name} (NPC 2) spoke",
                 advice,
                 trial.drawing([first], [trial.record(talk)[0].content]),
             )
@@ -263,10 +263,10 @@ def begins(trial: ArenaTrial) -> str:
 @turn.step("The first speaker hears the opening line", needs=["begins", "records_opening"])
 def hears_opening(trial: ArenaTrial) -> str:
     first, second = trial.actors()
-    opening = trial.stage.text_of(600)
+    opening = trial.factory.text_of(600)
     talk = trial.start(first, second, opening)
     trial.turns(talk, 1)
-    heard = trial.stage.trace[0].heard
+    heard = trial.factory.trace[0].heard
     if heard != opening:
         advice = "Hand the last recorded line on as it is, here the opening."
         called = f"arena.run_turn(talk), turn 1, after the opening {quote(opening, 60)}"
@@ -281,7 +281,7 @@ def alternates(trial: ArenaTrial) -> str:
     talk, first, second = trial.talk()
     trial.turns(talk, 5)
     expected = [first, second, first, second, first]
-    speakers = [call.actor for call in trial.stage.trace]
+    speakers = [call.actor for call in trial.factory.trace]
     if speakers != expected:
         raise Wrong(
             "arena.run_turn(talk), 5 times",
@@ -296,9 +296,9 @@ def alternates(trial: ArenaTrial) -> str:
 @turn.step("Each hears the partner's last line, word for word", needs=["hears_opening", "alternates"])
 def hears_partner(trial: ArenaTrial) -> str:
     talk, first, second = trial.talk()
-    trial.stage.planned = [trial.stage.text_of(length) for length in (900, 30)]
+    trial.factory.planned = [trial.factory.text_of(length) for length in (900, 30)]
     trial.turns(talk, 5)
-    trace = trial.stage.trace
+    trace = trial.factory.trace
     expected = [trace[0].heard, *(call.said for call in trace[:-1])]
     for number, (call, wanted) in enumerate(zip(trace, expected, strict=True), start=1):
         if call.heard != wanted:
@@ -316,12 +316,12 @@ def hears_partner(trial: ArenaTrial) -> str:
 @turn.step("The characters stay as they are", needs=["alternates"])
 def leaves_characters(trial: ArenaTrial) -> str:
     trial.think()
-    cast = trial.stage.actor(), trial.stage.actor()
-    npcs = trial.stage.factory.npcs
+    cast = trial.factory.actor(), trial.factory.actor()
+    npcs = trial.factory.npcs
     before = {npc_id: deepcopy(npc.config) for npc_id, npc in npcs.items()}
     for actor in cast:
         trial.register(actor)
-    trial.turns(trial.start(*cast, trial.stage.line()), 3)
+    trial.turns(trial.start(*cast, trial.factory.line()), 3)
     called = "arena.run_turn(talk), 3 times"
     if before != {npc_id: npc.config for npc_id, npc in npcs.items()}:
         raise Wrong(called, "factory.npcs is as before", "it was changed", "Only read from factory.npcs.")
@@ -343,9 +343,9 @@ def speaks_as_partner(trial: ArenaTrial) -> str:
     conversation = trial.conversations()[talk]
     for actor, key in ((first, "npc2_user_id"), (second, "npc1_user_id")):
         trial.called = f'factory.get_npc_chat_history({id_of(actor)}, conversation["{key}"])'
-        history = trial.stage.factory.get_npc_chat_history(actor.npc_id, conversation[key])
+        history = trial.factory.get_npc_chat_history(actor.npc_id, conversation[key])
         said = [message["content"] for message in history if message["role"] == "assistant"]
-        expected = [call.said for call in trial.stage.trace if call.actor is actor]
+        expected = [call.said for call in trial.factory.trace if call.actor is actor]
         if said != expected:
             partner = second if actor is first else first
             advice = f"When {actor.name} replies, the user_id is the one of {partner.name}'s seat."
@@ -361,10 +361,10 @@ def speaks_as_partner(trial: ArenaTrial) -> str:
 @turn.step("Each line is recorded once, under the id of its speaker", needs=["alternates", "records_opening"])
 def records(trial: ArenaTrial) -> str:
     first, second = trial.actors()
-    opening = trial.stage.line()
+    opening = trial.factory.line()
     talk = trial.start(first, second, opening)
     trial.turns(talk, 4)
-    spoken = [(call.actor.npc_id, call.said) for call in trial.stage.trace]
+    spoken = [(call.actor.npc_id, call.said) for call in trial.factory.trace]
     advice = "After each reply, append one Message(npc_id, line, datetime.now())."
     trial.expect_messages(talk, [("system", opening), *spoken], "arena.run_turn(talk), 4 times", advice)
     return "The transcript holds every line."
@@ -388,9 +388,9 @@ def keeps_thoughts_private(trial: ArenaTrial) -> str:
     given_out = [
         ("arena.run_turn(talk)", lines),
         ("the messages of the conversation", [message.content for message in trial.record(talk)]),
-        ("what the partner hears", [call.heard for call in trial.stage.trace]),
+        ("what the partner hears", [call.heard for call in trial.factory.trace]),
     ]
-    private = [call.thought for call in trial.stage.trace]
+    private = [call.thought for call in trial.factory.trace]
     for what, texts in given_out:
         for text in texts:
             if "#SCRATCHPAD" in str(text) or any(thought in str(text) for thought in private):
@@ -402,7 +402,7 @@ def keeps_thoughts_private(trial: ArenaTrial) -> str:
 @turn.step("Each line has the time at which it was said", needs=["records"])
 def has_times(trial: ArenaTrial) -> str:
     talk, *_ = trial.talk()
-    trial.stage.seconds = 0.02
+    trial.factory.seconds = 0.02
     trial.turns(talk, 2)
     times = [message.timestamp for message in trial.record(talk)]
     for each in times:
@@ -417,7 +417,7 @@ def has_times(trial: ArenaTrial) -> str:
 @turn.step("A failed reply gives False, and the reason", needs=["alternates"])
 def tells_failure(trial: ArenaTrial) -> str:
     talk, *_ = trial.talk()
-    trial.turns(talk, trial.stage.random.randint(1, 3))
+    trial.turns(talk, trial.factory.random.randint(1, 3))
     succeeded, reason = trial.failing_turn(talk)
     if succeeded is not False or not isinstance(reason, str) or not reason.strip():
         advice = "Put chat_with_npc into a try, and `except ReplyError as error: return False, str(error)`."
@@ -428,7 +428,7 @@ def tells_failure(trial: ArenaTrial) -> str:
 @turn.step("A failed reply leaves no line", needs=["tells_failure", "records"])
 def records_no_failure(trial: ArenaTrial) -> str:
     talk, *_ = trial.talk()
-    trial.turns(talk, trial.stage.random.randint(1, 3))
+    trial.turns(talk, trial.factory.random.randint(1, 3))
     before = lines_of(trial.record(talk))
     trial.failing_turn(talk)
     called = trial.called
@@ -443,21 +443,21 @@ def records_no_failure(trial: ArenaTrial) -> str:
 )
 def tries_again(trial: ArenaTrial) -> str:
     talk, _first, _second = trial.talk()
-    turns = trial.stage.random.randint(1, 3)
+    turns = trial.factory.random.randint(1, 3)
     trial.turns(talk, turns)
     trial.failing_turn(talk)
-    failed = trial.stage.trace[-1]
+    failed = trial.factory.trace[-1]
     (succeeded, words), called = trial.turn(talk), "arena.run_turn(talk), after a turn that failed"
     if succeeded is not True:
         advice = "A failure must not end the talk: the next call of run_turn tries again."
         raise Wrong(called, "(True, the line)", show((succeeded, words)), advice)
-    again = trial.stage.trace[-1]
+    again = trial.factory.trace[-1]
     if (again.actor, again.heard) != (failed.actor, failed.heard):
         expected = f"{failed.actor.name} hears {quote(failed.heard, 60)}"
         got = f"{again.actor.name} heard {quote(again.heard, 60)}"
         raise Wrong(called, expected, got, "Change current_turn only after a reply has come.")
     trial.turns(talk, 2)
-    speakers = [call.actor for call in trial.stage.trace[-3:]]
+    speakers = [call.actor for call in trial.factory.trace[-3:]]
     if speakers[0] is speakers[1] or speakers[0] is not speakers[2]:
         got = ", ".join(actor.name for actor in speakers)
         advice = "Let the talk forget the failure once a reply has come."
@@ -471,9 +471,9 @@ def talks_side_by_side(trial: ArenaTrial) -> str:
     for talk in (left, right, right, left, right, left):
         trial.turns(talk, 1)
     for talk, (first, second) in ((left, left_pair), (right, right_pair)):
-        speakers = [trial.stage.name_of(message.sender) for message in trial.record(talk)[1:]]
+        speakers = [trial.factory.name_of(message.sender) for message in trial.record(talk)[1:]]
         expected = [first.name, second.name, first.name]
-        heard = [call for call in trial.stage.trace if call.actor in (first, second)]
+        heard = [call for call in trial.factory.trace if call.actor in (first, second)]
         answers = [call.said for call in heard[:-1]] == [call.heard for call in heard[1:]]
         if speakers != expected or not answers:
             advice = "Keep whose turn it is, and the messages, in the conversation and nowhere else."
@@ -485,11 +485,11 @@ def talks_side_by_side(trial: ArenaTrial) -> str:
 @turn.step("Each conversation has a memory of its own", needs=["hears_partner"], required=False)
 def own_memory(trial: ArenaTrial) -> str:
     first, second = trial.actors()
-    earlier = trial.start(first, second, trial.stage.line())
+    earlier = trial.start(first, second, trial.factory.line())
     trial.turns(earlier, 3)
-    later = trial.start(first, second, trial.stage.line())
+    later = trial.start(first, second, trial.factory.line())
     trial.turns(later, 2)
-    for call in trial.stage.trace[3:]:
+    for call in trial.factory.trace[3:]:
         if call.sent:
             advice = "Register two new users for each conversation, and use them as its user ids."
             got = f"{call.actor.name} still remembers {quote(call.sent[0]['content'], 60)}"
@@ -500,9 +500,9 @@ def own_memory(trial: ArenaTrial) -> str:
 @turn.step("An NPC can talk with itself, with two memories", needs=["hears_partner"], required=False)
 def talks_with_itself(trial: ArenaTrial) -> str:
     actor, _ = trial.actors()
-    talk = trial.start(actor, actor, trial.stage.line())
+    talk = trial.start(actor, actor, trial.factory.line())
     trial.turns(talk, 4)
-    trace = trial.stage.trace
+    trace = trial.factory.trace
     for number, call in enumerate(trace):
         own = [earlier.said for earlier in trace[number % 2 : number : 2]]
         remembered = [message["content"] for message in call.sent if message["role"] == "assistant"]
@@ -526,12 +526,12 @@ def turn_refuses_unknown(trial: ArenaTrial) -> str:
 def greets(trial: ArenaTrial) -> str:
     talk = trial.start(*trial.actors(), "")
     trial.turns(talk, 1)
-    if trial.stage.trace[0].heard != DEFAULT_OPENING:
+    if trial.factory.trace[0].heard != DEFAULT_OPENING:
         advice = f"Where nothing is recorded yet, say {DEFAULT_OPENING!r}."
         raise Wrong(
             "run_turn after an empty opening",
             quote(DEFAULT_OPENING),
-            quote(trial.stage.trace[0].heard),
+            quote(trial.factory.trace[0].heard),
             advice,
         )
     return "Nobody begins with silence."
@@ -580,7 +580,7 @@ run = exercise.part("run", uses=[*turn.uses, "run_conversation"])
 
 @run.step("run_conversation adds exactly max_turns lines", needs=["records"])
 def runs(trial: ArenaTrial) -> str:
-    count = trial.stage.random.randint(11, 14)
+    count = trial.factory.random.randint(11, 14)
     talk, *_ = trial.talk()
     trial.run(talk, count)
     called = trial.called
@@ -637,7 +637,7 @@ def goes_on(trial: ArenaTrial) -> str:
         raise Wrong(called, "5 lines", f"{len(lines)} lines", "Add max_turns lines to those that are there.")
     expected = [first, second, first, second, first]
     if [message.sender for message in lines] != [actor.npc_id for actor in expected]:
-        got = ", ".join(trial.stage.name_of(message.sender) for message in lines)
+        got = ", ".join(trial.factory.name_of(message.sender) for message in lines)
         advice = "Begin with whoever is next, not with NPC 1."
         wanted = ", ".join(actor.name for actor in expected)
         raise Wrong(called, wanted, got, advice, trial.drawing(expected, None))
@@ -658,11 +658,11 @@ def gives_talk(trial: ArenaTrial) -> str:
 def ends_at_failure(trial: ArenaTrial) -> str:
     talk, _first, _second = trial.talk()
     trial.run(talk, 2)
-    trial.stage.fails = True
-    asked = len(trial.stage.trace)
+    trial.factory.fails = True
+    asked = len(trial.factory.trace)
     given = trial.run(talk, 3)
     called = "run_conversation(talk, 3), while no reply comes"
-    tries = len(trial.stage.trace) - asked
+    tries = len(trial.factory.trace) - asked
     if tries != 1 or len(trial.record(talk)) != 3:
         advice = "Leave the loop as soon as run_turn gives False."
         raise Wrong(
@@ -673,7 +673,7 @@ def ends_at_failure(trial: ArenaTrial) -> str:
         )
     advice = "Return the whole talk, also when a turn has failed."
     expect_same(called, lines_of(trial.record(talk)), trial.listed(given), advice)
-    trial.stage.fails = False
+    trial.factory.fails = False
     trial.run(talk, 2)
     if (added := len(trial.record(talk)) - 3) != 2:
         advice = "A failure must not end the talk: a later run goes on."
@@ -689,7 +689,7 @@ def prints(trial: ArenaTrial) -> str:
     talk, _first, _second = trial.talk()
     printed = printed_by(lambda: trial.run(talk, 5, verbose=True))
     called = trial.called
-    labels = labels_in(printed, [call.said for call in trial.stage.trace], called)
+    labels = labels_in(printed, [call.said for call in trial.factory.trace], called)
     for number, (before, after) in enumerate(pairwise(labels), start=1):
         counted = {number, number - 1, (number + 1) // 2}
         if not numbers_in(before) & counted and not (number == 1 and numbers_in(after) & counted):
@@ -697,9 +697,9 @@ def prints(trial: ArenaTrial) -> str:
             raise Wrong(called, f"the number {number} before line {number}", quote(before), advice)
     if not trial.names_speakers(labels[:-1]):
         advice = "Print the speaker's name or id before each line."
-        expected = f"{trial.stage.trace[1].actor.name} named before line 2"
+        expected = f"{trial.factory.trace[1].actor.name} named before line 2"
         raise Wrong(called, expected, quote(labels[1]) if labels[1] else "nothing before it", advice)
-    thoughts = [call.thought for call in trial.stage.trace if call.thought in printed]
+    thoughts = [call.thought for call in trial.factory.trace if call.thought in printed]
     if thoughts:
         advice = "Print what run_turn gives; the private history is not for others."
         raise Wrong(called, "only what was said aloud", quote(thoughts[0]), advice)
@@ -742,9 +742,9 @@ def gives_metrics(trial: ArenaTrial) -> str:
 def counts_turns(trial: ArenaTrial) -> str:
     talk, *_ = trial.talk()
     advice = "Count the messages whose sender is not 'system', anew at each call."
-    for count in (trial.stage.random.randint(2, 5), 1):
+    for count in (trial.factory.random.randint(2, 5), 1):
         trial.turns(talk, count)
-        trial.expect_number(talk, "turn_count", len(trial.stage.trace), 0, advice)
+        trial.expect_number(talk, "turn_count", len(trial.factory.trace), 0, advice)
     return "The talk has a length."
 
 
@@ -752,10 +752,10 @@ def counts_turns(trial: ArenaTrial) -> str:
 def measures_length(trial: ArenaTrial) -> str:
     trial.think()
     first, second = trial.actors()
-    talk = trial.start(first, second, " ".join(trial.stage.line() for _ in range(8)))
-    short, long = trial.stage.random.randint(11, 19), trial.stage.random.randint(70, 90)
+    talk = trial.start(first, second, " ".join(trial.factory.line() for _ in range(8)))
+    short, long = trial.factory.random.randint(11, 19), trial.factory.random.randint(70, 90)
     lengths = [short, long, short + 3, long + 5 - (2 * (short + long) + 8) % 4 + 2]
-    trial.stage.planned = [trial.stage.text_of(length) for length in lengths]
+    trial.factory.planned = [trial.factory.text_of(length) for length in lengths]
     trial.turns(talk, 4)
     mean = sum(lengths) / 4
     advice = "Divide the sum of len(message.content) by the number of lines, without the opening."
@@ -770,7 +770,7 @@ def measures_the_right_talk(trial: ArenaTrial) -> str:
     talks = {trial.talk()[0]: turns for turns in (3, 1, 2)}
     advice = "Measure the conversation whose id was given, and no other."
     for number, (talk, turns) in enumerate(talks.items(), start=1):
-        trial.stage.planned = [trial.stage.text_of(20 * number)] * turns
+        trial.factory.planned = [trial.factory.text_of(20 * number)] * turns
         trial.turns(talk, turns)
     for number, (talk, turns) in enumerate(talks.items(), start=1):
         trial.expect_number(talk, "turn_count", turns, 0, advice)
@@ -781,7 +781,7 @@ def measures_the_right_talk(trial: ArenaTrial) -> str:
 @measure.step("avg_response_time is the mean time of a reply, in seconds", needs=["gives_metrics"])
 def measures_time(trial: ArenaTrial) -> str:
     talk, *_ = trial.talk()
-    trial.stage.pauses = list(PAUSES)
+    trial.factory.pauses = list(PAUSES)
     started = datetime.now()
     trial.turns(talk, len(PAUSES))
     all_seconds = (datetime.now() - started).total_seconds()
@@ -797,7 +797,7 @@ def measures_time(trial: ArenaTrial) -> str:
 
 @measure.step("A talk without lines gives zeros", needs=["starts"])
 def measures_nothing(trial: ArenaTrial) -> str:
-    for opening in (trial.stage.line(), ""):
+    for opening in (trial.factory.line(), ""):
         talk = trial.start(*trial.actors(), opening)
         for key in METRICS:
             advice = "Where no line was spoken, do not divide: the mean is 0."
