@@ -34,12 +34,11 @@ from npc_lab import (
     ReplyError,
     SimpleChatNPC,
     connect,
-    dialects,
-    endpoint,
     fake_error,
 )
 from npc_lab.cli import app
 from npc_lab.widgets import arena_controls, chat_box
+from npc_lab.wire import answers, dialects
 from npc_lab.wire.answers import is_wanted
 
 USER = "learner"
@@ -428,7 +427,7 @@ def test_what_was_stopped_meanwhile_is_not_sent_once_more(
             given_up.set()
         return is_wanted()
 
-    monkeypatch.setattr(endpoint, "is_wanted", watched)
+    monkeypatch.setattr(answers, "is_wanted", watched)
     refusal = Held(MOODS["temperature, OpenAI"].refusal, until=closed)
     server = loopback([], moods=[Mood(lambda body: True, refusal)])
     stream = character(server).stream("Hello!", USER)
