@@ -29,7 +29,7 @@ from npc_lab.grading.handed_in import (
 )
 from npc_lab.grading.kernel import Kernel, KernelLostError, fresh_kernel
 from npc_lab.lessons.checking.exercise import Exercise
-from npc_lab.lessons.checking.learners_code import in_words
+from npc_lab.lessons.checking.learners_code import error_line
 from npc_lab.lessons.checking.reports import CANT_CHECK, CORRECT, NOT_ATTEMPTED, Report, Step
 from npc_lab.lessons.exercises.catalogue import EXERCISES
 
@@ -110,7 +110,7 @@ async def _grade(notebook: HandedIn, exercises: tuple[str, ...], cell_seconds: f
     except (NotANotebookError, KernelLostError) as error:
         grade.notes.append(str(error))
     except Exception as error:  # a full disk, a missing port: no other notebook is harmed by it
-        grade.notes.append(f"It could not be graded. {in_words(error)}")
+        grade.notes.append(f"It could not be graded. {error_line(error)}")
     if not grade.was_graded:  # half of the points would be taken for all that there are
         grade.reports = [_unchecked(exercise) for exercise in found]
     grade.seconds = time.monotonic() - started

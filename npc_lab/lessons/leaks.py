@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any
 
-from npc_lab.lessons.checking.learners_code import in_words, is_stub, show
+from npc_lab.lessons.checking.learners_code import error_line, is_stub, show
 from npc_lab.lessons.checking.limits import TimeIsUp, run_limited
 from npc_lab.lessons.checking.reports import INCORRECT, coloured
 from npc_lab.rendering import escaped, html_table
@@ -236,7 +236,7 @@ def _tried(try_one: Callable[[OddReply], Row], reply: OddReply, seconds: float) 
         return row
     if isinstance(run.error, KeyboardInterrupt):
         return _row(reply, FAILED, _STOPPED)
-    ended = "no end: it was stopped" if isinstance(run.error, TimeIsUp) else in_words(run.error)
+    ended = "no end: it was stopped" if isinstance(run.error, TimeIsUp) else error_line(run.error)
     return _row(reply, FAILED, ended)
 
 

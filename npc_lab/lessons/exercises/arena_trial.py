@@ -12,7 +12,7 @@ from numbers import Real
 from typing import Any
 
 from npc_lab.lessons.checking.exercise import Trial, Wrong
-from npc_lab.lessons.checking.learners_code import in_words, is_called, quote, show
+from npc_lab.lessons.checking.learners_code import error_line, is_called, quote, show
 from npc_lab.lessons.exercises.practice_factory import Actor, Call, PracticeFactory
 from npc_lab.text import printable, shorten
 
@@ -35,7 +35,7 @@ class ArenaTrial(Trial):
             if error.__traceback__ and error.__traceback__.tb_next:
                 raise  # it comes from a line within
             advice = "Let it take the factory: def __init__(self, npc_factory)."
-            raise Wrong(self.called, "an arena", in_words(error), advice) from None
+            raise Wrong(self.called, "an arena", error_line(error), advice) from None
 
     def think(self) -> None:
         """From now on, new characters have scratchpads."""
@@ -157,7 +157,7 @@ class ArenaTrial(Trial):
             if any_error or is_called(error, name):
                 return
             raise Wrong(
-                self.called, f"{name} is raised", in_words(error), f"Raise {name}(the id) instead."
+                self.called, f"{name} is raised", error_line(error), f"Raise {name}(the id) instead."
             ) from None
         advice = f"Look first whether the id is known, and `raise {name}(the id)`."
         raise Wrong(self.called, f"{name} is raised", f"no error, but {show(value, 80)}", advice)
@@ -194,7 +194,7 @@ class ArenaTrial(Trial):
                 "Put chat_with_npc into a try, and `except ReplyError as error: return False, str(error)`."
             )
             raise Wrong(
-                called, "(False, the reason)", f"the error itself: {in_words(error)}", advice
+                called, "(False, the reason)", f"the error itself: {error_line(error)}", advice
             ) from None
         finally:
             self.factory.fails = False

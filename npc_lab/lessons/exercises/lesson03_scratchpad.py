@@ -291,7 +291,7 @@ def _cuts(text: str) -> Iterator[list[str]]:
         yield cut(text, random.sample(range(len(text)), k=min(len(text), random.randint(2, 12))))
 
 
-def _in_words(text: str) -> list[str]:
+def _word_by_word(text: str) -> list[str]:
     return re.findall(r"\s*\S+", text)
 
 
@@ -301,7 +301,7 @@ visible_pieces = Exercise("visible_pieces", "03", "visible_pieces", "your genera
 @visible_pieces.step("It yields pieces, and the answer is in them")
 def answer_comes_out(trial: StreamTrial) -> str:
     private, answer = _private(), _answer()
-    shown = trial.read(_in_words(f"#SCRATCHPAD\n{private}\n#ANSWER\n{answer}"))
+    shown = trial.read(_word_by_word(f"#SCRATCHPAD\n{private}\n#ANSWER\n{answer}"))
     if answer not in shown:
         advice = "Put the pieces together, part them as split_reply does, and yield what is visible."
         raise Wrong(trial.called, f"together: {show(answer)}", show(shown), advice)
@@ -312,7 +312,7 @@ def answer_comes_out(trial: StreamTrial) -> str:
 def thoughts_stay(trial: StreamTrial) -> str:
     private, answer = _private(), _answer()
     advice = "Before the end mark, keep the pieces for yourself. Yield only what follows it."
-    trial.expect_shown(_in_words(f"#SCRATCHPAD\n{private}\n#ANSWER\n{answer}"), answer, advice)
+    trial.expect_shown(_word_by_word(f"#SCRATCHPAD\n{private}\n#ANSWER\n{answer}"), answer, advice)
     return "Only the answer comes out."
 
 
@@ -329,7 +329,7 @@ def any_cut(trial: StreamTrial) -> str:
 def plain_stream(trial: StreamTrial) -> str:
     answer = f"{_answer()}\n\n{_answer()}"
     advice = "After the last piece there is no mark to wait for. Then split_reply says what may be shown."
-    trial.expect_shown(_in_words(answer), answer, advice)
+    trial.expect_shown(_word_by_word(answer), answer, advice)
     return "A reply without marks is not lost."
 
 
@@ -380,7 +380,7 @@ def streamed_think(trial: StreamTrial) -> str:
 
 @visible_pieces.step("Words come out as they arrive", needs=["any_cut"], required=False)
 def as_they_arrive(trial: StreamTrial) -> str:
-    pieces = _in_words(f"#SCRATCHPAD\n{_private()}\n#ANSWER\n{_answer()} {_answer()} {_answer()}")
+    pieces = _word_by_word(f"#SCRATCHPAD\n{_private()}\n#ANSWER\n{_answer()} {_answer()} {_answer()}")
     trial.read(pieces)
     if trial.arrived > len(pieces) - 4:
         got = f"nothing before piece {trial.arrived} of {len(pieces)}"

@@ -19,7 +19,7 @@ from npc_lab.cards import Card, read_card
 from npc_lab.character import FIELDS, NPCConfig
 from npc_lab.errors import CardError, CharacterError
 from npc_lab.lessons.checking.exercise import Exercise, FunctionTrial, Trial, Wrong
-from npc_lab.lessons.checking.learners_code import in_words, quote, show
+from npc_lab.lessons.checking.learners_code import error_line, quote, show
 from npc_lab.lessons.redteam import ATTACKS, gives_away, telling_words, weight
 
 # Lengths in characters, as `weight` counts them. Every text is sent at every turn, so none may be endless.
@@ -435,7 +435,7 @@ class FileTrial(FunctionTrial):
             raise Wrong(called, "the character stays as it is", "it was changed", advice) from None
         except (AttributeError, CardError) as error:  # as write_card(character, path) and its like end
             advice = "write_card wants two things: first a card, Card(...), then the path."
-            raise Wrong(called, "an answer", in_words(error), advice) from None
+            raise Wrong(called, "an answer", error_line(error), advice) from None
         finally:
             self.called = called
 

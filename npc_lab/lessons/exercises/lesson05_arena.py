@@ -16,7 +16,7 @@ from typing import Any
 
 from npc_lab.arena import DEFAULT_OPENING
 from npc_lab.lessons.checking.exercise import Exercise, Wrong
-from npc_lab.lessons.checking.learners_code import in_words, quote, show
+from npc_lab.lessons.checking.learners_code import error_line, quote, show
 from npc_lab.lessons.exercises.arena_trial import (
     ArenaTrial,
     difference,
@@ -124,7 +124,7 @@ def answers_keys(trial: ArenaTrial) -> str:
             conversation[key]
         except (KeyError, TypeError, AttributeError, IndexError) as error:
             advice = f"Keep a dict for each conversation, with the keys {', '.join(KEYS)}."
-            raise Wrong(trial.called, "a value", in_words(error), advice) from None
+            raise Wrong(trial.called, "a value", error_line(error), advice) from None
     for key, actor in (("npc1_id", first), ("npc2_id", second)):
         trial.called = f'arena.conversations[talk]["{key}"]'
         if conversation[key] != actor.npc_id:
