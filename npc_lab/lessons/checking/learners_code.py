@@ -5,7 +5,7 @@
     where(error)                "in line 2 of divide: return number / 0", the learner's own line
     error_line(error)           "ZeroDivisionError: division by zero"
 
-A learner's objects may raise whenever they are looked at; these functions never do.
+A learner's objects may raise whenever they are looked at. `show` and `error_line` never do.
 """
 
 from __future__ import annotations
