@@ -55,7 +55,7 @@ def check_here(name: str, nonce: str) -> None:
     outcomes = []
     for asked, step in zip(found.steps, found.check(declared).steps, strict=True):
         if theirs := _taken_from_the_kit(asked, found, declared):
-            outcomes.append((NOT_ATTEMPTED, f"{theirs} comes from npc_lab. It was to be written."))
+            outcomes.append((NOT_ATTEMPTED, f"{theirs} comes from npc_lab. The exercise is to write it."))
         else:
             outcomes.append((step.outcome, step.message))
     shell.display_pub.publish({MIME: {"nonce": nonce, "outcomes": outcomes}})

@@ -246,14 +246,14 @@ def _row(reply: OddReply, verdict: str, shown: str = "") -> Row:
 
 def _visible_of(pair: Any) -> str:
     if not isinstance(pair, (tuple, list)) or len(pair) != 2 or not isinstance(pair[0], str):
-        raise TypeError(f"it gave {show(pair, 60)}, not (visible, thought)")
+        raise TypeError(f"it returned {show(pair, 60)}, not (visible, thought)")
     visible: str = pair[0]
     return visible
 
 
 def _joined(pieces: Any) -> str:
     if pieces is None:
-        raise TypeError("it gave None, not pieces: yield them")
+        raise TypeError("it returned None, not pieces: yield them")
     return "".join(pieces)
 
 

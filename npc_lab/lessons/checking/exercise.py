@@ -269,9 +269,9 @@ def _what_happened(error: BaseException, seconds: float) -> tuple[str, str]:
 
 # Kind of error -> what to look for. The last one fits every error.
 _ADVICE: dict[type[BaseException], str] = {
-    NPCLabError: "Print what that line hands over. A class uses what it was given, no name of the notebook.",
+    NPCLabError: "Print what that call is given. A class uses its own arguments, not names of the notebook.",
     NameError: "Is the name spelled right, and was it made above that line?",
-    AttributeError: "What is it really? Print it just above that line. It may be None: append gives that.",
+    AttributeError: "What is it really? Print it just above that line. It may be None: append returns that.",
     LookupError: "What is in it? Print it just above that line.",
     TypeError: "What kind of value is it, and does the call have all that it needs?",
     BaseException: "Read that line again: what did it expect to find?",

@@ -80,9 +80,8 @@ def why_none(function: Any) -> str:
             called = line.value.func
             if isinstance(called, ast.Attribute) and called.attr in _RETURN_NONE:
                 name = called.attr
-                return (
-                    f"`{name}` changes the list and gives None. Call it alone: no `=`, no `return` before it."
-                )
+                advice = "Call it alone: no `=`, no `return` before it."
+                return f"`{name}` changes the list and returns None. {advice}"
     return "Did you forget a `return`?"
 
 

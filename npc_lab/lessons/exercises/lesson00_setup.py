@@ -58,7 +58,7 @@ class AskTrial(Trial):
         elif "SimpleNamespace" in str(error):
             got, advice = (
                 "something was called that is no function",
-                "It is create that is called, at the end.",
+                "Only the last part is called: create(...).",
             )
         elif "_create() missing" in str(error):
             missing = [f"{name}=" for name in re.findall(r"'(\w+)'", str(error))]
@@ -134,7 +134,7 @@ def gives_text(trial: AskTrial) -> str:
 
 def _advice(got: Any) -> str:
     if got is None:
-        return "Did you forget a `return`? To print is not to give back."
+        return "Did you forget a `return`? Printing is not returning."
     if hasattr(got, "choices"):
         return "That is the whole response. The text is in response.choices[0].message.content."
     if hasattr(got, "message"):
