@@ -173,7 +173,7 @@ MISTAKES = [
     (sends_a_list_of_texts, ASKS, "the message into a list"),
     (leaves_the_model_out, ASKS, "model= missing"),
     (misspells_the_way, ASKS, "Did you mean completions?"),
-    (calls_what_is_no_function, ASKS, "It is create that is called"),
+    (calls_what_is_no_function, ASKS, "Only the last part is called: create"),
     (gives_no_names, ASKS, "Give each by its name: model=model"),
     (asks_twice, ONCE, "2 calls"),
     (knows_one_model, MODEL, "Write model=model"),
@@ -187,7 +187,7 @@ MISTAKES = [
     (gives_the_response, TEXT, "response.choices[0].message.content"),
     (gives_the_choice, TEXT, "That is a choice"),
     (gives_the_message, TEXT, "Its text is in .content"),
-    (prints_the_text, TEXT, "To print is not to give back"),
+    (prints_the_text, TEXT, "Printing is not returning"),
     (gives_the_question, TEXT, "exactly as it came"),
 ]
 

@@ -32,7 +32,9 @@ def grade_notebooks(
     _look_for_packages()
     _look_for_exercises(exercises)
     notebooks, others = find_notebooks(paths, out)
-    passed_over = f"Passed over, for the names do not end with .ipynb: {', '.join(others)}" if others else ""
+    passed_over = (
+        f"Passed over, because their names do not end with .ipynb: {', '.join(others)}" if others else ""
+    )
     if not notebooks:
         raise NPCLabError(f"There is no notebook in {', '.join(map(str, paths))}. {passed_over}")
     grades = list[Grade]()

@@ -1,8 +1,12 @@
-"""Grading: runs handed-in notebooks, each in a kernel of its own, and checks what they declare.
+"""Grading: runs handed-in notebooks, each in a kernel of its own, and checks what they define.
+
+    grade_all([HandedIn(path, name)], on_grade=print)    one `Grade` for each notebook, as it is done
+
+The files, in reading order:
 
     handed_in.py    the notebooks that were handed in, and the exercises of their lessons
-    kernel.py       a fresh kernel that knows no key and works in a scratch folder
-    inside.py       what runs inside that kernel: before the notebook's cells, and after them
+    inside.py       what runs inside a notebook's kernel: before its cells, and after them
+    kernel.py       a fresh kernel without keys, in a scratch folder
     records.py      Gradescope's results.json, and one CSV over all
 
 Nothing that a notebook shows is believed: its own checks do nothing there, and ours come after all of
@@ -29,24 +33,24 @@ from npc_lab.grading.handed_in import (
 )
 from npc_lab.grading.kernel import Kernel, KernelLostError, fresh_kernel
 from npc_lab.lessons.checking.exercise import Exercise
-from npc_lab.lessons.checking.learners_code import in_words
+from npc_lab.lessons.checking.learners_code import error_line
 from npc_lab.lessons.checking.reports import CANT_CHECK, CORRECT, NOT_ATTEMPTED, Report, Step
 from npc_lab.lessons.exercises.catalogue import EXERCISES
 
 CELL_SECONDS = 30
-CELLS_FOR_ALL = 5  # all cells of a notebook together have the time of so many
-CHECK_SECONDS = 60  # for one exercise; more than a check takes with all of its patience
+CELLS_FOR_ALL = 5  # all cells of a notebook together get the time of this many
+CHECK_SECONDS = 60  # for one exercise; a check ends by itself before that
 
 __all__ = ["CELL_SECONDS", "Grade", "HandedIn", "grade_all"]
 
 
 @dataclass
 class Grade:
-    """What became of one notebook.
+    """The grade of one notebook.
 
     name: as in `HandedIn`. reports: what our checks found, one for each exercise. notes: what a teacher
-    should know, in plain words. was_graded: False where a file could not be read or run to its end; then
-    there are no points.
+    should know, as sentences. was_graded: False if a file could not be read or run to its end; then there
+    are no points.
     """
 
     name: str
@@ -73,10 +77,10 @@ def grade_all(
     jobs: int = 1,
     on_grade: Callable[[Grade], None] = lambda grade: None,
 ) -> None:
-    """Grade the notebooks, `jobs` of them at once, and hand each grade to `on_grade` when it is there.
+    """Grade the notebooks, `jobs` of them at once, and call `on_grade` with each grade as it is done.
 
-    exercises: their names; without any, all of the lesson that a notebook belongs to. No notebook makes
-    it raise. At Ctrl-C the kernels are ended and `KeyboardInterrupt` is raised.
+    exercises: their names; without any, all of the notebook's lesson. No notebook makes this raise. At
+    Ctrl-C the kernels are ended and `KeyboardInterrupt` is raised.
     """
     asyncio.run(_grade_all(notebooks, tuple(exercises), cell_seconds, jobs, on_grade))
 
@@ -109,9 +113,9 @@ async def _grade(notebook: HandedIn, exercises: tuple[str, ...], cell_seconds: f
         grade.was_graded = True
     except (NotANotebookError, KernelLostError) as error:
         grade.notes.append(str(error))
-    except Exception as error:  # a full disk, a missing port: no other notebook is harmed by it
-        grade.notes.append(f"It could not be graded. {in_words(error)}")
-    if not grade.was_graded:  # half of the points would be taken for all that there are
+    except Exception as error:  # such as a full disk or a missing port; the other notebooks go on
+        grade.notes.append(f"It could not be graded. {error_line(error)}")
+    if not grade.was_graded:  # half of the points would be taken for all of them
         grade.reports = [_unchecked(exercise) for exercise in found]
     grade.seconds = time.monotonic() - started
     return grade
@@ -132,7 +136,7 @@ async def _run_and_check(
 async def _run_cells(
     kernel: Kernel, cells: list[CodeCell], cell_seconds: float, notes: list[str]
 ) -> dict[int, str]:
-    """Run the cells, and give the errors of those that had one. A cell that takes too long is stopped."""
+    """Run the cells and return their errors, "" for none. A cell that takes too long is stopped."""
     deadline, errors = time.monotonic() + CELLS_FOR_ALL * cell_seconds, dict[int, str]()
     for number, cell in enumerate(cells):
         seconds = math.ceil(min(cell_seconds, deadline - time.monotonic()))
@@ -157,7 +161,7 @@ async def _check(kernel: Kernel, exercise: Exercise) -> Report:
         raise KernelLostError(f"While {exercise.name} was checked: {error}") from error
     if len(outcomes) != len(exercise.steps):
         raise KernelLostError(f"The check of {exercise.name} gave no answer.")
-    # What a step is called and whether it is required is ours to say, not the kernel's.
+    # Names and `required` come from our own steps: the kernel's answer may be forged.
     steps = [
         Step(step.name, step.required, outcome, message)
         for step, (outcome, message) in zip(exercise.steps, outcomes, strict=True)
@@ -171,7 +175,7 @@ def _unchecked(exercise: Exercise) -> Report:
 
 
 def _why_missing(exercise: Exercise, cells: list[CodeCell], errors: dict[int, str]) -> list[str]:
-    """The errors of the cells in which the exercise was to be solved."""
+    """Return the errors of the exercise's own cells, as sentences."""
     return [
         f"{_called(number)}, of the exercise {exercise.name}, ended with {error}."
         for number, error in errors.items()

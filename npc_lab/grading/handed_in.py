@@ -1,4 +1,10 @@
-"""The notebooks that were handed in: where they are, what is in them, to which lesson each belongs."""
+"""The notebooks that were handed in: where they are, what is in them, to which lesson each belongs.
+
+    notebooks, others = find_notebooks([Path("handed_in")], out=Path("grades"))
+    exercises_of(code_cells(notebooks[0].path))    all exercises of the notebook's lesson
+
+A notebook is known by its path, and its lesson by the tags of its cells.
+"""
 
 from __future__ import annotations
 
@@ -17,14 +23,15 @@ LARGEST = 100_000_000  # bytes
 
 
 class NotANotebookError(Exception):
-    """There is nothing in the file that could be graded. The message says why."""
+    """The file has nothing to grade. The message says why."""
 
 
 @dataclass(frozen=True)
 class HandedIn:
-    """A file that was handed in. name: its path from the current folder, or its whole path outside of it.
+    """A file that was handed in.
 
-    So it has one name, whatever way it was asked for, and is known again when it is graded once more.
+    name: its path from the current folder, or its absolute path outside of it. So a file has the same name
+    whenever it is graded, however it was given on the command line.
     """
 
     path: Path
@@ -33,16 +40,17 @@ class HandedIn:
 
 @dataclass(frozen=True)
 class CodeCell:
-    """A cell with code, and its tags. It may be empty: cells are counted as in the notebook."""
+    """A cell with code, and its tags. Empty cells are kept, so that numbers are those of the notebook."""
 
     source: str
     tags: tuple[str, ...] = ()
 
 
 def find_notebooks(paths: Iterable[Path], out: Path) -> tuple[list[HandedIn], list[str]]:
-    """The files, and the notebooks below the folders, each once; and what else is below the folders.
+    """Return the notebooks to grade, each once, and the names of other files below the folders.
 
-    Hidden files are no student's, and what is below `out` we have written ourselves.
+    A path that is a file is always graded. Hidden files below a folder are left out, and so are other files
+    below `out`: we have written them.
     """
     notebooks, others = dict[Path, HandedIn](), set[str]()
     for path in paths:
@@ -56,7 +64,7 @@ def find_notebooks(paths: Iterable[Path], out: Path) -> tuple[list[HandedIn], li
 
 
 def _below(folder: Path) -> Iterator[Path]:
-    """All files below the folder."""
+    """Yield all files below the folder that are not hidden."""
     for file in sorted(folder.rglob("*")):
         is_hidden = any(part.startswith(".") for part in file.relative_to(folder).parts)
         if not is_hidden and not file.is_dir():
@@ -69,13 +77,13 @@ def _name(file: Path) -> str:
 
 
 def code_cells(path: Path) -> list[CodeCell]:
-    """The notebook's cells with code. Raises `NotANotebookError` where there are none."""
+    """Return the notebook's code cells. Raise `NotANotebookError` if there are none."""
     import nbformat
 
     try:
         if path.stat().st_size > LARGEST:
             raise NotANotebookError(f"It is larger than {LARGEST / 1e6:.0f} MB.")
-        text = path.read_text(encoding="utf-8-sig")  # Windows likes to put a mark at the beginning
+        text = path.read_text(encoding="utf-8-sig")  # programs on Windows may write a byte order mark
         if not text.strip():
             raise NotANotebookError("The file is empty.")
         with warnings.catch_warnings():  # about cells without an id
@@ -90,7 +98,7 @@ def code_cells(path: Path) -> list[CodeCell]:
         raise NotANotebookError(f"It cannot be opened: {error.strerror or error}.") from error
     except NotANotebookError:
         raise
-    except Exception as error:  # whatever is not as it should be in the file
+    except Exception as error:  # whatever is wrong with the file
         raise NotANotebookError(
             "It is no Jupyter notebook, or it was damaged on its way. Ask for it once more."
         ) from error
@@ -100,41 +108,41 @@ def code_cells(path: Path) -> list[CodeCell]:
 
 
 def exercises_of(cells: Sequence[CodeCell]) -> list[Exercise]:
-    """All exercises of the lesson that the notebook belongs to.
+    """Return all exercises of the lesson that the notebook belongs to.
 
-    That is the one to which most of its cells with an exercise's tag belong (`exercise:trim`): a learner may
-    have tried something of another lesson, or copied a cell. Without tags the calls `check("trim", ...)`
-    decide, and without those the names that are defined as an exercise declares them.
+    It belongs to the lesson that most of its tags (`exercise:trim`) name: a learner may have tried something
+    of another lesson, or copied a cell. Without tags, the calls `check("trim", ...)` decide; without those,
+    the names that the cells define.
     """
     for names in (_tags(cells), _checks(cells), _definitions(cells)):
         lessons = Counter(EXERCISES[name].lesson for name in names if name in EXERCISES)
         if lessons:
-            lesson = lessons.most_common(1)[0][0]  # of equals, the one that comes first in the notebook
+            lesson = lessons.most_common(1)[0][0]  # at a tie, the first one in the notebook
             return [each for each in EXERCISES.values() if each.lesson == lesson]
     return []
 
 
 def _tags(cells: Sequence[CodeCell]) -> list[str]:
-    """The exercises that stand in the cells' tags, one for each tag."""
+    """Return the exercise's name in each of the cells' tags."""
     tags = (tag for cell in cells for tag in cell.tags if tag.startswith(TAG))
     return [tag.removeprefix(TAG).partition(".")[0] for tag in tags]
 
 
 def _checks(cells: Sequence[CodeCell]) -> list[str]:
-    """The exercises that are checked, one for each call. Comments and other texts are not read."""
+    """Return the exercise's name in each call of `check`. Comments and strings do not count."""
     call = re.compile(r"^[^#\n\"']*\bcheck\(\s*[\"']([\w.]+)[\"']", re.MULTILINE)
     return [name.partition(".")[0] for cell in cells for name in call.findall(cell.source)]
 
 
 def _definitions(cells: Sequence[CodeCell]) -> list[str]:
-    """The exercises whose declared name is defined, one for each cell that does it."""
+    """Return the name of each exercise that a cell defines, once for each such cell."""
     return [
         each.name for cell in cells for each in EXERCISES.values() if _defines(cell.source, each.declares)
     ]
 
 
 def belongs_to(cell: CodeCell, exercise: Exercise) -> bool:
-    """Whether the cell is the exercise's, by its tags, or defines what the exercise asks for."""
+    """Return whether the cell has the exercise's tag or defines what the exercise asks for."""
     methods = {name for step in exercise.steps for name in step.uses}
     return (
         exercise.name in _tags([cell])
@@ -144,6 +152,6 @@ def belongs_to(cell: CodeCell, exercise: Exercise) -> bool:
 
 
 def _defines(source: str, name: str) -> bool:
-    """Whether the code defines the name at its top level."""
+    """Return whether the code defines the name at its top level."""
     code = rf"(?:async )?def {name}\b|class {name}\b|{name}\s*(?::[^=\n]+)?=(?!=)"
     return bool(re.search(rf"^(?:{code})", source, re.MULTILINE))

@@ -1,6 +1,6 @@
 """What runs inside the kernel of a handed-in notebook: before its cells, and after them.
 
-The notebook's code runs in the same process, so nothing here is a wall.
+The notebook's code runs in the same process and can undo all of it: this is no protection.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ if TYPE_CHECKING:  # the checks are imported when they are needed, after the not
     from npc_lab.lessons.checking.exercise import Exercise, StepCheck
 
 MIME = "application/vnd.npc-lab.steps+json"
-MEMORY = 4 * 2**30  # bytes of addresses that a kernel may use; without a limit, one takes those of all
+MEMORY = 4 * 2**30  # bytes of addresses for one kernel; without a limit, one takes the memory of all
 # A check's own limits are for a learner who waits. Here many kernels share the machine.
 PATIENCE = 5
 _PACKAGE = str(Path(__file__).resolve().parents[1]) + os.sep
@@ -29,9 +29,9 @@ _INSTALL = re.compile(rf"\b({'|'.join(_INSTALLERS)})3?\b.*\b(un)?install\b|\buv\
 
 
 def prepare() -> None:
-    """Before the notebook's cells: its replies come from the fake, it shows, installs and checks nothing."""
+    """Before the notebook's cells: let replies come from the fake; show, install and check nothing."""
     _limit_memory()
-    # What endless loops print would keep the grader busy, and so the other notebooks.
+    # The output of endless loops would keep the grader busy, and so delay the other notebooks.
     sys.stdout = sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115  # as long as the kernel
     _connect_to_the_fake()
     _check_nothing()
@@ -40,7 +40,7 @@ def prepare() -> None:
 
 
 def check_here(name: str, nonce: str) -> None:
-    """After the notebook's cells: check what it declared, and send the outcomes with the nonce."""
+    """After the notebook's cells: check what they defined, and send the outcomes with the nonce."""
     from IPython import get_ipython
 
     from npc_lab.lessons.checking import exercise as limits
@@ -55,14 +55,14 @@ def check_here(name: str, nonce: str) -> None:
     outcomes = []
     for asked, step in zip(found.steps, found.check(declared).steps, strict=True):
         if theirs := _taken_from_the_kit(asked, found, declared):
-            outcomes.append((NOT_ATTEMPTED, f"{theirs} comes from npc_lab. It was to be written."))
+            outcomes.append((NOT_ATTEMPTED, f"{theirs} comes from npc_lab. The exercise is to write it."))
         else:
             outcomes.append((step.outcome, step.message))
     shell.display_pub.publish({MIME: {"nonce": nonce, "outcomes": outcomes}})
 
 
 def _taken_from_the_kit(step: StepCheck, exercise: Exercise, declared: Any) -> str:
-    """The name of what the learner was to write for this step, if it is the kit's own, or ""."""
+    """Return the name of what the step checks if that is the kit's own code, or ""."""
     name, thing = exercise.declares, declared
     if step.uses:  # the last one is what its part is about
         name = step.uses[-1]
@@ -72,7 +72,7 @@ def _taken_from_the_kit(step: StepCheck, exercise: Exercise, declared: Any) -> s
 
 
 def _limit_memory() -> None:
-    with suppress(ImportError, ValueError, OSError):  # Windows has none of it, macOS not this one
+    with suppress(ImportError, ValueError, OSError):  # Windows has no limits, macOS not this one
         import resource
 
         resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
@@ -91,14 +91,14 @@ def _connect_to_the_fake() -> None:
         api_key: str | None = None,
         base_url: str | None = None,
     ) -> Connection:
-        """Give the fake, whatever is asked for."""
+        """Return the fake, whatever is asked for."""
         return real(FAKE, model=model)
 
     npc_lab.connect = sys.modules["npc_lab.endpoints.connect"].connect = connect  # type: ignore[attr-defined]
 
 
 def _check_nothing() -> None:
-    """The notebook's own calls for checks and help take no time, and find that nothing was attempted.
+    """Let the notebook's own checks and hints take no time, and find that nothing was attempted.
 
     So a lesson goes on as it does for somebody who has not done the exercise yet.
     """
@@ -116,7 +116,7 @@ def _check_nothing() -> None:
 
 
 def _install_nothing() -> None:
-    """`%pip install`, `!pip install` and their like do nothing: they would change the teacher's machine."""
+    """Let `%pip install`, `!pip install` and the like do nothing: they would change the teacher's machine."""
     from IPython import get_ipython
 
     shell: Any = get_ipython()  # type: ignore[no-untyped-call,unused-ignore]
@@ -127,7 +127,7 @@ def _install_nothing() -> None:
 
 
 def _end_no_kernel() -> None:
-    """`exit()`, `quit()` and a bare `exit` end their cell, as `sys.exit()` does."""
+    """Let `exit()`, `quit()` and a bare `exit` end their cell only, as `sys.exit()` does."""
     from IPython import get_ipython
 
     shell: Any = get_ipython()  # type: ignore[no-untyped-call,unused-ignore]

@@ -25,14 +25,14 @@ GRACE_SECONDS = 5.0  # for a cell that was interrupted, to end
 START_SECONDS = 60
 LONGEST_MESSAGE = 5_000  # characters
 _DIE_WITH_PARENT = 1  # PR_SET_PDEATHSIG, in Linux's prctl.h
-PASSES = 20  # over all processes of the machine, to find those that a notebook has left
+PASSES = 20  # over all processes of the machine, at most, to find those that a notebook has left behind
 
-# Whatever else is in the environment may be a secret.
+# The only variables that a kernel gets: any other one may be a secret.
 _PASSED_ON = ["PATH", "PYTHONPATH", "VIRTUAL_ENV", "CONDA_PREFIX", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH"]
 _PASSED_ON += ["LANG", "LC_ALL", "LC_CTYPE", "TZ", "PYTHONUTF8", "PYTHONDONTWRITEBYTECODE"]
 _PASSED_ON += ["SYSTEMROOT", "SYSTEMDRIVE", "WINDIR", "COMSPEC", "PATHEXT", "PROCESSOR_ARCHITECTURE"]
 _PREPARE = "__import__('npc_lab.grading.inside', fromlist=['prepare']).prepare()"
-# What the notebook did to our checks is forgotten: they are imported once more. Its own names stay.
+# The checks are imported once more, since the notebook may have changed them. Its own names stay.
 _CHECK = """
 import sys
 for name in list(sys.modules):
@@ -43,12 +43,12 @@ check_here({exercise!r}, {nonce!r})
 """
 
 
-# Python 3.13 has a name of its own for a bracket that is never closed.
+# Python 3.13 has an error of its own for a bracket that is never closed.
 _NOT_PYTHON = ("SyntaxError", "IndentationError", "TabError", "_IncompleteInputError")
 
 
 class KernelLostError(Exception):
-    """The kernel is gone, or of no more use. The message says why."""
+    """The kernel has died or no longer reacts. The message says why."""
 
 
 class Kernel:
@@ -59,7 +59,7 @@ class Kernel:
         from nbformat.v4 import new_notebook
 
         class Client(NotebookClient):
-            """Keeps nothing of what a notebook shows; `on_display` looks for our own answer."""
+            """Keeps no output of the notebook; `on_display` looks for the answer of our own check in it."""
 
             on_display = staticmethod(self._note_answer)
 
@@ -82,19 +82,19 @@ class Kernel:
         self._answer: Any = None
 
     async def connect(self) -> None:
-        """Wait until it listens. Raises `RuntimeError` if it does not."""
+        """Connect to the kernel. Raise `RuntimeError` if it does not answer."""
         await self._client.async_start_new_kernel_client()
 
     def disconnect(self) -> None:
-        """Listen to it no longer."""
+        """Close the connection."""
         if self._client.kc is not None:
             self._client.kc.stop_channels()
 
     async def run(self, source: str, seconds: int) -> str:
-        """Run a cell, and give the error that it ended with in words, or "".
+        """Run a cell and return the name of the error it ended with, or "".
 
-        A cell that has not ended by then is interrupted. Raises `KernelLostError` where that does not
-        help, and where the kernel has died.
+        A cell that has not ended after so many seconds is interrupted. Raise `KernelLostError` if that does
+        not help, or if the kernel has died.
         """
         from nbclient.exceptions import DeadKernelError
         from nbformat.v4 import new_code_cell
@@ -106,7 +106,7 @@ class Kernel:
             async with asyncio.timeout(seconds + GRACE_SECONDS) as limit:
                 await self._client.async_execute_cell(cell, 0, store_history=False)
         except (TimeoutError, DeadKernelError) as error:
-            # nbclient takes each end that we make of its waiting for a death of the kernel.
+            # When we cancel its waiting, nbclient reports a dead kernel: look for our own reasons first.
             if (task := asyncio.current_task()) and task.cancelling():
                 raise asyncio.CancelledError from error
             if limit.expired():
@@ -116,8 +116,8 @@ class Kernel:
         return self._error
 
     async def check(self, exercise: str, seconds: int) -> list[tuple[str, str]]:
-        """Check what the notebook declared: outcome and message of each step; none if there is no answer."""
-        self._nonce, self._answer = secrets.token_hex(16), None  # new: no cell of the notebook can know it
+        """Check what the notebook defined: return each step's outcome and message; [] without an answer."""
+        self._nonce, self._answer = secrets.token_hex(16), None  # new, so no cell of the notebook can know it
         code = _CHECK.format(exercise=exercise, nonce=self._nonce)
         await self.run(f"__import__('builtins').exec({code!r}, {{}})", seconds)
         try:
@@ -149,7 +149,7 @@ async def fresh_kernel(scratch: Path) -> AsyncIterator[Kernel]:
     work = scratch / "work"
     work.mkdir()
     manager = AsyncKernelManager(
-        kernel_spec_manager=KernelSpecManager(kernel_dirs=[]),  # else somebody's "python3" may be another
+        kernel_spec_manager=KernelSpecManager(kernel_dirs=[]),  # an installed "python3" may be another Python
         connection_file=str(scratch / "kernel.json"),
     )
     try:
@@ -175,19 +175,19 @@ async def fresh_kernel(scratch: Path) -> AsyncIterator[Kernel]:
         for _ in range(PASSES):
             if not _end_processes_of(scratch):
                 break
-            await asyncio.sleep(0.01)  # they end, and one of them may just have started another one
+            await asyncio.sleep(0.01)  # one of them may just have started another one
 
 
 def _end_with(parent: int) -> Callable[[], None]:
-    """What a new process does first, so that Linux ends it when its parent is killed.
+    """Return what a new process does first, so that Linux ends it when its parent is killed.
 
-    A kernel looks after that itself, but not while it starts: there it may hang for ever.
+    A kernel watches its parent itself, but not while it starts: it would hang for ever.
     """
-    set_option = ctypes.CDLL(None).prctl  # looked up here: a process that was just forked should do little
+    set_option = ctypes.CDLL(None).prctl  # looked up here: a forked process should do little
 
     def end_with_parent() -> None:
         set_option(_DIE_WITH_PARENT, signal.SIGKILL)
-        if os.getppid() != parent:  # it was killed before that
+        if os.getppid() != parent:  # the parent was killed before the option was set
             os._exit(1)
 
     return end_with_parent
@@ -215,7 +215,7 @@ def _home(scratch: Path) -> str:
 
 
 def _environment(scratch: Path) -> dict[str, str]:
-    """What the kernel needs to start. The folders in which programs keep things are in the scratch folder."""
+    """Return the kernel's environment. Home and temporary folders are in the scratch folder."""
     home = _home(scratch)
     for folder in ("home", "tmp"):
         (scratch / folder).mkdir()
@@ -223,6 +223,6 @@ def _environment(scratch: Path) -> dict[str, str]:
     folders = dict.fromkeys(("HOME", "USERPROFILE", "APPDATA", "LOCALAPPDATA", "IPYTHONDIR"), home)
     folders |= dict.fromkeys(("JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "JUPYTER_RUNTIME_DIR"), home)
     folders |= dict.fromkeys(("TMPDIR", "TEMP", "TMP"), str(scratch / "tmp"))
-    # Where `pip install --user` has put things is known from the home folder, and that one is new.
+    # Without this, packages of `pip install --user` would be looked for in the new, empty home folder.
     more = {"PYTHONUSERBASE": site.getuserbase(), "NPC_LAB_PROVIDER": FAKE, "PIP_NO_INDEX": "1"}
     return {**own, **folders, **more}

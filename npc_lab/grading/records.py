@@ -1,6 +1,6 @@
-"""What is kept of the grades: Gradescope's results.json for each notebook, and one CSV over all.
+"""The files of the grades: Gradescope's results.json for each notebook, and one CSV over all.
 
-A required step is worth one point. A stretch step is listed with none, so that it never changes a mark.
+A required step is worth one point. A stretch step is listed with no points, so it never changes a mark.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from npc_lab.text import printable, shorten, well_formed
 
 CSV_NAME = "grades.csv"
 JSON_NAME = "results.json"
-ENCODING = "utf-8-sig"  # of the CSV: without its mark, Excel garbles umlauts
+ENCODING = "utf-8-sig"  # of the CSV: without the byte order mark, Excel garbles umlauts
 COLUMNS = (
     "file",
     "exercise",
@@ -40,17 +40,17 @@ _BEGINS_A_FORMULA = tuple("=+-@＝＋－＠")
 class Records:
     """The folder of the grades. Rows of notebooks that are not graded this time stay in its CSV as they are.
 
-    kept: the names of those notebooks. Raises `NPCLabError` where there is a CSV that is not ours.
+    kept: the names of those notebooks. Raise `NPCLabError` if the folder has a CSV that is not ours.
     """
 
     def __init__(self, folder: Path):
         self.csv, self._folder = folder / CSV_NAME, folder
-        self._rows = _read(self.csv)  # what their first cell says -> the rows
+        self._rows = _read(self.csv)  # first cell (the notebook's name) -> rows
         self.kept = set(self._rows)
         self._results = dict[Path, bytes]()
 
     def add(self, grade: Grade) -> None:
-        """Write the notebook's rows and its results.json, in the place of those it had before."""
+        """Write the notebook's rows and its results.json in place of earlier ones."""
         rows = list(_rows(grade))
         name = rows[0][0]
         self._rows[name] = rows
@@ -58,19 +58,19 @@ class Records:
         path = self._folder / _below(grade.name) / JSON_NAME
         self._results[path] = json.dumps(gradescope(grade), indent=2, ensure_ascii=False).encode()
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.unlink(missing_ok=True)  # killed here, it is missing: an old one beside a new row would lie
+        path.unlink(missing_ok=True)  # killed here, we leave no file: better than an old one beside a new row
         self.write_csv()
         write_whole(path, self._results[path])
 
     def write_again(self) -> None:
-        """Write all results of this time once more: a notebook may have changed those of others."""
+        """Write all results of this run once more: a notebook may have changed those of others."""
         for path, content in self._results.items():
             path.parent.mkdir(parents=True, exist_ok=True)
             write_whole(path, content)
         self.write_csv()
 
     def write_csv(self) -> None:
-        """Write one row for each exercise of each notebook, and one for each file without any."""
+        """Write a row for each exercise of each notebook, and one for each file without exercises."""
         self._folder.mkdir(parents=True, exist_ok=True)
         text = io.StringIO(newline="")
         writer = csv.writer(text, quoting=csv.QUOTE_ALL)
@@ -81,7 +81,7 @@ class Records:
 
 
 def gradescope(grade: Grade) -> dict[str, Any]:
-    """The grade as https://gradescope-autograders.readthedocs.io/en/latest/specs/ wants it."""
+    """Return the grade as in https://gradescope-autograders.readthedocs.io/en/latest/specs/."""
     return {
         "score": grade.points,
         "execution_time": round(grade.seconds),
@@ -101,18 +101,18 @@ def gradescope(grade: Grade) -> dict[str, Any]:
 
 
 def outcome(grade: Grade, report: Report) -> str:
-    """What to call the outcome of an exercise."""
+    """Return the exercise's outcome, or "not graded"."""
     return report.outcome if grade.was_graded else NOT_GRADED
 
 
 def share(report: Report, required: bool) -> tuple[int, int]:
-    """How many of the required steps, or of the stretch steps, are correct; and how many there are."""
+    """Return how many of the required steps, or of the stretch steps, are correct, and how many there are."""
     steps = [step for step in report.steps if step.required == required]
     return sum(step.outcome == CORRECT for step in steps), len(steps)
 
 
 def clean(text: str) -> str:
-    """The text without what no file and no terminal should get."""
+    """Return the text without control characters and lone surrogates."""
     return printable(well_formed(text))
 
 
@@ -132,7 +132,7 @@ def _test(report: Report, step: Step) -> dict[str, Any]:
 
 
 def _read(path: Path) -> dict[str, list[list[Any]]]:
-    """The rows of a CSV that was written before, if there is one."""
+    """Return the rows of the CSV by their first cell; {} if there is no file."""
     rows = dict[str, list[list[Any]]]()
     try:
         with path.open(newline="", encoding=ENCODING) as file:
@@ -152,7 +152,7 @@ def _read(path: Path) -> dict[str, list[list[Any]]]:
 
 
 def _below(name: str) -> str:
-    """The notebook's name as a path that stays below a folder: a whole path loses its beginning."""
+    """Return the notebook's name as a relative path: an absolute one loses its beginning."""
     return name.lstrip("/").replace(":", "")
 
 
@@ -168,6 +168,6 @@ def _rows(grade: Grade) -> Iterable[list[Any]]:
 
 
 def _cell(text: str) -> str:
-    """The text, which no program for tables takes for a formula."""
+    """Return the text so that no spreadsheet takes it for a formula."""
     harmless = clean(text)
     return f"'{harmless}" if harmless.lstrip().startswith(_BEGINS_A_FORMULA) else harmless

@@ -5,8 +5,14 @@
     solution("trim")            one way to write it
     report()                    how it went so far, as a table
 
-Behind them: checking (what a check is, the learner's code, reports), exercises (a file for each lesson)
-and help.py.
+The files behind them, in reading order:
+
+    checking/       the frame: what a check is, how a learner's code is run, what is reported
+    exercises/      what is checked, a file for each lesson
+    course.py       where the course's notebooks are
+    help.py         hints, and solutions from the solution notebooks
+    leaks.py        lesson 03: odd replies, and what a parser shows of them
+    redteam.py      lesson 04: attacks on a character's secret
 """
 
 from __future__ import annotations
@@ -21,15 +27,15 @@ from npc_lab.lessons.help import Page, hints, solution_code
 
 __all__ = ["Page", "Progress", "Report", "Step", "check", "hint", "report", "solution"]
 
-_found: dict[str, Report] = {}  # exercise or part -> what its last check found
+_found: dict[str, Report] = {}  # exercise or part -> the report of its last check
 
 
 def check(exercise: str, learners_object: Any = None) -> Report:
-    """Say whether the learner's object is right. It takes some seconds at most, and never raises.
+    """Return a report on the learner's object. This takes a few seconds at most and never raises.
 
     exercise: a name, such as "arena", or a part of one, such as "arena.turn".
     """
-    import openai.types.chat  # now, so that it takes no step's time: the fake needs it  # noqa: F401
+    import openai.types.chat  # the fake needs it; imported here, it takes no step's time  # noqa: F401
 
     found = find(exercise)
     if found is None:
@@ -40,7 +46,7 @@ def check(exercise: str, learners_object: Any = None) -> Report:
 
 
 def hint(exercise: str, number: int = 1) -> Page:
-    """The hint of this number, from 1 on."""
+    """Return the hint with this number, counted from 1."""
     if find(exercise) is None:
         return Page(_no_exercise(exercise))
     texts = hints(exercise)
@@ -51,14 +57,14 @@ def hint(exercise: str, number: int = 1) -> Page:
 
 
 def solution(exercise: str) -> Page:
-    """One way to write it."""
+    """Return one way to write it."""
     if find(exercise) is None:
         return Page(_no_exercise(exercise))
     return Page(f"One way to write it:\n\n```python\n{solution_code(exercise)}\n```")
 
 
 def report() -> Progress:
-    """What was checked since the notebook was started, as a table."""
+    """Return a table of everything that was checked since the notebook was started."""
     return Progress(_found)
 
 

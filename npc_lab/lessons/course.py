@@ -8,7 +8,7 @@ _PACKAGE = Path(__file__).resolve().parents[1]
 
 
 def course_folder() -> Path:
-    """The folder of the notebooks. Raises `NPCLabError` if they did not come with the package."""
+    """Return the folder of the notebooks. Raise `NPCLabError` if they did not come with the package."""
     for folder in (_PACKAGE / "_notebooks", _PACKAGE.parent / "notebooks"):
         if folder.is_dir():
             return folder

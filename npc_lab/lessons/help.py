@@ -1,4 +1,8 @@
-"""Hints and solutions. Hints are texts beside this file; solutions come from the solution notebooks."""
+"""Hints and solutions.
+
+Hints are texts in the folder `hints`, a file for each exercise or part. Solutions are the cells of the
+solution notebooks that have the exercise's tag.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +20,7 @@ TAG = "exercise:"  # a cell tagged `exercise:trim` holds the exercise `trim`
 
 
 class Page:
-    """A text in Markdown. `print` shows it as it is, a notebook as a page."""
+    """A text in Markdown. `print` shows it as it is, a notebook shows it rendered."""
 
     def __init__(self, text: str):
         self.text = text
@@ -27,18 +31,18 @@ class Page:
     __repr__ = __str__
 
     def _repr_html_(self) -> str:
-        # A line ends in the file of a hint where the page was full, and nowhere else.
+        # The lines of a hint's file are wrapped by hand: such a line end is no line break.
         return untypeset(to_html(self.text).replace("<br>\n", "\n"))
 
 
 def hints(exercise: str) -> list[str]:
-    """The hints of an exercise or part, easiest to miss first, code last."""
+    """Return the hints of an exercise or part. The first says least, the last is near the code."""
     text = (_HINTS / f"{exercise}.md").read_text(encoding="utf-8")
     return [each.strip() for each in re.split(r"^---$", text, flags=re.MULTILINE)]
 
 
 def solution_code(exercise: str) -> str:
-    """The cells that hold the exercise in the solution notebook: one part of it, or all."""
+    """Return the code of the solution notebook for an exercise, or for one part of it."""
     cells = [
         "".join(cell["source"])
         for path in sorted((course_folder() / "solutions").glob("*.ipynb"))

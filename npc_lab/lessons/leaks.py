@@ -1,10 +1,10 @@
-"""The leak lab: odd replies, given to a parser, and what came out of it.
+"""The leak lab: a parser is tried on odd replies, and a table shows what came out.
 
-    leak_lab(split_reply)             every reply at once
+    leak_lab(split_reply)             every reply as a whole
     leak_lab_stream(visible_pieces)   every reply in pieces, cut in many ways
 
-Models write their marks in many wrong ways. `ODD_REPLIES` holds the ones that we have seen or expect; the
-texts are our own. A reply *leaks* where private words are in what may be shown.
+Models write their marks in many wrong ways. `ODD_REPLIES` holds those that we have seen or expect; the
+texts are our own. A reply *leaks* if private words are in what may be shown.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any
 
-from npc_lab.lessons.checking.learners_code import in_words, is_stub, show
+from npc_lab.lessons.checking.learners_code import error_line, is_stub, show
 from npc_lab.lessons.checking.limits import TimeIsUp, run_limited
 from npc_lab.lessons.checking.reports import INCORRECT, coloured
 from npc_lab.rendering import escaped, html_table
@@ -28,8 +28,8 @@ PRIVATE, ANSWER = "The gold lies under the old oak.", "What gold, good sir?"
 LEAK, RIGHT, NOTHING, OTHER = "LEAK", "right", "answer lost", "something else"
 FAILED, NOT_TRIED = "failed", "not tried"
 
-CHANCE = 8  # so many characters in a row are private text; fewer may be the same by chance
-_SECONDS = 0.8  # for one reply
+CHANCE = 8  # characters in a row that count as private text; a shorter run may be the same by chance
+_SECONDS = 0.8  # for one reply, at most
 _ALL_SECONDS = 2.0  # for all of them
 
 
@@ -37,15 +37,15 @@ _ALL_SECONDS = 2.0  # for all of them
 class OddReply:
     """A reply as models write them.
 
-    name: what is odd about it. template: its text, with places for the private words and for the
-    answer; without an answer in it, nothing may be shown.
+    name: what is odd about it. template: its text, with places for the private words and the answer. If it
+    has no place for an answer, nothing may be shown.
     """
 
     name: str
     template: str
 
     def text(self, private: str = PRIVATE, answer: str = ANSWER) -> str:
-        """What the model wrote."""
+        """Return what the model wrote."""
         return self.template.format(private=private, answer=answer)
 
     @property
@@ -90,7 +90,7 @@ ODD_REPLIES = (
 
 
 def leaked(shown: str, private: str) -> str:
-    """The longest run of the private text in what was shown, or "" where there is none."""
+    """Return the longest run of the private text in what was shown, or ""."""
     told, kept = shown.casefold(), private.casefold()
     runs = [
         private[start:end]
@@ -103,13 +103,13 @@ def leaked(shown: str, private: str) -> str:
 
 
 def cut(text: str, places: Iterable[int]) -> list[str]:
-    """The text in pieces that end at these places."""
+    """Return the text in pieces that end at these places."""
     inside = {place for place in places if 0 < place < len(text)}
     return [text[start:end] for start, end in pairwise(sorted({0, len(text), *inside}))]
 
 
 def many_cuts(text: str) -> Iterator[list[str]]:
-    """The text cut in many ways: not at all, once at every place, in words, in single characters."""
+    """Yield the text cut in many ways: not at all, once at every place, in words, in single characters."""
     yield [text]
     for place in range(1, len(text)):
         yield cut(text, [place])
@@ -119,7 +119,7 @@ def many_cuts(text: str) -> Iterator[list[str]]:
 
 @dataclass(frozen=True)
 class Row:
-    """What became of one odd reply: what went in, what came out, and a verdict on it."""
+    """One odd reply: what went in, what came out, and the verdict."""
 
     name: str
     wrote: str
@@ -132,7 +132,7 @@ class Row:
 class LeakTable:
     """What a parser made of the odd replies. It shows itself in a notebook and in a terminal.
 
-    note: why there are no rows, where there are none.
+    note: why there are no rows, if there are none.
     """
 
     rows: list[Row] = field(default_factory=list)
@@ -153,7 +153,7 @@ class LeakTable:
         return Counter(row.verdict for row in self.rows)[verdict]
 
     def headline(self) -> str:
-        """The numbers, in one line."""
+        """Return the numbers in one line."""
         if self.note:
             return self.note
         verdicts = (RIGHT, NOTHING, OTHER, FAILED, NOT_TRIED)
@@ -181,11 +181,11 @@ class LeakTable:
 _HEAD = ("the reply", "what the model wrote", "what may be shown", "verdict")
 _WIDTHS = (16, 38, 31, 15)  # percent
 _NOTHING_SHOWN = "(nothing)"
-_BEGIN, _END = "»", "«"  # around leaked words, where there is no colour
+_BEGIN, _END = "»", "«"  # around leaked words in a terminal, which shows no colour here
 
 
 def leak_lab(split_reply: Callable[[str], Any]) -> LeakTable:
-    """Give every odd reply to a function that returns (visible, thought). It never raises."""
+    """Try a function that returns (visible, thought) on every odd reply. This never raises."""
 
     def try_one(reply: OddReply) -> Row:
         visible = _visible_of(split_reply(reply.text()))
@@ -195,9 +195,9 @@ def leak_lab(split_reply: Callable[[str], Any]) -> LeakTable:
 
 
 def leak_lab_stream(visible_pieces: Callable[[Iterator[str]], Any]) -> LeakTable:
-    """Give every odd reply, cut in many ways, to a function that yields what may be shown. It never raises.
+    """Try a function that yields what may be shown on every odd reply, cut in many ways. This never raises.
 
-    The row of a reply is that of its worst cut; a scissor ✂ stands where that one is.
+    The row of a reply is that of its worst cut; scissors ✂ show where it was cut.
     """
 
     def try_one(reply: OddReply) -> Row:
@@ -236,7 +236,7 @@ def _tried(try_one: Callable[[OddReply], Row], reply: OddReply, seconds: float) 
         return row
     if isinstance(run.error, KeyboardInterrupt):
         return _row(reply, FAILED, _STOPPED)
-    ended = "no end: it was stopped" if isinstance(run.error, TimeIsUp) else in_words(run.error)
+    ended = "no end: it was stopped" if isinstance(run.error, TimeIsUp) else error_line(run.error)
     return _row(reply, FAILED, ended)
 
 
@@ -246,14 +246,14 @@ def _row(reply: OddReply, verdict: str, shown: str = "") -> Row:
 
 def _visible_of(pair: Any) -> str:
     if not isinstance(pair, (tuple, list)) or len(pair) != 2 or not isinstance(pair[0], str):
-        raise TypeError(f"it gave {show(pair, 60)}, not (visible, thought)")
+        raise TypeError(f"it returned {show(pair, 60)}, not (visible, thought)")
     visible: str = pair[0]
     return visible
 
 
 def _joined(pieces: Any) -> str:
     if pieces is None:
-        raise TypeError("it gave None, not pieces: yield them")
+        raise TypeError("it returned None, not pieces: yield them")
     return "".join(pieces)
 
 
@@ -271,12 +271,12 @@ def _with_scissors(pieces: Sequence[str]) -> str:
 
 
 def _in_line(text: str, limit: int = 400) -> str:
-    """The text in one line, safe to print; ⏎ stands for a line end."""
+    """Return the text in one line, safe to print, with ⏎ for a line end."""
     return shorten(printable(well_formed(text)).replace("\n", " ⏎ "), limit)
 
 
 def _parts(row: Row) -> tuple[str, str, str]:
-    """What was shown: before the leaked words, these, and the rest."""
+    """Return what was shown in three parts: before the leaked words, the leaked words, and the rest."""
     run = leaked(row.shown, PRIVATE) if row.verdict == LEAK else ""
     start = row.shown.casefold().find(run.casefold())
     return row.shown[:start], row.shown[start : start + len(run)], row.shown[start + len(run) :]

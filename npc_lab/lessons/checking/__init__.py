@@ -1,1 +1,10 @@
-"""The frame of the checks: how a learner's code is run, judged and reported on."""
+"""The frame of the checks: how a learner's code is run, judged and reported on.
+
+In reading order:
+
+    reports.py          what a check found: steps with an outcome and a message
+    learners_code.py    looking at a learner's values, functions and errors
+    limits.py           running a learner's code: it ends in time, reads no input, ends nothing
+    exercise.py         an exercise: the list of steps that its check takes
+    progress.py         a table of all reports so far
+"""

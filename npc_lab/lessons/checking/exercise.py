@@ -1,9 +1,20 @@
 """Exercises: the behaviours that a learner's code should have, each checked by itself.
 
 An exercise is a list of steps in the order in which a learner meets them. A step is a sentence and a
-function that raises `Wrong` where the sentence does not hold. A step that needs another one waits
-until that one is correct, so that one mistake is named once. Names and replies are made anew at each
-check: an answer that was written into the code is found out.
+function that raises `Wrong` if the sentence does not hold:
+
+    double = Exercise("double", lesson="00", declares="double", kind="your function")
+
+    @double.step("It doubles a number")
+    def doubles(trial: FunctionTrial) -> str:
+        if (got := trial(4)) != 8:
+            raise Wrong(trial.called, "8", show(got), "Multiply by 2.")
+        return "Numbers are doubled."
+
+    double.check(lambda number: number + 2)     a report: the step is incorrect, with what was called and got
+
+A step that needs another one waits until that one is correct, so that one mistake is named once. Names and
+replies are new in each check, so an answer that was written into the code is found out.
 """
 
 from __future__ import annotations
@@ -16,7 +27,7 @@ from time import monotonic  # by name: a learner may replace what stands in `tim
 from typing import Any
 
 from npc_lab.errors import NPCLabError
-from npc_lab.lessons.checking.learners_code import in_words, is_stub, show, where
+from npc_lab.lessons.checking.learners_code import error_line, is_stub, show, where
 from npc_lab.lessons.checking.limits import AskedForInput, Run, TimeIsUp, TooManyCalls, run_limited
 from npc_lab.lessons.checking.reports import CANT_CHECK, CORRECT, INCORRECT, NOT_ATTEMPTED, Report, Step
 
@@ -27,8 +38,8 @@ ALL_SECONDS = 8.0  # for all steps of a check together
 class Wrong(Exception):  # noqa: N818 (it is an outcome, not an error of ours)
     """The behaviour of a step does not hold.
 
-    called: what was called, in the learner's words. expected, got: short texts. advice: one next step.
-    drawing: a picture made of characters, below the rest.
+    called: the call, as the learner would write it. expected, got: short texts. advice: one next step.
+    drawing: several lines of text that are shown below the rest, for instance a table.
     """
 
     def __init__(self, called: str, expected: str, got: str, advice: str, drawing: str = ""):
@@ -40,15 +51,15 @@ class Wrong(Exception):  # noqa: N818 (it is an outcome, not an error of ours)
 
 
 class NotAttempted(Exception):  # noqa: N818
-    """There is nothing to check yet. It may bring words that say what is open."""
+    """There is nothing to check yet. Its message, if any, says what is missing."""
 
 
 class CantCheck(Exception):  # noqa: N818
-    """Something else must be written first. Its words say what."""
+    """Something else must be written first. Its message says what."""
 
 
 class Trial:
-    """A learner's object in one step. Made anew for each step; `called` is what was called last, in words."""
+    """A learner's object in one step. Each step has a new one. called: the last call, as text."""
 
     def __init__(self, learners_object: Any):
         self.learners_object = learners_object
@@ -56,7 +67,7 @@ class Trial:
 
 
 class FunctionTrial(Trial):
-    """A learner's function, called with copies of what it is given."""
+    """A learner's function. It is called with copies, so that a change of its arguments is noticed."""
 
     def __call__(self, *arguments: Any) -> Any:
         given = deepcopy(arguments)
@@ -80,8 +91,9 @@ class FunctionTrial(Trial):
 class StepCheck:
     """How one behaviour is checked.
 
-    run: raises `Wrong`, or gives the words for success. needs: the steps it waits for. part: the part of
-    the exercise it belongs to. uses: the methods that must have been written.
+    key: the name of the function `run`. name: the behaviour, as a sentence. run: raises `Wrong`, or returns
+    the message for success. needs: the keys of the steps it waits for. part: the part of the exercise it
+    belongs to. uses: the methods that must have been written.
     """
 
     key: str
@@ -100,9 +112,9 @@ Decorator = Callable[[Callable[[Any], str | None]], Callable[[Any], str | None]]
 class Exercise:
     """What a learner is to write, and how it is checked.
 
-    name: as in `check(name, ...)`. lesson: the notebook's number. declares: the name that the learner's
-    object has in the notebook. kind: what that object is, in words. trial: makes a `Trial` of it.
-    accepts: whether the object is of the right kind at all.
+    name: as in `check(name, ...)`. lesson: the notebook's number. declares: the name of the learner's
+    object in the notebook. kind: what that object is, for messages. trial: makes a `Trial` of it. accepts:
+    returns whether the object is of the right kind at all.
     """
 
     name: str
@@ -114,26 +126,26 @@ class Exercise:
     steps: list[StepCheck] = field(default_factory=list)
 
     def step(self, name: str, *, needs: Sequence[str] = (), required: bool = True) -> Decorator:
-        """Add the decorated function as a step."""
+        """Return a decorator that adds a function as a step."""
         return Part(self).step(name, needs=needs, required=required)
 
     def part(self, name: str, uses: Sequence[str]) -> Part:
-        """A part of the exercise, for which these methods must have been written."""
+        """Return a new part of the exercise, for which these methods must have been written."""
         return Part(self, name, tuple(uses))
 
     def parts(self) -> list[str]:
-        """The names of its parts, in order; empty if it has none."""
+        """Return the names of its parts, in order."""
         return list(dict.fromkeys(step.part for step in self.steps if step.part))
 
     def check(self, learners_object: Any, part: str = "") -> Report:
-        """Check every step, or those of one part. It raises for no object."""
+        """Check every step, or those of one part, and return a report. No object makes this raise."""
         found = self._check_all(learners_object, part)
         shown = [found[step.key] for step in self.steps if step.part == part or not part]
         name = f"{self.name}.{part}" if part else self.name
         return Report(name, shown, f'hint("{name}")')
 
     def _check_all(self, learners_object: Any, part: str) -> dict[str, Step]:
-        """What became of each step that is asked for, and of those that they need."""
+        """Return the outcomes of all steps that are asked for and of those that they need, by key."""
         wanted, found = self._wanted(part), dict[str, Step]()
         deadline = monotonic() + ALL_SECONDS
         for step in self.steps:
@@ -144,7 +156,7 @@ class Exercise:
 
     def _wanted(self, part: str) -> set[str]:
         wanted = {step.key for step in self.steps if step.part == part or not part}
-        for step in reversed(self.steps):  # a step needs only steps that stand before it
+        for step in reversed(self.steps):  # a step needs only earlier ones
             if step.key in wanted:
                 wanted |= set(step.needs)
         return wanted
@@ -156,7 +168,7 @@ class Exercise:
         seconds = min(STEP_SECONDS, deadline - monotonic())
         if seconds <= 0:
             return CANT_CHECK, no_time
-        # Looking at the object may run the learner's code, too: a __getattr__, a __repr__.
+        # Even looking at the object may run the learner's code: a __getattr__, a __repr__.
         looked = run_limited(lambda: self._not_ready(step, learners_object), seconds)
         if looked.error:
             return _outcome(looked, lambda: f"looking at {self.declares}", seconds)
@@ -179,7 +191,7 @@ class Exercise:
         return _outcome(run_limited(run, seconds), lambda: trial.called, seconds)
 
     def _not_ready(self, step: StepCheck, learners_object: Any) -> tuple[str, str] | None:
-        """The outcome and message where there is nothing to check, or not the right kind of thing."""
+        """Return outcome and message if there is nothing to check or the object is of the wrong kind."""
         if is_stub(learners_object):
             return NOT_ATTEMPTED, f"Write {self.declares}, then check again."
         if not self.accepts(learners_object):
@@ -198,7 +210,7 @@ class Part:
     uses: tuple[str, ...] = ()
 
     def step(self, name: str, *, needs: Sequence[str] = (), required: bool = True) -> Decorator:
-        """Add the decorated function as a step of this part."""
+        """Return a decorator that adds a function as a step of this part."""
 
         def add(run: Callable[[Any], str | None]) -> Callable[[Any], str | None]:
             key = getattr(run, "__name__", name)
@@ -211,7 +223,7 @@ class Part:
 
 
 def _is_missing(learners_object: Any, name: str) -> bool:
-    """Whether nobody has written this method yet, neither in the class nor as `self.name = ...`."""
+    """Return whether the method is not written yet, neither in the class nor as `self.name = ...`."""
     method = getattr(learners_object, name, None)
     if method is None:
         code = getattr(getattr(learners_object, "__init__", None), "__code__", None)
@@ -220,7 +232,7 @@ def _is_missing(learners_object: Any, name: str) -> bool:
 
 
 def _outcome(run: Run, called: Callable[[], str], seconds: float) -> tuple[str, str]:
-    """What a step's run says about the learner's code: an outcome, and a message."""
+    """Return the outcome and the message of a step that was run."""
     error = run.error
     if error is None:
         return CORRECT, run.value or "This works."
@@ -250,16 +262,16 @@ def _what_happened(error: BaseException, seconds: float) -> tuple[str, str]:
         return "it ended Python", "Take out sys.exit(), exit() and quit()."
     if isinstance(error, RecursionError):
         return "it called itself without end", "Look for a function that calls itself."
-    # Its words may be made by the learner's own __str__.
-    words = run_limited(lambda: in_words(error), 0.5).value or type(error).__name__
+    # Its message may come from a __str__ of the learner's own.
+    words = run_limited(lambda: error_line(error), 0.5).value or type(error).__name__
     return words, next(advice for kind, advice in _ADVICE.items() if isinstance(error, kind))
 
 
-# What to look for. The last one fits every error.
+# Kind of error -> what to look for. The last one fits every error.
 _ADVICE: dict[type[BaseException], str] = {
-    NPCLabError: "Print what that line hands over. A class uses what it was given, no name of the notebook.",
+    NPCLabError: "Print what that call is given. A class uses its own arguments, not names of the notebook.",
     NameError: "Is the name spelled right, and was it made above that line?",
-    AttributeError: "What is it really? Print it just above that line. It may be None: append gives that.",
+    AttributeError: "What is it really? Print it just above that line. It may be None: append returns that.",
     LookupError: "What is in it? Print it just above that line.",
     TypeError: "What kind of value is it, and does the call have all that it needs?",
     BaseException: "Read that line again: what did it expect to find?",

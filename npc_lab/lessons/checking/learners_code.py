@@ -1,4 +1,12 @@
-"""Looking at what learners wrote: their values, their code, and the line where it went wrong."""
+"""Looking at a learner's values, functions and errors.
+
+    show(["a"] * 20)            "['a', 'a', 'a', 'a', 'a', 'a', 'a', 'a', ...]"
+    is_stub(function)           whether its body is still only `...`
+    where(error)                "in line 2 of divide: return number / 0", the learner's own line
+    error_line(error)           "ZeroDivisionError: division by zero"
+
+A learner's objects may raise whenever they are looked at. `show` and `error_line` never do.
+"""
 
 from __future__ import annotations
 
@@ -19,11 +27,11 @@ LONGEST = 300  # characters of a value in a message
 
 _PACKAGE = str(Path(__file__).resolve().parents[2])
 _NOT_THEIRS = tuple({_PACKAGE, *(sysconfig.get_path(name) for name in ("stdlib", "purelib", "platlib"))})
-# What a body of nothing but a docstring, `...` or `pass` is compiled to.
+# The only instructions of a function whose body is a docstring, `...` or `pass`.
 _NOTHING_DONE = {"RESUME", "NOP", "LOAD_CONST", "LOAD_COMMON_CONSTANT", "RETURN_CONST", "RETURN_VALUE"}
 _NOTHING_DONE |= {"COPY_FREE_VARS", "MAKE_CELL", "CACHE"}
 
-_GIVE_NONE = {"append", "extend", "insert", "remove", "clear", "sort", "reverse"}  # methods of a list
+_RETURN_NONE = {"append", "extend", "insert", "remove", "clear", "sort", "reverse"}  # methods of a list
 
 _repr = reprlib.Repr()
 _repr.maxstring = _repr.maxother = 160
@@ -32,7 +40,7 @@ _repr.maxlevel = 4
 
 
 def show(value: Any, limit: int = LONGEST) -> str:
-    """The value as it would be written in code, shortened. It raises for no value."""
+    """Return the value as it would be written in code, shortened. No value makes this raise."""
     try:
         text = _repr.repr(value)
     except Exception:  # a __repr__ of the learner's own
@@ -41,12 +49,12 @@ def show(value: Any, limit: int = LONGEST) -> str:
 
 
 def quote(text: Any, limit: int = 100) -> str:
-    """A line of talk in quotation marks, shortened; anything else as code."""
+    """Return a line of talk in quotation marks, shortened; anything else as `show` does."""
     return f"“{shorten(printable(well_formed(text)), limit)}”" if isinstance(text, str) else show(text, limit)
 
 
 def is_stub(thing: Any) -> bool:
-    """Whether a function is still as empty as it was given out. None and `...` are empty, too."""
+    """Return whether a function is still as empty as in the exercise. None and `...` are empty, too."""
     if thing is None or thing is ...:
         return True
     try:
@@ -62,24 +70,23 @@ def is_stub(thing: Any) -> bool:
 
 
 def why_none(function: Any) -> str:
-    """What to do about a function that gave None: one next step."""
+    """Return one next step for a function that returned None."""
     try:
         tree = ast.parse(textwrap.dedent(inspect.getsource(function)))
-    except Exception:  # its source is not known, or begins in mid-line, or the learner's object has its ways
+    except Exception:  # no source, one that begins in mid-line, or an object with odd attributes
         tree = ast.Module([], [])
     for line in ast.walk(tree):
         if isinstance(line, ast.Assign | ast.Return) and isinstance(line.value, ast.Call):
             called = line.value.func
-            if isinstance(called, ast.Attribute) and called.attr in _GIVE_NONE:
+            if isinstance(called, ast.Attribute) and called.attr in _RETURN_NONE:
                 name = called.attr
-                return (
-                    f"`{name}` changes the list and gives None. Call it alone: no `=`, no `return` before it."
-                )
+                advice = "Call it alone: no `=`, no `return` before it."
+                return f"`{name}` changes the list and returns None. {advice}"
     return "Did you forget a `return`?"
 
 
 def where(error: BaseException) -> str:
-    """The learner's own line in which this went wrong, in words, or "" if it is not known."""
+    """Return the learner's own line that raised the error, or "" if it is not known."""
     place = _last_own_frame(error.__traceback__)
     if place is None:
         return ""
@@ -90,8 +97,8 @@ def where(error: BaseException) -> str:
     return f"in line {within}{function}" + (f": {shorten(line, 100)}" if line else "")
 
 
-def in_words(error: BaseException) -> str:
-    """The error as Python names it, with its message, shortened."""
+def error_line(error: BaseException) -> str:
+    """Return the error as the last line of a traceback shows it, shortened."""
     try:
         text = str(error)
     except Exception:
@@ -101,7 +108,7 @@ def in_words(error: BaseException) -> str:
 
 
 def is_called(error: BaseException, name: str) -> bool:
-    """Whether it is an error of this name: learners may bring a class of their own."""
+    """Return whether the error's class has this name: learners may write a class of their own."""
     return any(each.__name__ == name for each in type(error).__mro__)
 
 

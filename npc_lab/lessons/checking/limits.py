@@ -1,7 +1,10 @@
-"""Runs a learner's code for a while, and always comes back.
+"""Running a learner's code so that the check always goes on.
 
-An endless loop is stopped, `input()` does not wait, `sys.exit()` ends nothing, what is printed is
-caught. In the main thread of Unix an alarm does that; elsewhere the code runs in a thread of its own.
+    run_limited(function, seconds=3)    a `Run`: its value or its error, and what it printed
+
+An endless loop is stopped, `input()` raises instead of waiting, `sys.exit()` ends nothing, and what is
+printed is kept. In the main thread of Unix an alarm (a signal) stops the code; elsewhere the code runs in
+a thread of its own, in which an exception is raised.
 """
 
 from __future__ import annotations
@@ -23,15 +26,15 @@ from typing import Any
 from unittest.mock import patch
 
 _MOST_PRINTED = 100_000  # characters that are kept of what the code prints
-_AGAIN = 0.02  # seconds: the alarm rings again and again, since a bare `except:` swallows one
-# After some swallowed alarms it rings all the time: even `while True: try: ... except: ...` leaves its
-# `try` for a moment in each round.
+_AGAIN = 0.02  # seconds: the alarm rings again and again, because a bare `except:` swallows one
+# After some swallowed alarms it rings all the time: even `while True: try: ... except: ...` is outside of
+# its `try` for a moment in each round.
 _PATIENCE = 5  # alarms
 _ALL_THE_TIME = 2e-5  # seconds
 
 
 class Stopped(BaseException):
-    """Ends the learner's code from outside. No Exception, so that `except Exception` lets it pass."""
+    """Ends the learner's code from outside. It is a BaseException: `except Exception` does not catch it."""
 
 
 class TimeIsUp(Stopped):
@@ -48,7 +51,7 @@ class AskedForInput(Stopped):
 
 @dataclass
 class Run:
-    """What became of a call: its value or its error, what it printed, how many seconds it took."""
+    """How a call ended: its value or its error, what it printed, how many seconds it took."""
 
     value: Any = None
     error: BaseException | None = None
@@ -57,7 +60,7 @@ class Run:
 
 
 def run_limited(function: Callable[[], Any], seconds: float) -> Run:
-    """Call the function, for so many seconds at most. Whatever it raises is in the `Run`."""
+    """Call the function for `seconds` at most. Whatever it raises is in the `Run`."""
     run, printed = Run(), _Printed()
     started = perf_counter()
     with _cut_off(printed):
@@ -83,9 +86,9 @@ def _with_alarm(call: Callable[[], None], run: Run, seconds: float) -> None:
 
     def ring(_number: int, frame: FrameType | None) -> None:
         nonlocal strikes
-        if _called_by(frame, _call.__code__):  # else the code has just ended by itself
+        if _called_by(frame, _call.__code__):  # otherwise the code has just ended by itself
             strikes += 1
-            if strikes >= _PATIENCE:  # one at a time: on a busy machine they would interrupt each other
+            if strikes >= _PATIENCE:  # not before: on a busy machine the alarms would interrupt each other
                 signal.setitimer(signal.ITIMER_REAL, _ALL_THE_TIME)
             raise TimeIsUp
 
@@ -93,12 +96,12 @@ def _with_alarm(call: Callable[[], None], run: Run, seconds: float) -> None:
     earlier_timer = signal.setitimer(signal.ITIMER_REAL, seconds, _AGAIN)
     try:
         call()
-    except TimeIsUp as error:  # rang while the error of the code was being noted
+    except TimeIsUp as error:  # it rang while `_call` noted the code's own error
         run.error = error
     finally:
         signal.setitimer(signal.ITIMER_REAL, *earlier_timer)
         signal.signal(signal.SIGALRM, earlier_handler)
-    if strikes and run.error and not isinstance(run.error, TimeIsUp):  # what the code made of an alarm
+    if strikes and run.error and not isinstance(run.error, TimeIsUp):  # the code turned it into its own
         run.error = TimeIsUp().with_traceback(run.error.__traceback__)
 
 
@@ -115,7 +118,7 @@ def _in_thread(call: Callable[[], None], run: Run, seconds: float) -> None:
     for _ in range(50):
         if not thread.is_alive():
             return
-        # The documented way to raise in another thread. It waits for the end of time.sleep() and the like.
+        # The documented way to raise in another thread. It takes effect when time.sleep() and the like end.
         ctypes.pythonapi.PyThreadState_SetAsyncExc(
             ctypes.c_ulong(thread.ident or 0), ctypes.py_object(TimeIsUp)
         )
@@ -125,14 +128,14 @@ def _in_thread(call: Callable[[], None], run: Run, seconds: float) -> None:
 
 @contextmanager
 def _cut_off(printed: io.StringIO) -> Iterator[None]:
-    """No keyboard, no screen but `printed`, and afterwards the same working folder."""
+    """No keyboard, output goes to `printed`, and the working folder is the same afterwards."""
     with ExitStack() as stack:
         with suppress(OSError):  # the folder may be gone already
             stack.callback(_back_to, os.getcwd())
         stack.enter_context(redirect_stdout(printed))
         stack.enter_context(redirect_stderr(printed))
         stack.enter_context(patch.object(sys, "stdin", _NoKeyboard()))
-        # Jupyter has put functions of its own in these two places.
+        # Jupyter replaces these two functions by its own, which do not read sys.stdin.
         stack.enter_context(patch.object(builtins, "input", _refuse_input))
         stack.enter_context(patch.object(getpass, "getpass", _refuse_input))
         yield
@@ -159,7 +162,7 @@ class _NoKeyboard(io.StringIO):
 
 
 class _Printed(io.StringIO):
-    """Keeps the beginning of what is printed, so that an endless loop does not fill the memory."""
+    """Keeps only the beginning of what is printed: an endless loop must not fill the memory."""
 
     def write(self, text: str) -> int:
         room = _MOST_PRINTED - self.tell()
@@ -168,4 +171,4 @@ class _Printed(io.StringIO):
         return len(text)
 
     def close(self) -> None:
-        """Stay open: what was printed before is read later."""
+        """Stay open: what was printed is read later."""

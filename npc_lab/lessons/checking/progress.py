@@ -1,4 +1,4 @@
-"""How it went so far: a table of all exercises that were checked."""
+"""A table of all exercises that were checked so far."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from npc_lab.text import untypeset
 
 
 class Progress:
-    """One row for each exercise: what became of its last check, and how many steps are correct."""
+    """One row for each exercise: the outcome of its last check, and how many steps are correct."""
 
     def __init__(self, reports: Mapping[str, Report]):
         self.reports = dict(reports)
 
     @property
     def passed(self) -> bool:
-        """Whether something was checked, and all of it passed."""
+        """Whether anything was checked, and all of it passed."""
         return bool(self.reports) and all(report.passed for report in self.reports.values())
 
     def rows(self) -> list[tuple[str, str, str, str]]:
-        """Exercise, outcome, required steps, stretch steps."""
+        """Return for each exercise its name, outcome, required steps and stretch steps."""
         return [
             (name, f"{MARKS[report.outcome]} {report.outcome}", _share(report, True), _share(report, False))
             for name, report in self.reports.items()

@@ -1,4 +1,10 @@
-"""What a check found: a report that shows itself in a notebook and in a terminal."""
+"""The report of a check. It shows itself in a notebook and in a terminal.
+
+    Report("trim", [Step("It gives a list", True, CORRECT, "It gives messages.")]).headline()
+    "✓ trim: correct."
+
+A step has one of four outcomes; a whole exercise can also be "not finished".
+"""
 
 from __future__ import annotations
 
@@ -13,7 +19,7 @@ NOT_ATTEMPTED, CANT_CHECK = "not attempted", "can't check"
 NOT_FINISHED = "not finished"  # of a whole exercise: some steps were attempted, and none of them is wrong
 MARKS = {CORRECT: "✓", INCORRECT: "✗", NOT_ATTEMPTED: "○", NOT_FINISHED: "○", CANT_CHECK: "…"}
 _FEW = 8  # steps that are listed unfolded
-# Each is mixed with the page's own colour of text: no one red can be read on white and on black.
+# Each is mixed with the page's own text colour: no single red is readable both on white and on black.
 _GREY = "#808080"
 _COLOURS = {
     CORRECT: "#1f9a48",
@@ -26,7 +32,7 @@ _LABELLED = re.compile(r"Expected: |\w+:  +")
 
 
 def coloured(outcome: str) -> str:
-    """The style of text that tells of this outcome, on a light page and on a dark one."""
+    """Return the CSS for a word that stands for this outcome, readable on light and dark pages."""
     return f"font-weight:bold;color:color-mix(in srgb, {_COLOURS[outcome]} 65%, currentColor)"
 
 
@@ -63,14 +69,14 @@ class Report:
 
     @property
     def required(self) -> list[Step]:
-        """The steps that the exercise asks for. The others are stretch steps."""
+        """The steps that must be correct. The others are stretch steps."""
         return [step for step in self.steps if step.required]
 
     @property
     def outcome(self) -> str:
-        """The whole exercise in a word or two: those of its first required step that is not correct.
+        """The outcome of the whole exercise: that of its first required step that is not correct.
 
-        Where that one was not attempted and others were, the exercise is not finished.
+        If that step was not attempted and others were, the exercise is "not finished".
         """
         worst = self._worst()
         if worst is None:
@@ -79,7 +85,7 @@ class Report:
         return NOT_FINISHED if is_begun and worst.outcome == NOT_ATTEMPTED else worst.outcome
 
     def headline(self) -> str:
-        """One line: all is right, or which behaviour is not."""
+        """Return one line: all is correct, or which behaviour is not."""
         worst = self._worst()
         if worst is None:
             left = sum(step.outcome != CORRECT for step in self.steps)
@@ -123,26 +129,23 @@ class Report:
         return untypeset(f"<div style='max-width:60em;overflow-wrap:anywhere'>{''.join(parts)}</div>")
 
     def _worst(self) -> Step | None:
-        """The step to speak of first: an incorrect one before those that wait for it."""
+        """Return the step to speak of first: an incorrect one before those that wait for it."""
         wrong = [step for step in self.required if step.outcome != CORRECT]
         return next((step for step in wrong if step.outcome == INCORRECT), wrong[0] if wrong else None)
 
     def _told(self) -> Step | None:
-        """The step to explain: what is wrong first. Once all that is required is right, a stretch step.
-
-        A required step is not named once more: the headline does.
-        """
+        """Return the step to explain: a wrong one first; a stretch step once all required ones are right."""
         if worst := self._worst():
-            return None if worst.outcome == CANT_CHECK else worst  # then the headline says it all
+            return None if worst.outcome == CANT_CHECK else worst  # the headline has its message already
         wrong = [step for step in self.steps if step.outcome == INCORRECT]
         return next(iter(wrong or (self.steps if len(self.steps) == 1 else [])), None)
 
     def _lists_all(self) -> bool:
-        """Whether there is more to say than one step does."""
+        """Return whether a list of all steps says more than the one step above it."""
         return len({step.outcome for step in self.steps}) > 1 or (self.passed and len(self.steps) > 1)
 
     def _listed(self, step: Step) -> str:
-        """The step in the list of all: once everything is right, with what works now."""
+        """Return the step's line in the list; once everything is right, with what works now."""
         works = f". {step.message}" if self.passed and step.outcome == CORRECT else ""
         return f"{self._titled(step)}{works}"
 
@@ -155,7 +158,7 @@ def _indented(text: str) -> str:
 
 
 def _exactly(text: str) -> str:
-    """A message in letters of one width. A long line goes on below its own beginning, not below its label."""
+    """Return a message as HTML in letters of one width. A wrapped line is indented by its label."""
     words, _, drawing = text.partition("\n\n")
     if "\n" not in drawing:
         return _wrapped(words) + _wrapped(drawing)

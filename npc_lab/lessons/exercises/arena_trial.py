@@ -12,14 +12,14 @@ from numbers import Real
 from typing import Any
 
 from npc_lab.lessons.checking.exercise import Trial, Wrong
-from npc_lab.lessons.checking.learners_code import in_words, is_called, quote, show
+from npc_lab.lessons.checking.learners_code import error_line, is_called, quote, show
 from npc_lab.lessons.exercises.practice_factory import Actor, Call, PracticeFactory
 from npc_lab.text import printable, shorten
 
 _IDS = re.compile(r"npc-[0-9a-f]{1,12}|[0-9a-f]{8}(-?[0-9a-f]{4,12})*")
 # Turn numbers, and times of the day.
 _NUMBERS = re.compile(r"\d+:\d+(:\d+)?(\.\d+)?|(?<![0-9a-fA-F])\d{1,3}(?![0-9a-fA-F])")
-_COLUMN = 40  # characters: half of a drawing, at most
+_COLUMN = 40  # characters: the most for one of a drawing's two columns
 
 
 class ArenaTrial(Trial):
@@ -33,39 +33,39 @@ class ArenaTrial(Trial):
             self.arena = arena_class(self.factory)
         except TypeError as error:
             if error.__traceback__ and error.__traceback__.tb_next:
-                raise  # it comes from a line within
+                raise  # it comes from a line inside __init__
             advice = "Let it take the factory: def __init__(self, npc_factory)."
-            raise Wrong(self.called, "an arena", in_words(error), advice) from None
+            raise Wrong(self.called, "an arena", error_line(error), advice) from None
 
     def think(self) -> None:
-        """From now on, new characters have scratchpads."""
+        """Give scratchpads to all characters that are made from now on."""
         self.factory.thinks = True
 
     def register(self, actor: Actor) -> Any:
-        """What `register_npc_in_arena` gives."""
+        """Call `register_npc_in_arena` and return its value."""
         self.called = f"arena.register_npc_in_arena({id_of(actor)})"
         return self.arena.register_npc_in_arena(actor.npc_id)
 
     def actors(self) -> tuple[Actor, Actor]:
-        """Two new characters, registered in the arena."""
+        """Return two new characters, registered in the arena."""
         actors = self.factory.actor(), self.factory.actor()
         for actor in actors:
             self.register(actor)
         return actors
 
     def start(self, first: Actor, second: Actor, *opening: str) -> Any:
-        """The id of a new talk."""
+        """Start a talk and return its id."""
         words = "".join(f", {quote(each, 40)}" for each in opening)
         self.called = f"arena.start_conversation({id_of(first)}, {id_of(second)}{words})"
         return self.arena.start_conversation(first.npc_id, second.npc_id, *opening)
 
     def talk(self) -> tuple[Any, Actor, Actor]:
-        """A new talk of two new characters, with an opening line."""
+        """Start a talk of two new characters with an opening line, and return its id and the two."""
         first, second = self.actors()
         return self.start(first, second, self.factory.line()), first, second
 
     def turn(self, talk: Any) -> tuple[Any, Any]:
-        """What `run_turn` gives: whether it succeeded, and the line or the reason."""
+        """Call `run_turn` and return its pair: whether it succeeded, and the line or the reason."""
         self.called = "arena.run_turn(talk)"
         result = self.arena.run_turn(talk)
         if isinstance(result, str | bytes | Mapping) or not hasattr(result, "__len__") or len(result) != 2:
@@ -75,7 +75,7 @@ class ArenaTrial(Trial):
         return succeeded, words
 
     def turns(self, talk: Any, count: int) -> list[Any]:
-        """The lines of so many turns, all of which must succeed."""
+        """Run so many turns and return their lines. Raise `Wrong` if one of them fails."""
         lines = []
         for number in range(1, count + 1):
             succeeded, words = self.turn(talk)
@@ -87,7 +87,7 @@ class ArenaTrial(Trial):
         return lines
 
     def run(self, talk: Any, *count: int, **options: Any) -> Any:
-        """What `run_conversation` gives. A generator is run to its end."""
+        """Call `run_conversation` and return its value. A generator is run to its end."""
         shown = [f"max_turns={each}" for each in count] + [
             f"{name}={value}" for name, value in options.items()
         ]
@@ -98,12 +98,12 @@ class ArenaTrial(Trial):
         return list(given) if inspect.isgenerator(given) else given
 
     def history(self, talk: Any) -> list[Any]:
-        """What `get_conversation_history` gives, as a list."""
+        """Call `get_conversation_history` and return its value as a list."""
         self.called = "arena.get_conversation_history(talk)"
         return self.listed(self.arena.get_conversation_history(talk))
 
     def evaluate(self, talk: Any) -> Mapping[str, Any]:
-        """What `evaluate_conversation` gives."""
+        """Call `evaluate_conversation` and return its mapping."""
         self.called = "arena.evaluate_conversation(talk)"
         metrics = self.arena.evaluate_conversation(talk)
         if not isinstance(metrics, Mapping):
@@ -113,7 +113,7 @@ class ArenaTrial(Trial):
         return metrics
 
     def record(self, talk: Any) -> list[Any]:
-        """The messages that the conversation holds, each of which must be a message."""
+        """Return the conversation's messages. Raise `Wrong` if one of them is not a message."""
         self.called = 'arena.conversations[talk]["messages"]'
         messages = list(self.arena.conversations[talk]["messages"])
         for message in messages:
@@ -126,23 +126,23 @@ class ArenaTrial(Trial):
         return messages
 
     def listed(self, messages: Any) -> list[Any]:
-        """The messages that came back, as a list."""
+        """Return the messages that a method returned, as a list."""
         if isinstance(messages, str | bytes | Mapping) or not hasattr(messages, "__iter__"):
             advice = "Did you forget a `return`?" if messages is None else "Return the list of messages."
             raise Wrong(self.called, "a list of messages", show(messages), advice)
         return list(messages)
 
     def conversations(self) -> Any:
-        """The arena's conversations, by their ids."""
+        """Return the arena's conversations, by their ids."""
         self.called = "arena.conversations"
         return self.arena.conversations
 
     def expect_messages(self, talk: Any, expected: list[tuple[str, str]], called: str, advice: str) -> None:
-        """The conversation's messages are these senders and contents."""
+        """Raise `Wrong` unless the conversation's messages have these senders and contents."""
         expect_same(called, expected, self.record(talk), advice)
 
     def expect_next(self, talk: Any, actor: Actor, advice: str) -> None:
-        """This character is the next one who may speak."""
+        """Raise `Wrong` unless this character speaks next."""
         current = self.conversations()[talk]["current_turn"]
         if current != actor.npc_id:
             called = 'arena.conversations[talk]["current_turn"]'
@@ -150,20 +150,20 @@ class ArenaTrial(Trial):
             raise Wrong(called, expected, f"{show(current)} ({self.factory.name_of(current)})", advice)
 
     def must_raise(self, name: str, call: Callable[[], Any], any_error: bool = False) -> None:
-        """The call raises the error of this name; a class of the learner's own will do."""
+        """Raise `Wrong` unless the call raises an error with this name; the learner's own class will do."""
         try:
             value = call()
         except Exception as error:
             if any_error or is_called(error, name):
                 return
             raise Wrong(
-                self.called, f"{name} is raised", in_words(error), f"Raise {name}(the id) instead."
+                self.called, f"{name} is raised", error_line(error), f"Raise {name}(the id) instead."
             ) from None
         advice = f"Look first whether the id is known, and `raise {name}(the id)`."
         raise Wrong(self.called, f"{name} is raised", f"no error, but {show(value, 80)}", advice)
 
     def refuses_unknown_talk(self, method: str, any_error: bool = False) -> None:
-        """The method raises the error for an unknown conversation, and makes none."""
+        """Raise `Wrong` unless the method raises the error for an unknown conversation and makes nothing."""
         self.talk()
         before, users = list(self.conversations()), dict(self.factory.user_ids)
         unknown = f"talk-{self.factory.word()}"
@@ -182,7 +182,7 @@ class ArenaTrial(Trial):
             raise Wrong(f"arena.{method}({unknown!r})", "no new conversation", "a new one was made", advice)
 
     def failing_turn(self, talk: Any) -> tuple[Any, Any]:
-        """A turn while the endpoint fails; after it, replies come again."""
+        """Run a turn while the endpoint fails, and return its pair; after it, replies come again."""
         self.factory.fails = True
         try:
             result = self.turn(talk)
@@ -194,7 +194,7 @@ class ArenaTrial(Trial):
                 "Put chat_with_npc into a try, and `except ReplyError as error: return False, str(error)`."
             )
             raise Wrong(
-                called, "(False, the reason)", f"the error itself: {in_words(error)}", advice
+                called, "(False, the reason)", f"the error itself: {error_line(error)}", advice
             ) from None
         finally:
             self.factory.fails = False
@@ -202,7 +202,7 @@ class ArenaTrial(Trial):
         return result
 
     def number(self, talk: Any, key: str) -> float:
-        """One of the metrics."""
+        """Return one of the metrics."""
         metrics = self.evaluate(talk)
         self.called = f'arena.evaluate_conversation(talk)["{key}"]'
         if key not in metrics:
@@ -214,23 +214,23 @@ class ArenaTrial(Trial):
         return float(value)
 
     def expect_number(self, talk: Any, key: str, expected: float, tolerance: float, advice: str) -> None:
-        """One of the metrics has this value."""
+        """Raise `Wrong` unless one of the metrics has this value."""
         got = self.number(talk, key)
         if not abs(got - expected) <= tolerance:
             raise Wrong(self.called, f"{expected:g}", f"{got:g}", advice)
 
     def names_speakers(self, labels: list[str]) -> bool:
-        """Whether what stands before the lines says who speaks: in known words, or in any that alternate."""
+        """Return whether the labels before the lines say who speaks: by name or id, or by any two words."""
         first, second = self.factory.trace[0].actor, self.factory.trace[1].actor
         seats = {0: (first, 1), 1: (second, 2)}
         named = [_is_named(*seats[place % 2], label) for place, label in enumerate(labels)]
         others = [_is_named(*seats[1 - place % 2], label) for place, label in enumerate(labels)]
         if all(others[1:]) and not any(named):
-            return not others[0]  # the name stands behind each line; else it is the partner's, before it
+            return not others[0]  # true: each name follows its line; false: the partner's stands before it
         return all(named) or any(_alternate(labels, without) for without in _WITHOUT_COUNT)
 
     def drawing(self, speakers: list[Actor], heard: list[str] | None) -> str:
-        """Who spoke to whom, beside how it should have been."""
+        """Return two columns of text: who spoke (and heard what), and who should have."""
         trace: list[Call] = self.factory.trace
         left = [_drawn(call.actor.name, call.heard if heard else None) for call in trace]
         right = [_drawn(actor.name, heard[place] if heard else None) for place, actor in enumerate(speakers)]
@@ -245,24 +245,24 @@ class ArenaTrial(Trial):
 
 
 def id_of(actor: Actor) -> str:
-    """The name of a variable that holds the character's id: messages read better with it."""
+    """Return a variable's name for the character's id, such as "edwin_id": messages read better with it."""
     return f"{actor.name.lower()}_id"
 
 
 def lines_of(messages: list[Any]) -> list[tuple[Any, Any]]:
-    """Sender and content of each message."""
+    """Return the sender and the content of each message."""
     return [(getattr(each, "sender", None), getattr(each, "content", each)) for each in messages]
 
 
 def expect_same(called: str, expected: list[tuple[Any, Any]], messages: list[Any], advice: str) -> None:
-    """The messages have these senders and contents."""
+    """Raise `Wrong` unless the messages have these senders and contents."""
     got = lines_of(messages)
     if got != expected:
         raise Wrong(called, _count_of(expected), difference(expected, got), advice)
 
 
 def difference(expected: list[tuple[Any, Any]], got: list[tuple[Any, Any]]) -> str:
-    """The first thing that differs, in words."""
+    """Return the first difference, as text."""
     for number, (wanted, given) in enumerate(zip(expected, got, strict=False), start=1):
         if wanted[0] != given[0]:
             return f"message {number} has the sender {show(given[0], 60)}, not {show(wanted[0], 60)}"
@@ -273,7 +273,7 @@ def difference(expected: list[tuple[Any, Any]], got: list[tuple[Any, Any]]) -> s
 
 
 def printed_by(call: Callable[[], Any]) -> str:
-    """What the call prints."""
+    """Return what the call prints."""
     printed = io.StringIO()
     with redirect_stdout(printed), redirect_stderr(printed):
         call()
@@ -281,7 +281,10 @@ def printed_by(call: Callable[[], Any]) -> str:
 
 
 def labels_in(printed: str, lines: list[str], called: str) -> list[str]:
-    """What is printed before each line, and after the last. How it is wrapped does not count, nor a repr."""
+    """Return what is printed before each line, and after the last one.
+
+    It does not matter how the lines are wrapped, or whether a line is printed as its repr.
+    """
     printed = printed.replace("\\n", "\n")
     places = [place for place, letter in enumerate(printed) if not letter.isspace()]
     letters = "".join(printed[place] for place in places)
@@ -299,7 +302,7 @@ def labels_in(printed: str, lines: list[str], called: str) -> list[str]:
 
 
 def _between(printed: str, places: list[int], start: int, end: int) -> str:
-    """What stands from one letter that is no blank up to another, with single blanks."""
+    """Return the text from one letter up to another, with single blanks. `places` leaves out all blanks."""
     return " ".join(printed[places[start] : places[end - 1] + 1].split()) if start < end else ""
 
 
@@ -309,17 +312,18 @@ def _count_of(lines: list[tuple[Any, Any]]) -> str:
 
 
 def numbers_in(label: str) -> set[int]:
-    """The numbers in it, without those that are part of an id."""
+    """Return the numbers in a label, without those that are part of an id."""
     return {int(each) for each in re.findall(r"\d{1,6}", _IDS.sub("", label))}
 
 
 def _is_named(actor: Actor, seat: int, label: str) -> bool:
-    """Whether a label holds the name, the NPC's id or its beginning, or the seat."""
+    """Return whether a label holds the name, the NPC's id or its beginning, or the seat."""
     known = [actor.name, actor.npc_id[:8], f"npc{seat}", f"npc_{seat}"]
     return any(each.casefold() in _without_blanks(label).casefold() for each in known)
 
 
-# A label without the number of its turn, which may stand first or last; the other may be the speaker's.
+# Three ways to take the turn's number out of a label: it may come first or last, and the speaker may be a
+# number, too.
 _WITHOUT_COUNT: tuple[Callable[[str], str], ...] = (
     lambda label: _NUMBERS.sub("", label),
     lambda label: re.sub(r"\d+", "", label, count=1),
@@ -328,7 +332,7 @@ _WITHOUT_COUNT: tuple[Callable[[str], str], ...] = (
 
 
 def _alternate(labels: list[str], without_count: Callable[[str], str]) -> bool:
-    """Whether two labels alternate. Before the first line, the opening may stand."""
+    """Return whether two labels alternate. The first one is left out: the opening may be in it."""
     later = [without_count(label) for label in labels[1:]]
     return len(set(later[::2])) == len(set(later[1::2])) == 1 and later[0] != later[1]
 

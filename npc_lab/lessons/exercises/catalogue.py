@@ -24,7 +24,7 @@ EXERCISES: dict[str, Exercise] = {each.name: each for lesson in _LESSONS for eac
 
 
 def find(name: str) -> tuple[Exercise, str] | None:
-    """The exercise and the part that a name such as "arena" or "arena.turn" stands for, or None."""
+    """Return the exercise and the part for a name such as "arena" or "arena.turn", or None."""
     if not isinstance(name, str):
         return None
     exercise, dot, part = name.partition(".")

@@ -20,7 +20,7 @@ class AskTrial(Trial):
         self.client = FakeClient(lambda _: self.reply)
 
     def ask(self) -> Any:
-        """What the learner's function gives. Raises `Wrong` if the messages are not even a list."""
+        """Call the learner's function and return its value. Raise `Wrong` if the messages are not a list."""
         self.called = f"ask(client, {self.model!r}, {self.question!r})"
         try:
             return self.learners_object(self.client, self.model, self.question)
@@ -30,7 +30,7 @@ class AskTrial(Trial):
             raise
 
     def sent(self) -> dict[str, Any]:
-        """The first call of the model: `model`, `messages` and so on."""
+        """Return the arguments of the first call of the model: `model`, `messages` and so on."""
         self.ask()
         if not self.client.calls:
             advice = "Call client.chat.completions.create(...), on the client that stands in the brackets."
@@ -48,7 +48,7 @@ class AskTrial(Trial):
                 )
 
     def _refuse_what_is_no_call(self, error: Exception) -> None:
-        """Name a mistyped call of the client as it looks with any client, and not with our fake."""
+        """Raise `Wrong` for a mistyped call of the client, without words that are true of our fake only."""
         expected, chat = "client.chat.completions.create(model=..., messages=...)", self.client.chat
         way = ((self.client, "chat"), (chat, "completions"), (chat.completions, "create"))
         got, advice = "", ""
@@ -58,7 +58,7 @@ class AskTrial(Trial):
         elif "SimpleNamespace" in str(error):
             got, advice = (
                 "something was called that is no function",
-                "It is create that is called, at the end.",
+                "Only the last part is called: create(...).",
             )
         elif "_create() missing" in str(error):
             missing = [f"{name}=" for name in re.findall(r"'(\w+)'", str(error))]
@@ -134,7 +134,7 @@ def gives_text(trial: AskTrial) -> str:
 
 def _advice(got: Any) -> str:
     if got is None:
-        return "Did you forget a `return`? To print is not to give back."
+        return "Did you forget a `return`? Printing is not returning."
     if hasattr(got, "choices"):
         return "That is the whole response. The text is in response.choices[0].message.content."
     if hasattr(got, "message"):

@@ -1,4 +1,4 @@
-"""Lesson 01: predict what a model can know, and build the messages that it is sent."""
+"""Lesson 01: predictions of what a model can know, and the messages that it is sent."""
 
 from __future__ import annotations
 
@@ -59,12 +59,12 @@ for _letter in _FACTS:
 
 messages = Exercise("messages", lesson="01", declares="build_messages", kind="your function")
 
-Exchange = tuple[str, str]  # a line, and its answer
+Exchange = tuple[str, str]  # (a line, its answer)
 
 
 @messages.step("It gives a list of messages, and changes nothing it was given")
 def gives_messages(trial: FunctionTrial) -> str:
-    """Finds a missing return, errors, endless loops, and changes of the exchanges."""
+    """Finds a missing return, errors, endless loops, and changes to the exchanges."""
     _built(trial, *_talk(2))
     return "It gives a list of messages."
 
@@ -138,7 +138,7 @@ def exchange_is_two(trial: FunctionTrial) -> str:
 
 @messages.step("All exchanges are sent, oldest first", needs=["exchange_is_two"])
 def all_in_order(trial: FunctionTrial) -> str:
-    """Finds left out exchanges, newest first, and all lines before all answers."""
+    """Finds missing exchanges, newest first, and all lines before all answers."""
     system, exchanges, line = _talk(dice.randint(3, 5))
     built = _built(trial, system, exchanges, line)[1:-1]
     expected = _as_messages(exchanges)
@@ -176,7 +176,7 @@ def no_system(trial: FunctionTrial) -> str:
 
 
 def _talk(exchanges: int) -> tuple[str, list[Exchange], str]:
-    """A system text, so many exchanges, and a new line. Texts with signs in them that must be sent, too."""
+    """Return a system text, so many exchanges, and a new line, all with signs that must be sent, too."""
     made = [(f"{phrase(2)}?", f"“{phrase(2)}”\n") for _ in range(exchanges)]
     return f"You are a {phrase(2)}.", made, f" {{{phrase(2)}}}! "
 
@@ -210,7 +210,7 @@ def _same(trial: FunctionTrial, what: str, expected: dict[str, Any], got: dict[s
 
 
 def _advice(built: list[dict[str, Any]], expected: list[dict[str, Any]]) -> str:
-    """Where the middle is wrong: one next step."""
+    """Return one next step if the messages between the first and the last are wrong."""
     if not built:
         return "The exchange is missing. Without it, the model has no memory."
     if len(built) == 1:
@@ -221,7 +221,7 @@ def _advice(built: list[dict[str, Any]], expected: list[dict[str, Any]]) -> str:
 
 
 def _in_short(built: list[dict[str, Any]], exchanges: list[Exchange]) -> str:
-    """The messages by role and number: "user 1, assistant 1"."""
+    """Return the messages by role and number: "user 1, assistant 1"."""
     texts = {text: number for number, exchange in enumerate(exchanges, 1) for text in exchange}
     return ", ".join(f"{each['role']} {texts.get(each['content'], '?')}" for each in built) or "nothing"
 

@@ -1,4 +1,4 @@
-"""Lesson 02: trim a history, and count what of a prompt is new to an endpoint."""
+"""Lesson 02: trimming a history, and counting how much of a prompt is new to an endpoint."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ trim = Exercise("trim", lesson="02", declares="trim", kind="your function")
 
 @trim.step("It gives a list of messages, and leaves the list it was given alone")
 def gives_messages(trial: FunctionTrial) -> str:
-    """Finds a missing return, errors, endless loops, and changes of the list itself."""
+    """Finds a missing return, errors, endless loops, and changes to the list itself."""
     messages = _talk(dice.randint(6, 9))
     for history_size in (2 * len(messages), 4):
         _kept(trial, messages, history_size)
@@ -55,7 +55,7 @@ def keeps_order(trial: FunctionTrial) -> str:
 
 @trim.step("What fits stays as it is", needs=["keeps_order"])
 def fits(trial: FunctionTrial) -> str:
-    """Finds counting the system message, and < for <=."""
+    """Finds a system message that is counted, and < in place of <=."""
     messages = _talk(dice.randint(4, 7))
     earlier = len(messages) - 1
     for history_size in (earlier + dice.randint(2, 9), earlier + 1, earlier):
@@ -68,7 +68,7 @@ def fits(trial: FunctionTrial) -> str:
 
 @trim.step("Of what does not fit, the newest messages stay, as many as fit", needs=["fits"])
 def newest_stay(trial: FunctionTrial) -> str:
-    """Finds keeping the oldest, one exchange too few or too many, and fixed sizes."""
+    """Finds functions that keep the oldest, one exchange too few or too many, or a fixed number."""
     messages = _talk(dice.randint(7, 10))
     for history_size in dice.sample((2, 4, 6, 8), 3):
         kept, expected = _kept(trial, messages, history_size), _expected(messages, history_size)
@@ -104,7 +104,7 @@ def nothing_stays(trial: FunctionTrial) -> str:
 
 @trim.step("It holds for talks of any length", needs=["nothing_stays"])
 def any_length(trial: FunctionTrial) -> str:
-    """Finds what holds for some sizes only."""
+    """Finds functions that are right for some sizes only."""
     for length in (0, 1, *(dice.randint(2, 25) for _ in range(38))):
         messages, history_size = _talk(length), dice.randint(0, 60)
         kept, expected = _kept(trial, messages, history_size), _expected(messages, history_size)
@@ -115,7 +115,7 @@ def any_length(trial: FunctionTrial) -> str:
 
 @trim.step("A talk without a system message is trimmed, too", needs=["any_length"], required=False)
 def without_system(trial: FunctionTrial) -> str:
-    """Stretch: nothing is said of the first message being a system message."""
+    """Stretch: the first message need not be a system message."""
     for history_size in (4, 5, 40):
         messages = _talk(dice.randint(4, 8))[1:]
         kept, expected = _kept(trial, messages, history_size), newest(messages, history_size)
@@ -127,7 +127,7 @@ def without_system(trial: FunctionTrial) -> str:
 
 @trim.step("An exchange stays whole, however many messages it has", needs=["any_length"], required=False)
 def longer_exchanges(trial: FunctionTrial) -> str:
-    """Stretch: finds counting in pairs."""
+    """Stretch: finds functions that count in pairs."""
     for _ in range(10):
         messages = _talk(4)
         # The character answered twice, and a line waits for its answer.
@@ -142,7 +142,7 @@ def longer_exchanges(trial: FunctionTrial) -> str:
 
 
 def _talk(exchanges: int) -> list[ChatMessage]:
-    """A system message and so many exchanges. No two messages are the same."""
+    """Return a system message and so many exchanges. No two messages are the same."""
     talk = [{"role": "system", "content": f"You are a {phrase(2)}."}]
     for number in range(1, exchanges + 1):
         talk.append({"role": "user", "content": f"Line {number}: {phrase()}?"})
@@ -155,7 +155,7 @@ def _expected(messages: list[ChatMessage], history_size: int) -> list[ChatMessag
 
 
 def _kept(trial: FunctionTrial, messages: list[ChatMessage], history_size: int) -> list[dict[str, Any]]:
-    """What the learner's function keeps of these messages."""
+    """Return what the learner's function keeps of these messages."""
     value = trial(messages, history_size)
     trial.called = f"trim(messages, {history_size})"
     return messages_in(trial, value)
@@ -179,7 +179,7 @@ def _wrong(
 
 
 def _in_short(messages: Sequence[ChatMessage], given: Sequence[ChatMessage]) -> str:
-    """The messages by role and number: "system, user 1, assistant 1"."""
+    """Return the messages by role and number: "system, user 1, assistant 1"."""
     names = _names(given)
     words = [names[given.index(each)] if each in given else show(each, 60) for each in messages]
     shown = words if len(words) <= 14 else [*words[:5], "…", *words[-7:]]
@@ -199,7 +199,7 @@ cost = Exercise("cost", lesson="02", declares="new_characters", kind="your funct
 
 @cost.step("It gives a number, and leaves both lists alone")
 def gives_number(trial: FunctionTrial) -> str:
-    """Finds a missing return, errors, endless loops, and changes of the lists."""
+    """Finds a missing return, errors, endless loops, and changes to the lists."""
     prompt = _talk(3)
     value = trial(prompt[:3], prompt)
     trial.called = "new_characters(before, now)"
@@ -211,7 +211,7 @@ def gives_number(trial: FunctionTrial) -> str:
 
 @cost.step("With nothing before, every character is new", needs=["gives_number"])
 def all_is_new(trial: FunctionTrial) -> str:
-    """Finds counting messages or words for characters."""
+    """Finds functions that count messages or words instead of characters."""
     now = _talk(dice.randint(2, 4))
     told, advice = "before is empty", 'Add up len(message["content"]) of each message in now.'
     if trial([], now) == 0:
@@ -222,7 +222,7 @@ def all_is_new(trial: FunctionTrial) -> str:
 
 @cost.step("What both begin with costs nothing", needs=["all_is_new"])
 def same_beginning(trial: FunctionTrial) -> str:
-    """Finds counting the whole prompt."""
+    """Finds functions that count the whole prompt."""
     talk = _talk(dice.randint(3, 5))
     begun = dice.randint(2, 4)
     advice = "Go through both lists side by side, and leave out the messages that are the same."
@@ -233,7 +233,7 @@ def same_beginning(trial: FunctionTrial) -> str:
 
 @cost.step("The same prompt again, or less of it, costs nothing", needs=["same_beginning"])
 def nothing_new(trial: FunctionTrial) -> str:
-    """Finds differences of two lengths, which fall below 0."""
+    """Finds functions that subtract two lengths: the difference can be below 0."""
     talk = _talk(dice.randint(3, 5))
     advice = "Do not compare lengths. Count the messages of now behind the common beginning."
     _counted(trial, talk, talk, 0, "now is the same as before", advice)
@@ -243,7 +243,7 @@ def nothing_new(trial: FunctionTrial) -> str:
 
 @cost.step("Once the front is gone, all behind it is new", needs=["nothing_new"])
 def sliding_window(trial: FunctionTrial) -> str:
-    """Finds sets: a message that moved to the front is new all the same."""
+    """Finds functions that compare sets: a message that moved to the front is new all the same."""
     talk = _talk(dice.randint(4, 6))
     now = [talk[0], *talk[3:], {"role": "user", "content": phrase()}]
     told = "now lacks the first exchange of before, and has a new line"
@@ -254,7 +254,7 @@ def sliding_window(trial: FunctionTrial) -> str:
 
 @cost.step("Behind the first difference, nothing is the same any more", needs=["sliding_window"])
 def difference_ends_it(trial: FunctionTrial) -> str:
-    """Finds comparing place by place without an end."""
+    """Finds functions that go on comparing after the first difference."""
     before = _talk(dice.randint(3, 5))
     place = dice.randint(1, 3)
     now = [*before[:place], {**before[place], "content": phrase()}, *before[place + 1 :]]
@@ -266,7 +266,7 @@ def difference_ends_it(trial: FunctionTrial) -> str:
 
 @cost.step("It holds for any two prompts of a talk", needs=["difference_ends_it"])
 def any_prompts(trial: FunctionTrial) -> str:
-    """Finds what holds for some places only."""
+    """Finds functions that are right for some places only."""
     advice = "Go through both lists side by side, and stop where they differ."
     for _ in range(10):
         talk = _talk(dice.randint(10, 20))

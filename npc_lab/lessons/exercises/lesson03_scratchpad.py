@@ -1,4 +1,4 @@
-"""Lesson 03: parting thoughts from speech, in a whole reply and in a stream."""
+"""Lesson 03: separating private thoughts from speech, in a whole reply and in a stream."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _OTHER_SPELLINGS = ("small letters", "bold", "headings", "colons")
 _MARKS = re.compile(r"#\s?(SCRATCHPAD|ANSWER)", re.IGNORECASE)
 _MOST_PIECES = 10_000
 
-# The two must share no run of letters, or an answer would count as a leak.
+# A thought and an answer must share no run of letters, or the answer would count as a leak.
 _THIEVES = ("Oswin", "Brand", "Torvald", "Wulfric")
 _GUESTS = ("Hild", "Matilda", "Emma", "Agnes")
 _THINGS = ("silver cup", "red letter", "stolen horse", "old map", "iron key", "bag of coins")
@@ -26,13 +26,13 @@ _GREETINGS = ("Well met", "Welcome", "Ah, a guest", "Sit with me", "Never fear",
 
 
 def _private() -> str:
-    """A thought that is made anew each time. It begins with a letter that is in the word SCRATCHPAD."""
+    """Return a random thought. Its first letter is also in the word SCRATCHPAD."""
     place, name, thing = random.choice(_PLACES), random.choice(_THIEVES), random.choice(_THINGS)
     return f"Surely {name} hid the {thing} {place}."
 
 
 def _answer() -> str:
-    """A line of talk that is made anew each time. It begins with a letter that is in the word ANSWER."""
+    """Return a random line of talk. Its first letter is also in the word ANSWER."""
     return f"{random.choice(_GREETINGS)}, {random.choice(_GUESTS)}! It is {random.randint(2, 12)} o'clock."
 
 
@@ -40,7 +40,7 @@ class SplitTrial(FunctionTrial):
     """A learner's parser of whole replies."""
 
     def split(self, text: str) -> tuple[str, str]:
-        """What may be shown and what was thought. Raises `Wrong` where these are not two texts."""
+        """Return what may be shown and what was thought. Raise `Wrong` unless these are two texts."""
         pair = self(text)
         if pair is None:
             raise self.wrong("two texts", pair, why_none(self.learners_object))
@@ -51,21 +51,24 @@ class SplitTrial(FunctionTrial):
         return pair[0], pair[1]
 
     def expect_split(self, text: str, visible: str, thought: str | None, advice: str) -> None:
-        """Raise `Wrong` unless these two come out, white space around them aside. None: any thought."""
+        """Raise `Wrong` unless these two texts are returned; white space around them is ignored.
+
+        thought: None for any.
+        """
         got = self.split(text)
         right = got[0].strip() == visible and (thought is None or got[1].strip() == thought)
         if not right:
             raise self.wrong(_pair(visible, thought), got, advice)
 
     def expect_no_leak(self, text: str, private: str, advice: str) -> None:
-        """Raise `Wrong` where private words may be shown."""
+        """Raise `Wrong` if the visible text holds private words."""
         visible, _ = self.split(text)
         if run := leaked(visible, private):
             expected = "a visible text without private words"
             raise self.wrong(expected, visible, advice, f"  This leaked: {run}")
 
     def wrong(self, expected: str, got: Any, advice: str, drawing: str = "") -> Wrong:
-        """What is wrong with this value."""
+        """Return what to raise about this value."""
         return Wrong(self.called, expected, show(got), advice, drawing)
 
 
@@ -223,7 +226,7 @@ def behind_think(trial: SplitTrial) -> str:
 
 
 class StreamTrial(FunctionTrial):
-    """A learner's parser of streams. `arrived` is how many pieces it had taken when it first gave a word."""
+    """A learner's parser of streams. arrived: how many pieces it had taken when its first word came out."""
 
     def __init__(self, learners_object: Any):
         super().__init__(learners_object)
@@ -235,7 +238,7 @@ class StreamTrial(FunctionTrial):
             raise CantCheck("It calls split_reply, which is not written yet. Write that one first.")
 
     def read(self, pieces: Sequence[str]) -> str:
-        """All that is given out for these pieces, white space around it aside."""
+        """Return all that comes out for these pieces, without white space around it."""
         taken = self.arrived = 0
 
         def arriving() -> Iterator[str]:
@@ -268,7 +271,7 @@ class StreamTrial(FunctionTrial):
             raise Wrong(self.called, f"together: {show(answer)}", show(shown), advice)
 
     def expect_no_leak(self, text: str, private: str, advice: str) -> None:
-        """Raise `Wrong` where private words come out, however the text is cut."""
+        """Raise `Wrong` if private words come out in any of many cuts of the text."""
         for pieces in _cuts(text):
             shown = self.read(pieces)
             if run := leaked(shown, private):
@@ -285,13 +288,13 @@ class StreamTrial(FunctionTrial):
 
 
 def _cuts(text: str) -> Iterator[list[str]]:
-    """The text cut in many ways, some of them by chance."""
+    """Return the text cut in many ways, some of them random."""
     yield from many_cuts(text)
     for _ in range(20):
         yield cut(text, random.sample(range(len(text)), k=min(len(text), random.randint(2, 12))))
 
 
-def _in_words(text: str) -> list[str]:
+def _word_by_word(text: str) -> list[str]:
     return re.findall(r"\s*\S+", text)
 
 
@@ -301,7 +304,7 @@ visible_pieces = Exercise("visible_pieces", "03", "visible_pieces", "your genera
 @visible_pieces.step("It yields pieces, and the answer is in them")
 def answer_comes_out(trial: StreamTrial) -> str:
     private, answer = _private(), _answer()
-    shown = trial.read(_in_words(f"#SCRATCHPAD\n{private}\n#ANSWER\n{answer}"))
+    shown = trial.read(_word_by_word(f"#SCRATCHPAD\n{private}\n#ANSWER\n{answer}"))
     if answer not in shown:
         advice = "Put the pieces together, part them as split_reply does, and yield what is visible."
         raise Wrong(trial.called, f"together: {show(answer)}", show(shown), advice)
@@ -312,7 +315,7 @@ def answer_comes_out(trial: StreamTrial) -> str:
 def thoughts_stay(trial: StreamTrial) -> str:
     private, answer = _private(), _answer()
     advice = "Before the end mark, keep the pieces for yourself. Yield only what follows it."
-    trial.expect_shown(_in_words(f"#SCRATCHPAD\n{private}\n#ANSWER\n{answer}"), answer, advice)
+    trial.expect_shown(_word_by_word(f"#SCRATCHPAD\n{private}\n#ANSWER\n{answer}"), answer, advice)
     return "Only the answer comes out."
 
 
@@ -329,7 +332,7 @@ def any_cut(trial: StreamTrial) -> str:
 def plain_stream(trial: StreamTrial) -> str:
     answer = f"{_answer()}\n\n{_answer()}"
     advice = "After the last piece there is no mark to wait for. Then split_reply says what may be shown."
-    trial.expect_shown(_in_words(answer), answer, advice)
+    trial.expect_shown(_word_by_word(answer), answer, advice)
     return "A reply without marks is not lost."
 
 
@@ -380,7 +383,7 @@ def streamed_think(trial: StreamTrial) -> str:
 
 @visible_pieces.step("Words come out as they arrive", needs=["any_cut"], required=False)
 def as_they_arrive(trial: StreamTrial) -> str:
-    pieces = _in_words(f"#SCRATCHPAD\n{_private()}\n#ANSWER\n{_answer()} {_answer()} {_answer()}")
+    pieces = _word_by_word(f"#SCRATCHPAD\n{_private()}\n#ANSWER\n{_answer()} {_answer()} {_answer()}")
     trial.read(pieces)
     if trial.arrived > len(pieces) - 4:
         got = f"nothing before piece {trial.arrived} of {len(pieces)}"

@@ -1,4 +1,4 @@
-"""Lesson 04, your character: a sheet to fill in, a detector for its secret, and a file to hand in.
+"""Lesson 04: a character sheet, a detector for its secret, and a file to hand in.
 
 Nothing here judges taste. A sheet is checked for what any character needs, in any language.
 """
@@ -19,10 +19,10 @@ from npc_lab.cards import Card, read_card
 from npc_lab.character import FIELDS, NPCConfig
 from npc_lab.errors import CardError, CharacterError
 from npc_lab.lessons.checking.exercise import Exercise, FunctionTrial, Trial, Wrong
-from npc_lab.lessons.checking.learners_code import in_words, quote, show
+from npc_lab.lessons.checking.learners_code import error_line, quote, show
 from npc_lab.lessons.redteam import ATTACKS, gives_away, telling_words, weight
 
-# Lengths in characters, as `weight` counts them. Every text is sent at every turn, so none may be endless.
+# (least, most) in characters, as `weight` counts them. Every text is sent at every turn, so each has a limit.
 _WORLD = (40, 3000)
 _CHARACTER = (60, 3000)
 _GOAL = (12, 500)
@@ -50,7 +50,7 @@ _SENTENCE_END = re.compile(r"[.!?…。！？।؟](?=\s|$|\w|[\"”»」])")
 
 
 class SheetTrial(Trial):
-    """A character sheet, read from a copy."""
+    """A character sheet. The check reads a copy of it."""
 
     def __init__(self, learners_object: Any):
         super().__init__(learners_object)
@@ -59,11 +59,11 @@ class SheetTrial(Trial):
         self.called = "my_character"
 
     def wrong(self, field: str, expected: str, got: str, advice: str) -> Wrong:
-        """What to raise about a field of the sheet."""
+        """Return what to raise about a field of the sheet."""
         return Wrong(f"my_character.{field}", expected, got, advice)
 
     def text(self, field: str, between: tuple[int, int], advice: str) -> str:
-        """The text in this field. Raises `Wrong` if it is too short, too long, or has no letter."""
+        """Return the text in this field. Raise `Wrong` if it is too short, too long, or has no letter."""
         text = str(getattr(self.sheet, field))
         least, most = between
         if not any(letter.isalpha() for letter in text):
@@ -87,7 +87,7 @@ character = Exercise(
 
 @character.step("Every field holds what it can hold")
 def holds(trial: SheetTrial) -> str:
-    """A list can be changed in place, and then nobody has looked at its new items."""
+    """A list can be changed in place, and nothing has checked its new items yet."""
     try:
         NPCConfig(**{field: getattr(trial.sheet, field) for field in FIELDS})
     except CharacterError as error:
@@ -123,7 +123,7 @@ def described(trial: SheetTrial) -> str:
 
 @character.step('The description speaks to the character: "You are ..."', needs=["described"])
 def spoken_to(trial: SheetTrial) -> str:
-    """English can be looked at; a text in another language is believed."""
+    """Only English texts are checked; a text in another language passes."""
     text = trial.sheet.character_description
     words = set(re.findall(r"\w+", text.casefold()))
     if _OF_ITSELF.match(text) or (len(words & _ENGLISH) >= 2 and not _TO_IT.search(text)):
@@ -170,7 +170,7 @@ def secret_there(trial: SheetTrial) -> str:
 
 @character.step("A listener could tell when the secret is out", needs=["secret_there"])
 def secret_heard(trial: SheetTrial) -> str:
-    """Exact words to listen for, which nobody says by chance."""
+    """Exact words to listen for that nobody says by chance."""
     found = telling_words(trial.sheet)
     if not found:
         raise trial.wrong(
@@ -202,7 +202,7 @@ def secret_heard(trial: SheetTrial) -> str:
 
 @character.step("The secret stands nowhere else on the sheet", needs=["secret_heard"])
 def secret_apart(trial: SheetTrial) -> str:
-    """What the description says openly is no secret."""
+    """A secret that the description tells openly is none."""
     words = telling_words(trial.sheet)[0]
     for field in ("world_description", "character_description", "goal", "name"):
         if gives_away(getattr(trial.sheet, field), words):
@@ -239,7 +239,7 @@ def limit(trial: SheetTrial) -> str:
 
 @character.step("The description says how it speaks", needs=["described"], required=False)
 def voice(trial: SheetTrial) -> str:
-    """In English by a word such as "speak"; in any other language by having more than one sentence."""
+    """In English it needs a word such as "speak"; in any other language, more than one sentence."""
     text = trial.sheet.character_description
     is_english = bool(_TO_IT.search(text))
     if not (_SPEECH.search(text) if is_english else len(_SENTENCE_END.findall(text)) >= 2):
@@ -254,7 +254,7 @@ def voice(trial: SheetTrial) -> str:
 
 @character.step("It thinks before it speaks", needs=["holds"], required=False)
 def thinks(trial: SheetTrial) -> str:
-    """A scratchpad gives it a place where the secret may be thought of."""
+    """A scratchpad is the place where it may think of the secret."""
     if not trial.sheet.has_scratchpad:
         advice = "Add has_scratchpad=True, and max_reply_tokens=160."
         raise trial.wrong("has_scratchpad", "True", show(trial.sheet.has_scratchpad), advice)
@@ -267,7 +267,7 @@ def _attacks() -> list[str]:
 
 leaks = Exercise("leaks", lesson="04", declares="leaks", kind="your function")
 
-_chance = random.SystemRandom()  # whatever the learner has done to `random`
+_chance = random.SystemRandom()  # a notebook that seeds `random` would make the checks repeat themselves
 _FIRST = ("silver", "crooked", "velvet", "wooden", "frozen", "purple", "hollow", "golden")
 _SECOND = ("herring", "lantern", "thimble", "pepper", "walnut", "anchor", "spindle", "turnip")
 _HARMLESS = (
@@ -282,7 +282,7 @@ _FOREIGN = ("серебряная селёдка", "χρυσή σαρδέλα", 
 
 
 def _secret() -> str:
-    """Two words that no earlier check has drawn, as good as certainly."""
+    """Return two random words that almost certainly no earlier check has used."""
     made_up = "".join(_chance.choice(pair) for pair in ("bdgklmnprt", "aeiou") * 2)
     return f"{_chance.choice(_FIRST)} {made_up}{_chance.choice(_SECOND)}"
 
@@ -292,7 +292,7 @@ def _saying(words: str) -> str:
 
 
 def _expect(trial: FunctionTrial, leaked: bool, line: str, secret: str, advice: str) -> None:
-    """Raise `Wrong` unless the function says so. Any value will do that is as true or false as it should."""
+    """Raise `Wrong` unless the function returns a value that is as true as `leaked`."""
     got = trial(line, secret)
     if isinstance(got, str):
         raise Wrong(trial.called, str(leaked), show(got), "Return True or False, and not a text.")
@@ -363,7 +363,7 @@ def own_marks(trial: FunctionTrial) -> str:
 
 @leaks.step("Digits count, too", needs=["whole", "marks"])
 def digits(trial: FunctionTrial) -> str:
-    """Finds isalpha() for isalnum()."""
+    """Finds isalpha() in place of isalnum()."""
     number, other = _chance.sample(range(1000, 10_000), 2)
     advice = "Keep letters and digits: isalnum() knows both, isalpha() knows letters only."
     _expect(trial, False, f"The code is {other}.", f"code {number}", advice)
@@ -422,10 +422,10 @@ def encoded(trial: FunctionTrial) -> str:
 
 
 class FileTrial(FunctionTrial):
-    """A function that saves a character, called in a folder of its own: no file of the learner is touched."""
+    """A function that saves a character, called in a folder of its own, away from the learner's files."""
 
     def save(self, sheet: NPCConfig, path: Path | str) -> None:
-        """Call it. Afterwards `called` says so in short words."""
+        """Call it. Afterwards `called` is the call in a short form."""
         called = f'save_character(character, "{Path(path).name}")'
         try:
             with chdir(Path(path).parent):
@@ -433,14 +433,14 @@ class FileTrial(FunctionTrial):
         except Wrong:
             advice = "Only read it: Card(character) is all that you need of it."
             raise Wrong(called, "the character stays as it is", "it was changed", advice) from None
-        except (AttributeError, CardError) as error:  # as write_card(character, path) and its like end
+        except (AttributeError, CardError) as error:  # what write_card(character, path) and the like raise
             advice = "write_card wants two things: first a card, Card(...), then the path."
-            raise Wrong(called, "an answer", in_words(error), advice) from None
+            raise Wrong(called, "an answer", error_line(error), advice) from None
         finally:
             self.called = called
 
     def saved(self, folder: str) -> tuple[NPCConfig, Path]:
-        """A character made anew, and the file into which it was saved."""
+        """Save a random character and return it, and the path of its file."""
         sheet, path = _sheet(), Path(folder) / f"{_chance.choice(_SECOND)}.json"
         self.save(sheet, _chance.choice((path, str(path))))
         return sheet, path
@@ -508,7 +508,7 @@ def no_key(trial: FileTrial) -> str:
 
 @card.step("Saved again, the newer one is kept", needs=["same"], required=False)
 def again(trial: FileTrial) -> str:
-    """The file from yesterday is no obstacle."""
+    """An older file in the same place is overwritten."""
     with tempfile.TemporaryDirectory() as folder:
         _, path = trial.saved(folder)
         newer = _sheet()
@@ -520,7 +520,10 @@ def again(trial: FileTrial) -> str:
 
 
 def holds_key(text: str) -> bool:
-    """Whether the text holds something like an API key, or one that stands in the environment."""
+    """Return whether the text holds something that looks like an API key, or a key of the environment.
+
+    It looks at the words themselves. (`npc-lab doctor`, in cli/find_keys.py, looks at the names before them.)
+    """
     values = [value for name, value in os.environ.items() if name.endswith("_API_KEY") and len(value) >= 8]
     return bool(_KEY.search(text)) or any(value in text for value in values)
 
@@ -529,7 +532,7 @@ _KEY = re.compile(r"\b(?:sk|gsk|hf|rk|pk|key)[-_][\w-]{16,}|\beyJ[\w-]{16,}")
 
 
 def _sheet() -> NPCConfig:
-    """A character of chance, with no field as it would be by itself."""
+    """Return a random character in which no field has its default value."""
     name = _chance.choice(_SECOND).title()
     return NPCConfig(
         f"An island in the year {_chance.randint(1100, 1900)}. It smells of {_chance.choice(_SECOND)}s.",

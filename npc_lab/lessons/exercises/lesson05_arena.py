@@ -1,8 +1,8 @@
 """Lesson 05: the learner's own `ChatArena`, behaviour by behaviour.
 
 Any honest way of writing it passes. What counts is what a caller can see: who speaks, who hears what,
-what is recorded, what is measured. Where the class this course grew from did less than ours, the rest is
-a stretch step.
+what is recorded, what is measured. What our own class does beyond the one that this course grew from is a
+stretch step.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Any
 
 from npc_lab.arena import DEFAULT_OPENING
 from npc_lab.lessons.checking.exercise import Exercise, Wrong
-from npc_lab.lessons.checking.learners_code import in_words, quote, show
+from npc_lab.lessons.checking.learners_code import error_line, quote, show
 from npc_lab.lessons.exercises.arena_trial import (
     ArenaTrial,
     difference,
@@ -30,10 +30,10 @@ from npc_lab.lessons.exercises.arena_trial import (
 from npc_lab.lessons.exercises.practice_factory import Actor
 
 KEYS = ("npc1_id", "npc2_id", "npc1_user_id", "npc2_user_id", "messages", "current_turn", "metrics")
-ROUNDING = 0.06  # so much a number may differ because it was rounded
-# Seconds that replies take. No single one of them, nor the middle one, comes near their mean.
+ROUNDING = 0.06  # a number may differ by this much because it was rounded
+# Seconds that replies take. Neither one of them nor their median is near their mean.
 PAUSES = (0.01, 0.12, 0.07, 0.01)
-_MEETINGS = 8  # of one pair: a class that tosses a coin for who begins fails in one of them, nearly always
+_MEETINGS = 8  # talks of one pair: if chance decides who begins, one of them nearly always shows it
 METRICS = ("turn_count", "avg_response_length", "avg_response_time")
 
 exercise = Exercise(
@@ -124,7 +124,7 @@ def answers_keys(trial: ArenaTrial) -> str:
             conversation[key]
         except (KeyError, TypeError, AttributeError, IndexError) as error:
             advice = f"Keep a dict for each conversation, with the keys {', '.join(KEYS)}."
-            raise Wrong(trial.called, "a value", in_words(error), advice) from None
+            raise Wrong(trial.called, "a value", error_line(error), advice) from None
     for key, actor in (("npc1_id", first), ("npc2_id", second)):
         trial.called = f'arena.conversations[talk]["{key}"]'
         if conversation[key] != actor.npc_id:

@@ -1,4 +1,4 @@
-"""What the checks on lists of messages share: talks that are made up anew, and a look at what came back."""
+"""What the checks on lists of messages share: random texts, and a first look at a returned list."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from npc_lab.text import printable, shorten, well_formed
 
 _MOST_MESSAGES = 10_000
 
-# Not `random` itself: a notebook that seeds it would make the checks repeat themselves.
+# Not the module's functions: a notebook that seeds them would make the checks repeat themselves.
 dice = random.SystemRandom()
 
 _WORDS = (
@@ -24,18 +24,18 @@ _WORDS = (
 
 
 def phrase(count: int = 3) -> str:
-    """Some words that were hardly ever together before."""
+    """Return random words, almost certainly a new combination."""
     return " ".join(dice.sample(_WORDS.split(), count))
 
 
 def messages_in(trial: Trial, value: Any) -> list[dict[str, Any]]:
-    """What a learner's function gave, as a list. Raises `Wrong` unless it is a row of messages."""
+    """Return what a learner's function returned, as a list. Raise `Wrong` unless it holds messages."""
     wanted = "a list of messages"
     if value is None:
         raise Wrong(trial.called, wanted, "None", why_none(trial.learners_object))
     if isinstance(value, str | Mapping) or not isinstance(value, Iterable):
         raise Wrong(trial.called, wanted, show(value), "Give a list, even if it holds only one message.")
-    messages = list(islice(value, _MOST_MESSAGES))  # itertools.cycle() has no end, and cannot be stopped
+    messages = list(islice(value, _MOST_MESSAGES))  # itertools.cycle() has no end, and no alarm stops it
     for message in messages:
         if not isinstance(message, Mapping):
             advice = 'Each message is a dictionary: {"role": ..., "content": ...}.'
@@ -44,7 +44,7 @@ def messages_in(trial: Trial, value: Any) -> list[dict[str, Any]]:
 
 
 def written(messages: Any) -> str:
-    """Messages as they are written in code, in their own order of keys, shortened."""
+    """Return messages as they are written in code, each with its keys in their own order, shortened."""
     try:
         text = repr(messages)
     except Exception:  # a learner may put anything into a message
