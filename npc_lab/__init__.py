@@ -1,23 +1,24 @@
 """npc_lab: make characters that live in a language model, talk with them, let them talk, and measure it.
 
-Reading order of the core, one noun a file:
+Reading order of the core:
 
-    errors.py       everything that can go wrong
-    text.py         text as it may be sent, stored and printed
-    scratchpad.py   private thoughts, and how they are parted from speech
-    memory.py       what of the past goes into the next prompt
-    character.py    the character sheet
-    wire            what is sent to an endpoint, and what comes back
-    one_at_a_time.py    one reply at a time
-    reply.py        one reply, as a stream of pieces and as a transaction
-    store           one file that keeps every NPC, user, turn and talk
-    npc.py          a character on a model, with a memory of each user
-    factory.py      makes NPCs, knows users
-    transcript.py   the record of a talk between two
-    stops.py        when a talk ends early
-    arena.py        two characters talk
+    character.py        who it is: the character sheet
+    memory.py           what of the past goes into the next prompt
+    scratchpad.py       private thoughts, and how they are parted from speech
+    npc.py              a character on a model, with a memory of each user
+    reply.py            one reply, as a stream of pieces and as a transaction
+    one_at_a_time.py    a lock for each user of an NPC
+    wire                what is sent to an endpoint, and what comes back
+    factory.py          makes NPCs, knows users
+    transcript.py       the record of a talk between two
+    stops.py            when a talk ends early
+    arena.py            two characters talk
+    store               one file that keeps every NPC, user, turn and talk
+    keys.py             a client's key, cut out of what is shown and kept
+    text.py             text as it may be sent, stored and printed
+    errors.py           everything that can go wrong, in one tree
 
-Where replies come from stands beside it: endpoints.
+Where replies come from stands beside it, in endpoints: the providers, the fake, the embedded model.
 Nothing here imports a widget, a notebook, a model engine, or `openai` before one is used.
 """
 

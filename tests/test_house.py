@@ -1,13 +1,18 @@
 """The house's rules: what a plain import loads, and that nothing imports upward."""
 
 import ast
+import re
 import subprocess
 import sys
+import threading
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 import npc_lab
+from npc_lab import NPCFactory, connect
 
 PACKAGE = Path(npc_lab.__file__).parent
 HEAVY = [
@@ -26,46 +31,60 @@ HEAVY = [
     "nh3",
 ]
 
-# Each module may import those on its own shelf's lower shelves, and earlier ones of its own.
-SHELVES = [
-    ["errors", "text"],
-    ["keys", "scratchpad", "memory"],
-    ["character", "wire", "one_at_a_time"],
-    ["reply", "store"],
-    ["npc"],
+# The core, in the order in which a learner reads it. README and `npc_lab/__init__.py` list the same.
+READING_ORDER = ["character", "memory", "scratchpad", "npc", "reply", "one_at_a_time", "wire", "factory"]
+READING_ORDER += ["transcript", "stops", "arena", "store", "keys", "text", "errors"]
+
+# A room imports from rooms above it in this list, never from its own line or from below.
+LAYERS = [
+    ["errors", "text", "files", "keys", "memory", "one_at_a_time", "scratchpad"],
+    ["character", "rendering", "transcript", "wire"],
+    ["cards", "endpoints", "export", "measures", "reply", "stops", "store", "worlds"],
+    ["arena", "npc", "plots"],
     ["factory"],
-    ["transcript", "stops", "measures"],
-    ["arena"],
+    ["__init__", "lessons", "widgets"],
+    ["grading"],
+    ["cli"],
+    ["__main__"],
 ]
-BESIDE = ["endpoints"]
-BESIDE_MAY_USE = ["errors", "text", "memory", "character", "wire"]
-ON_TOP = [
-    "worlds",
-    "files",
-    "rendering",
-    "export",
-    "plots",
-    "cards",
-    "widgets",
-    "lessons",
-    "grading",
-    "cli",
-    "__init__",
-    "__main__",
-]
+MOST_ROOMS = 27  # without __init__ and __main__; `experiments` may join
+
+
+def modules() -> dict[str, Path]:
+    """Each module of the package by its dotted name."""
+    found = {}
+    for path in PACKAGE.rglob("*.py"):
+        parts = ("npc_lab", *path.relative_to(PACKAGE).with_suffix("").parts)
+        found[".".join(parts).removesuffix(".__init__")] = path
+    return found
+
+
+MODULES = modules()
 
 
 def imports_of(module: str) -> set[str]:
-    """The modules of this package that it imports, at the top or inside functions."""
-    path = PACKAGE / f"{module}.py"
-    paths = [path] if path.exists() else sorted((PACKAGE / module).glob("*.py"))
+    """The modules of this package that it imports: at the top, inside functions, for a type checker."""
     found: set[str] = set()
-    for node in (node for path in paths for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))):
+    for node in ast.walk(ast.parse(MODULES[module].read_text(encoding="utf-8"))):
         if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("npc_lab"):
-            found.add(node.module.split(".")[1] if "." in (node.module or "") else "__init__")
+            names = [f"{node.module}.{each.name}" for each in node.names]
+            found |= {name if name in MODULES else str(node.module) for name in names}
         elif isinstance(node, ast.Import):
-            found |= {name.name.split(".")[1] for name in node.names if name.name.startswith("npc_lab.")}
+            found |= {each.name for each in node.names if each.name in MODULES}
     return found - {module}
+
+
+def room_of(module: str) -> str:
+    """The first part of its path inside the package."""
+    return module.split(".")[1] if "." in module else "__init__"
+
+
+ROOMS = {room_of(module) for module in MODULES}
+
+
+def rooms_that_it_needs(room: str) -> set[str]:
+    needed = {room_of(each) for module in MODULES if room_of(module) == room for each in imports_of(module)}
+    return needed - {room}
 
 
 def test_import_loads_no_widget_no_notebook_no_engine_and_no_openai() -> None:
@@ -74,29 +93,97 @@ def test_import_loads_no_widget_no_notebook_no_engine_and_no_openai() -> None:
     assert result.stdout.strip() == "[]"
 
 
-CORE = [module for shelf in SHELVES for module in shelf]
+def test_every_room_has_its_place() -> None:
+    assert {room for layer in LAYERS for room in layer} == ROOMS
+    assert len(ROOMS - {"__init__", "__main__", "experiments"}) <= MOST_ROOMS
 
 
-def test_every_module_has_its_place() -> None:
-    modules = {path.stem for path in PACKAGE.glob("*.py")}
-    modules |= {path.parent.name for path in PACKAGE.glob("*/__init__.py")}
-    assert modules == {*CORE, *BESIDE, *ON_TOP}
+@pytest.mark.parametrize("layer", range(len(LAYERS)))
+def test_a_room_imports_only_what_stands_below(layer: int) -> None:
+    below = {room for lower in LAYERS[:layer] for room in lower}
+    for room in LAYERS[layer]:
+        assert rooms_that_it_needs(room) <= below, room
 
 
-@pytest.mark.parametrize("shelf", range(len(SHELVES)))
-def test_the_core_imports_only_what_stands_below(shelf: int) -> None:
-    below = {module for lower in SHELVES[:shelf] for module in lower}
-    for place, module in enumerate(SHELVES[shelf]):
-        assert imports_of(module) <= below | set(SHELVES[shelf][:place]), module
+def test_no_module_imports_itself_through_others() -> None:
+    def walk(module: str, path: tuple[str, ...]) -> None:
+        assert module not in path, " -> ".join((*path, module))
+        if module not in seen:
+            for needed in sorted(imports_of(module)):
+                walk(needed, (*path, module))
+            seen.add(module)
+
+    seen: set[str] = set()
+    for module in MODULES:
+        walk(module, ())
 
 
 def test_the_arena_does_not_know_the_factory() -> None:
-    assert not imports_of("arena") & {"factory", "npc", "reply"}
+    assert not rooms_that_it_needs("arena") & {"factory", "npc", "reply"}
 
 
-@pytest.mark.parametrize("module", BESIDE)
-def test_where_replies_come_from_stands_beside_the_core(module: str) -> None:
-    assert imports_of(module) <= {*BESIDE, *BESIDE_MAY_USE}
+def test_the_core_does_not_know_where_replies_come_from() -> None:
+    for room in READING_ORDER:
+        assert "endpoints" not in rooms_that_it_needs(room), room
+
+
+def test_no_two_files_have_one_name() -> None:
+    names = [path.name for path in MODULES.values() if path.name != "__init__.py"]
+    assert sorted(names) == sorted(set(names))
+
+
+def order_in(text: str, pattern: str) -> list[str]:
+    return [name.removesuffix(".py") for name in re.findall(pattern, text, re.MULTILINE)]
+
+
+def test_there_is_one_reading_order() -> None:
+    assert order_in(npc_lab.__doc__ or "", r"^    ([a-z_]+(?:\.py)?)  ") == READING_ORDER
+    readme = (PACKAGE.parent / "README.md").read_text(encoding="utf-8")
+    table = readme[readme.index("## Read the source") :].partition("\n\nBeside the core")[0]
+    assert order_in(table, r"^\| \[([a-z_]+(?:\.py)?)\]") == READING_ORDER
+
+
+def files_entered(action: Callable[[], object]) -> set[str]:
+    """The files of this package in which a function runs while the action does, in any thread."""
+    entered: set[str] = set()
+
+    def note(frame: Any, event: str, _: Any) -> None:
+        path = Path(frame.f_code.co_filename)
+        if event == "call" and PACKAGE in path.parents:
+            entered.add(path.relative_to(PACKAGE).as_posix())
+
+    threading.setprofile(note)
+    sys.setprofile(note)
+    try:
+        action()
+    finally:
+        sys.setprofile(None)
+        threading.setprofile(None)  # type: ignore[arg-type]
+    return entered
+
+
+def knight() -> tuple[NPCFactory, str, str]:
+    client, model = connect("fake")
+    factory = NPCFactory(client, model)
+    return factory, factory.register_npc("London", "You are Sir Guy."), factory.register_user("rosamund")
+
+
+def test_one_chat_can_be_followed_through_thirteen_files() -> None:
+    factory, npc_id, user_id = knight()
+    factory.chat_with_npc(npc_id, user_id, "Good day!")  # what runs once is over
+    entered = files_entered(lambda: factory.npcs[npc_id].chat("Who are you?", user_id))
+    assert len(entered) <= 13, sorted(entered)
+
+
+def test_one_say_can_be_followed_through_nineteen_files(monkeypatch: pytest.MonkeyPatch) -> None:
+    from npc_lab.widgets import chat_box
+
+    monkeypatch.setenv("NPC_LAB_PUMP", "blocking")
+    factory, npc_id, _ = knight()
+    box = chat_box(factory, npc_id)
+    box.say("Good day!")
+    entered = files_entered(lambda: box.say("Who are you?"))
+    assert len(entered) <= 19, sorted(entered)
 
 
 def test_only_the_widgets_know_ipywidgets() -> None:
