@@ -1,8 +1,13 @@
 """What it means when an endpoint does not reply.
 
 `reply_error` turns whatever the `openai` package or the network raised into a `ReplyError` that a
-student can act on. Kinds are told apart by status and words, never by the classes of the HTTP library
-under `openai`, which is never imported: version 2 stands on httpx, version 3 on httpx2.
+student can act on:
+
+    openai.RateLimitError: 429, {"error": {"code": "insufficient_quota", ...}}    ReplyError("quota")
+    openai.APITimeoutError                                                        ReplyError("timeout")
+
+Kinds are told apart by status and words, never by the classes of the HTTP library under `openai`, which is
+never imported: version 2 stands on httpx, version 3 on httpx2.
 """
 
 import json
