@@ -9,7 +9,8 @@
     grade.py        check notebooks that were handed in
     log.py          the talks in a store's file
 
-Nothing heavy is imported before a command needs it, so that `npc-lab --help` appears at once.
+Nothing heavy is imported before a command needs it, so that `npc-lab --help` appears at once. A function here
+is not named as its command, because the file is: `npc_lab.cli.demo` is a module.
 """
 
 import os
