@@ -37,9 +37,10 @@ def talk_figure(transcript: Transcript) -> "Figure":
         figure.text(0.5, 0.5, "Nothing was said yet.", ha="center", va="center", color=_GREY)
         return figure
     figure.suptitle("Length and echo of each line", y=0.985, fontsize=9, color=_GREY)
-    lengths = line_lengths(transcript)
+    lengths, shares = line_lengths(transcript), echoes(transcript)
+    widest = max(4 if _highest(shares) >= 1 else 3, len(str(max(lengths))))  # "100%", "50%" or a length
     figure.subplots_adjust(
-        left=0.1 + _DIGIT * max(3, len(str(max(lengths)))),  # "50%", or a length
+        left=0.1 + _DIGIT * widest,
         right=1 - _DIGIT * len(str(len(seats))) / 2,  # the last turn's number reaches beyond the axes
         top=0.786,
         bottom=0.175,
@@ -47,7 +48,7 @@ def talk_figure(transcript: Transcript) -> "Figure":
     )
     above, below = figure.subplots(2, 1, sharex=True, height_ratios=[3, 2])
     _draw_lengths(above, seats, lengths)
-    _draw_echoes(below, seats, echoes(transcript))
+    _draw_echoes(below, seats, shares)
     for axes in (above, below):
         _make_quiet(figure, axes)
     _draw_legend(above, transcript, seats)
@@ -100,11 +101,16 @@ def _draw_echoes(axes: "Axes", seats: list[int], shares: list[float]) -> None:
     axes.scatter(turns, shares, s=9, c=seats, cmap=colours, vmin=1, vmax=2, zorder=3)
     axes.axhline(ECHO_LIMIT, color=_GREY, linewidth=0.8, linestyle="--")
     axes.set_xlim(0.4, len(seats) + 0.6)
-    axes.set_ylim(-0.02, max(2 * ECHO_LIMIT, *shares) * 1.1)
+    axes.set_ylim(-0.02, _highest(shares))
     axes.xaxis.set_major_locator(MaxNLocator(nbins=12, integer=True, min_n_ticks=1))
     axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
     axes.set_ylabel("echo")
     axes.set_xlabel("turn (above the dashes, it is an echo)")
+
+
+def _highest(shares: list[float]) -> float:
+    """Return where the axis of the echoes ends."""
+    return max(2 * ECHO_LIMIT, *shares) * 1.1
 
 
 def _make_quiet(figure: "Figure", axes: "Axes") -> None:
