@@ -15,8 +15,8 @@ from npc_lab.export import export
 from npc_lab.factory import NPCFactory
 from npc_lab.rendering import escaped
 from npc_lab.transcript import Transcript
-from npc_lab.widgets.chat_model import WENT_ON, Talk
-from npc_lab.widgets.lines import ONE, TWO, Line, Pile, Scroll
+from npc_lab.widgets.chat_model import WENT_ON, Talk, Turn
+from npc_lab.widgets.lines import ONE, TWO, Line, Pile, Scroll, prompt_markup
 from npc_lab.widgets.look import (
     Fold,
     Notice,
@@ -29,10 +29,8 @@ from npc_lab.widgets.look import (
     quiet,
     row,
 )
-from npc_lab.widgets.prompts import prompt_markup
 from npc_lab.widgets.pump import SECONDS_FOR_A_LATE_MESSAGE, BlockingPump, Task, choose_pump
 from npc_lab.widgets.saving import Saving
-from npc_lab.widgets.takes import Turn
 
 _YOUR_NEXT = "(your next message)"
 
