@@ -26,11 +26,11 @@ from npc_lab.reply import Reply, ReplyStream
 from npc_lab.scratchpad import split_thoughts
 from npc_lab.store import store_of
 from npc_lab.transcript import Message, Transcript
+from npc_lab.widgets.words import estimated_tokens, thought_in
 
 WENT_ON = "The talk went on elsewhere meanwhile. Nothing was changed; try again."
 _LOOK_AGAIN = 0.05  # seconds between two looks at whether somebody pressed Stop
 _ASKING: WeakKeyDictionary[SimpleChatNPC, dict[str, threading.Lock]] = WeakKeyDictionary()
-CHARACTERS_PER_TOKEN = 4  # in English, roughly: the rule of thumb that OpenAI's help pages give
 
 
 @dataclass(eq=False)  # two tries are two, however alike they are
@@ -144,8 +144,15 @@ class Talk:
 
     @property
     def transcript(self) -> Transcript:
-        """The talk as it is shown."""
-        return as_transcript(self.turns, self.user, self._npc_id, self.name)
+        """The talk as it is shown: the learner in seat 1, the NPC in seat 2."""
+        messages = []
+        for take in (turn.take for turn in self.turns):
+            messages.append(Message(self.user, take.question, take.began, seat=1))
+            if reply := take.reply.text:
+                words = f"{reply}\n\n({take.mark})" if take.mark else reply
+                seconds = take.reply.seconds or None
+                messages.append(Message(self._npc_id, words, take.began, seat=2, seconds=seconds))
+        return Transcript(messages, {1: self.user, 2: self.name})
 
     @property
     def has_scratchpad(self) -> bool:
@@ -307,25 +314,3 @@ def _why_unfinished(take: Take) -> str:
 def _asking(npc: SimpleChatNPC, user_id: str) -> threading.Lock:
     """Held by the box that is asking. The NPC's own turn is free between taking back and asking again."""
     return _ASKING.setdefault(npc, {}).setdefault(user_id, threading.Lock())
-
-
-def as_transcript(turns: list[Turn], user: str, npc_id: str, name: str) -> Transcript:
-    """The talk as it is shown, to be saved: the learner in seat 1, the character in seat 2."""
-    messages = []
-    for take in (turn.take for turn in turns):
-        messages.append(Message(user, take.question, take.began, seat=1))
-        if take.reply.text:
-            words = take.reply.text + (f"\n\n({take.mark})" if take.mark else "")
-            messages.append(Message(npc_id, words, take.began, seat=2, seconds=take.reply.seconds or None))
-    return Transcript(messages, {1: user, 2: name})
-
-
-def thought_in(answer: ChatMessage, has_scratchpad: bool) -> str:
-    """The private thought in an answer as an NPC remembers it, or ""."""
-    _, thought = split_thoughts(answer["content"], has_scratchpad)
-    return "\n".join(filter(None, (answer.get("reasoning_content", ""), thought)))
-
-
-def estimated_tokens(characters: int) -> int:
-    """How many tokens a text of so many characters has, roughly."""
-    return max(1, round(characters / CHARACTERS_PER_TOKEN)) if characters else 0
