@@ -179,7 +179,7 @@ class ArenaControls(TalkPanel):
     # What the page sends
 
     def _hear_start(self) -> Task | None:
-        """Start; after a pause go on to the turns asked for. A new number in Turns counts from their first."""
+        """Start, or go on to the turns asked for. A new number in Turns counts from the first of them."""
         if self._is_busy():
             return None
         stage, turns = self._open_stage(), self._turns.value
