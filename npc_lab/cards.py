@@ -1,18 +1,18 @@
-"""Character files, in the card format that the community of role-players shares.
+"""Character files, in the card format that role-players share.
 
-A card is a JSON object, in a file of its own or inside a PNG picture. Versions 1, 2 and 3 are read, and
-version 3 is written, as JSON. It is described at https://github.com/kwaroran/character-card-spec-v3.
+A card is a JSON object, in a file of its own or inside a PNG picture. Versions 1, 2 and 3 are read; version 3
+is written, as JSON. It is described at https://github.com/kwaroran/character-card-spec-v3.
 
     card = read_card("knight.png")
     card.config.goal = "Sell the sword."
     write_card(card, "knight.json")
 
-A card often holds more than a character sheet does: greetings, a lorebook, what other programs noted. All
-of it is kept, and of the rest only what was changed is written anew. What the format has no word for, such
-as a goal, stands under `extensions.npc_lab`.
+A card often holds more than a character sheet does: greetings, a lorebook, notes of other programs. All of
+it is kept, and of the sheet's fields only those that changed are written anew. What the format has no field
+for, such as a goal, is kept under `extensions.npc_lab`.
 
-Cards come from strangers. Pixels are never decoded and nothing is ever inflated, so a small file cannot
-grow large in memory.
+Cards come from strangers. Pixels are never decoded and nothing is decompressed, so a small file cannot grow
+large in memory.
 """
 
 import base64
@@ -35,7 +35,7 @@ from npc_lab.text import well_formed
 
 _LARGEST_FILE = 20_000_000  # bytes
 _LARGEST_JSON = 8_000_000  # bytes
-_DEEPEST = 100  # objects and lists inside one another; much deeper ones could be read, but not written again
+_DEEPEST = 100  # levels of objects and lists; many more could be read, but not written again
 _TOO_DEEP = f"its parts are nested more than {_DEEPEST} deep"
 _LONGEST_TEXT = 200_000  # characters; few models could read more
 _LONGEST_NAME = 200  # characters: a name may be put in thousands of times
@@ -45,18 +45,18 @@ _V1_FIELDS = ("name", "description", "personality", "scenario", "first_mes", "me
 _V2_FIELDS = ("creator_notes", "system_prompt", "post_history_instructions", "creator", "character_version")
 _LISTS = ("alternate_greetings", "group_only_greetings", "tags")
 
-# These follow the description, each with what is put before it. We have no other place for them.
+# Fields that a sheet does not have: they are added to the description, each after these words.
 _MERGED = {"personality": "Personality: ", "system_prompt": "", "post_history_instructions": ""}
 
 _OURS = "npc_lab"
 _OUR_FIELDS = tuple(
     name for name in FIELDS if name not in ("name", "world_description", "character_description")
 )
-# Texts in which the learner wrote something like {{char}} and means just that.
+# The key for a list of texts in which {{char}} and the like are not placeholders: the learner wrote them.
 _AS_WRITTEN = "as_written"
 
 _PLACEHOLDER = re.compile(r"\{\{(char|user|original)\}\}|<(char|bot|user)>", re.IGNORECASE | re.ASCII)
-_USER = "the other speaker"  # also right before 's, and for a character as well as for a person
+_USER = "the other speaker"  # reads well before 's, too, and fits a character as well as a person
 
 _PNG = b"\x89PNG\r\n\x1a\n"
 _KEYWORDS = (b"ccv3", b"chara")  # a picture that has both holds the newer version under the first
@@ -69,7 +69,7 @@ _NOT_READ = {
 
 
 def _blank() -> dict[str, Any]:
-    """What a card must have at least. The empty npc_lab says that the card is one of ours."""
+    """Return an empty card with all fields that one must have. Its `npc_lab` says that we wrote it."""
     texts = dict.fromkeys([*_V1_FIELDS, *_V2_FIELDS], "")
     lists: dict[str, list[str]] = {name: [] for name in _LISTS}
     return {"spec": _V3, "spec_version": "3.0", "data": {**texts, **lists, "extensions": {_OURS: {}}}}
@@ -79,7 +79,7 @@ def _blank() -> dict[str, Any]:
 class Card:
     """A character in its file. `Card(config)` makes a new one.
 
-    config: the character; change it or put another in its place.
+    config: the character; change it, or assign another one.
     original: the whole card as it was read, as version 3. Its `data` holds what a character sheet has no
     field for, for instance `first_mes`, the character's first words.
     """
@@ -88,9 +88,9 @@ class Card:
     original: dict[str, Any] = field(default_factory=_blank, repr=False)
 
     def to_json(self) -> str:
-        """The card as version 3: the original, and in it what the character sheet now says otherwise.
+        """Return the card as version 3: the original with the fields that changed on the character sheet.
 
-        Halves of an emoji are made well formed. Raises `CardError` for what no card can hold.
+        Surrogate pairs are joined, lone surrogates replaced. Raise `CardError` for what no card can hold.
         """
         try:
             config = NPCConfig(**_well_formed({key: getattr(self.config, key) for key in FIELDS}))
@@ -108,7 +108,7 @@ class Card:
 
 
 def read_card(source: str | os.PathLike[str] | bytes | bytearray | memoryview) -> Card:
-    """The card in a file, or in the bytes of an upload. Raises `CardError` if there is none to read."""
+    """Return the card in a file, or in the bytes of an upload. Raise `CardError` if there is none."""
     if isinstance(source, bytes | bytearray | memoryview):
         return _card(bytes(source))
     path = _path(source)
@@ -119,9 +119,9 @@ def read_card(source: str | os.PathLike[str] | bytes | bytearray | memoryview) -
 
 
 def write_card(card: Card, path: str | os.PathLike[str]) -> None:
-    """Write the card as JSON. The file is complete or, where `CardError` is raised, as it was before."""
+    """Write the card as JSON. If `CardError` is raised, the file is as it was before."""
     target = _path(path)
-    if target.suffix.lower() != ".json":  # or the JSON would take the place of the picture it came from
+    if target.suffix.lower() != ".json":  # otherwise the JSON could overwrite the picture that it came from
         raise _about(target, "A card is written as JSON. Choose a name that ends with .json.")
     content = card.to_json().encode()
     try:
@@ -142,7 +142,7 @@ def _about(path: Path, words: str) -> CardError:
 
 
 def _reason(error: OSError | ValueError) -> str:
-    """The system's own words, without the path that it adds."""
+    """Return the operating system's message, without the path in it."""
     return (isinstance(error, OSError) and error.strerror) or str(error)
 
 
@@ -157,11 +157,11 @@ def _why_not_written(error: OSError | ValueError) -> str:
     return f"This file cannot be written: {_reason(error)}. Choose another name or folder."
 
 
-# From a file to its JSON.
+# ---- From a file to its JSON ----
 
 
 def _content(path: Path) -> bytes:
-    """The file's bytes. Asks first what and how large it is: a pipe would never end."""
+    """Return the file's bytes. Its type and size are checked first: a pipe would never end."""
     try:
         status = path.stat()
         if stat.S_ISREG(status.st_mode) and status.st_size <= _LARGEST_FILE:
@@ -199,7 +199,7 @@ def _card(content: bytes) -> Card:
 
 
 def _json_in_png(content: bytes) -> bytes:
-    """What is written in the picture under `ccv3` or else `chara`."""
+    """Return the text in the picture's chunk `ccv3`, or else `chara`."""
     cards: dict[bytes, bytes] = {}
     not_read: dict[bytes, bytes] = {}
     for kind, chunk in _chunks(content):
@@ -221,7 +221,7 @@ def _json_in_png(content: bytes) -> bytes:
 
 
 def _chunks(content: bytes) -> Iterator[tuple[bytes, memoryview]]:
-    """The type and data of each chunk of a PNG. Chunk: length, type, data, checksum."""
+    """Yield type and data of each chunk of a PNG. A chunk is: length, type, data, checksum."""
     view = memoryview(content)
     start = len(_PNG)
     kind = b""
@@ -265,7 +265,7 @@ def _no_card(problem: str) -> str:
 
 
 def _finite(written: str) -> float:
-    """The number. NaN and infinity, which JSON does not have, could not be written again."""
+    """Return the number. Raise ValueError for NaN and infinity: JSON cannot hold them."""
     number = float(written)
     if not math.isfinite(number):
         raise ValueError(written)
@@ -273,7 +273,7 @@ def _finite(written: str) -> float:
 
 
 def _version_3(parsed: Any) -> dict[str, Any]:
-    """The card as version 3: nothing is taken away, and what version 3 asks for is added."""
+    """Return the card as version 3: nothing is removed, and the fields that version 3 asks for are added."""
     if not isinstance(parsed, dict):
         raise CardError(_no_card("its JSON is not an object"))
     _check_depth(parsed)
@@ -290,7 +290,7 @@ def _version_3(parsed: Any) -> dict[str, Any]:
 
 
 def _object(owner: dict[str, Any], key: str) -> dict[str, Any]:
-    """The object under this key. Some programs write null where there is nothing."""
+    """Return the object under this key, {} for null: some programs write that for nothing."""
     value = owner.get(key)
     if value is None:
         return {}
@@ -317,11 +317,11 @@ def _check_depth(parsed: Any) -> None:
     raise CardError(_no_card(_TOO_DEEP))
 
 
-# From a card's data to a character sheet, and back.
+# ---- From a card's data to a character sheet, and back ----
 
 
 def _config(data: dict[str, Any]) -> NPCConfig:
-    """The character sheet that the card's data describes."""
+    """Return the character sheet for the card's data."""
     name = _text(data, "name", _LONGEST_NAME)
     called = _text(data, "nickname", _LONGEST_NAME) or name or "the character"
     parts = [_filled(data, "description", called)]
@@ -340,11 +340,11 @@ def _config(data: dict[str, Any]) -> NPCConfig:
 
 
 def _changed(data: dict[str, Any], config: NPCConfig) -> dict[str, Any]:
-    """The card's data, and in it what the sheet says otherwise. To read it gives just this sheet."""
+    """Return the card's data with the sheet's changes in it. Reading it again returns this very sheet."""
     data = dict(data)
     if config.name != _text(data, "name"):
         data["name"] = config.name
-    before = _config(data)  # after the new name, for that may have come into the texts
+    before = _config(data)  # with the new name, which may be filled into the texts
     as_written = _as_written(data)
     for key, old, new in (
         ("scenario", before.world_description, config.world_description),
@@ -355,7 +355,7 @@ def _changed(data: dict[str, Any], config: NPCConfig) -> dict[str, Any]:
             as_written = [each for each in as_written if each != key]
             as_written += [key] if _PLACEHOLDER.search(new) else []
     if config.character_description != before.character_description:
-        data |= dict.fromkeys(_MERGED, "")  # they are part of the new description
+        data |= dict.fromkeys(_MERGED, "")  # they are part of the description now
     extensions = _object(data, "extensions")
     fields = _our_fields(config)
     if _OURS in extensions or as_written or fields != _our_fields(before):
@@ -363,7 +363,7 @@ def _changed(data: dict[str, Any], config: NPCConfig) -> dict[str, Any]:
         if not as_written:
             del ours[_AS_WRITTEN]
         data["extensions"] = extensions | {_OURS: ours}
-    _config(data)  # what could not be read again is not written
+    _config(data)  # raises for what could not be read again
     return data
 
 
@@ -376,7 +376,7 @@ def _ours(data: dict[str, Any]) -> dict[str, Any]:
 
 
 def _as_written(data: dict[str, Any]) -> list[Any]:
-    """The keys of the texts in which {{char}} and its like stand for themselves."""
+    """Return the keys of the texts in which {{char}} and the like are not placeholders."""
     keys = _ours(data).get(_AS_WRITTEN, [])
     if not isinstance(keys, list):
         raise CardError(_wrong(f"extensions.{_OURS}.{_AS_WRITTEN} must be a list, not {keys!r:.60}"))
@@ -384,7 +384,7 @@ def _as_written(data: dict[str, Any]) -> list[Any]:
 
 
 def _filled(data: dict[str, Any], key: str, called: str) -> str:
-    """The text under this key, with names in the place of {{char}} and its like."""
+    """Return the text under this key, with names in place of {{char}} and the like."""
     text = _text(data, key)
     if key in _as_written(data):
         return text
@@ -393,7 +393,7 @@ def _filled(data: dict[str, Any], key: str, called: str) -> str:
 
 
 def _text(data: dict[str, Any], key: str, longest: int = _LONGEST_TEXT) -> str:
-    """The text under this key, or ""."""
+    """Return the text under this key, "" if there is none."""
     value = data.get(key)
     if value is None:
         return ""
@@ -410,6 +410,6 @@ def _check_length(what: str, text: str, longest: int) -> None:
 
 
 def _well_formed(fields: dict[str, Any]) -> dict[str, Any]:
-    """The same fields, each text in them well formed."""
+    """Return a copy of the fields in which every text is well formed."""
     copy: dict[str, Any] = json.loads(well_formed(json.dumps(fields, ensure_ascii=False)))
     return copy

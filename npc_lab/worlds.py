@@ -1,12 +1,12 @@
-"""Three small worlds, two characters each: something to look at before you write your own.
+"""Three small worlds with two characters each, as examples for your own.
 
-They are written so that a very small model can play them too: few and short sentences, "You are ...", one
-thing that lies between the two, one clear wish, one secret. A larger model makes more of the same words.
+They are written so that even a very small model can play them: few and short sentences, "You are ...", one
+thing that both care about, one clear wish, one secret.
 
     world = load_world("london")
     knight, merchant = world.characters
 
-Each call makes new sheets, so change them as you like.
+Each call makes new sheets, so you may change them.
 """
 
 from collections.abc import Callable
@@ -15,16 +15,16 @@ from dataclasses import dataclass
 from npc_lab.character import NPCConfig
 from npc_lab.errors import NPCLabError, did_you_mean
 
-# Small models talk on and on: they hear the wish, but obey only the limit.
+# Small models talk on and on. They follow the request for short answers badly, so there is a limit, too.
 _MANNER = "Answer in one or two short sentences."
 _MAX_REPLY_TOKENS = 60
 
 
 @dataclass(frozen=True)
 class World:
-    """A place and two who meet there. The first of them hears `opening`, and answers.
+    """A place and two characters who meet there.
 
-    `name` is for commands, `title` for people.
+    name: for commands. title: for people. opening: the line that the first character answers.
     """
 
     name: str
@@ -35,7 +35,7 @@ class World:
 
 
 def load_world(name: str) -> World:
-    """The world of this name, with new character sheets. Raises `NPCLabError` if there is none."""
+    """Return the world with this name, with new character sheets. Raise `NPCLabError` if there is none."""
     if name not in WORLDS:
         advice = did_you_mean(name, WORLDS, f"There are {', '.join(WORLDS)}.")
         raise NPCLabError(f"There is no world {name!r}. {advice}")

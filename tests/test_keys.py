@@ -640,7 +640,7 @@ def test_the_doctor_names_file_and_cell_and_no_key(tmp_path: Path, monkeypatch: 
     assert result.exit_code == 0
     said = " ".join(result.output.split())
     assert ".env, line 1" in said
-    assert "arena.py, line 2 talk.ipynb, cell 3 A key seems to be written there, and who reads" in said
+    assert "arena.py, line 2 talk.ipynb, cell 3 A key seems to be written there, and all who read" in said
     assert_no_key(result.output)
 
 

@@ -1,8 +1,16 @@
-"""The command `npc-lab`: watch two characters talk, talk with one, look what is wrong, start the course,
-grade it, look back at what was said.
+"""The command `npc-lab`. Here are its commands and their options; what each does is in a file of its own:
 
-Here are the commands and their options; what each does is in the file of its name. Nothing heavy is
-imported before a command needs it, so that `npc-lab --help` comes at once.
+    screen.py       what the commands print, and how
+    demo.py         watch two characters talk
+    talk.py         talk with a character (`npc-lab chat`)
+    doctor.py       what is installed, which keys are found, what is wrong
+    find_keys.py    keys that were written into notebooks and programs
+    start.py        the course's notebooks in a folder of the learner's own
+    grade.py        check notebooks that were handed in
+    log.py          the talks in a store's file
+
+Nothing heavy is imported before a command needs it, so that `npc-lab --help` appears at once. A function here
+is not named as its command, because the file is: `npc_lab.cli.demo` is a module.
 """
 
 import os
@@ -20,8 +28,8 @@ from npc_lab.errors import ConnectError, MissingKeyError, NPCLabError
 from npc_lab.worlds import WORLDS, load_world
 
 FAILED = 1
-INTERRUPTED = 130  # what shells expect of a command that was ended with Ctrl-C
-ROOM_TO_THINK = 1000  # tokens
+INTERRUPTED = 130  # the exit code that shells expect after Ctrl-C
+ROOM_TO_THINK = 1000  # tokens of a reply with private thoughts, or of a model that stops by itself
 
 app = typer.Typer(
     no_args_is_help=True, add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False
@@ -31,7 +39,7 @@ Provider = Annotated[
     str | None,
     typer.Option(
         help="Where replies come from: local, fake, nebius, openai, ollama, ... Without it: what the "
-        "environment's NPC_LAB_PROVIDER says, or else local, the embedded model, also where a key is found."
+        "environment variable NPC_LAB_PROVIDER says, or else local, the embedded model, even with a key."
     ),
 ]
 Model = Annotated[
@@ -58,7 +66,7 @@ def npc_lab(
         bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version.")
     ] = False,
 ) -> None:
-    """Characters that live in a language model: watch them, talk with them, learn to make them."""
+    """Characters played by a language model: watch them, talk with them, learn to make them."""
     take_any_letter()
 
 
@@ -111,14 +119,14 @@ def talk(
 def examine(
     provider: Annotated[
         str | None,
-        typer.Option(help="Whom to ask. Without it: whomever connect() would choose, by the keys it finds."),
+        typer.Option(help="Which to ask. Without it: the one that connect() chooses by the keys it finds."),
     ] = None,
     model: Model = None,
     base_url: BaseUrl = None,
 ) -> None:
     """Show what is installed, ask for a reply, say what is wrong.
 
-    The reply is one token long. Exit code 0 means that it came. No part of a key is ever shown.
+    The reply is one token long. Exit code 0 means that it arrived. No part of a key is ever shown.
     """
     from npc_lab.cli.doctor import ask_for_a_token, show_findings
 
@@ -136,7 +144,7 @@ def begin(
 ) -> None:
     """Open the course in a folder of your own.
 
-    What is missing there is put there, what is there is left as it is: your work is never overwritten.
+    Only files that are missing there are added: your work is never overwritten.
     """
     from npc_lab.cli.start import copy_course, open_jupyterlab
 
@@ -161,12 +169,12 @@ def mark(
     ] = None,
     exercise: Annotated[
         list[str] | None,
-        typer.Option(help="Check this one. May be given often. Without it: all of the notebook's lesson."),
+        typer.Option(help="Check this one. May be repeated. Without it: all of the notebook's lesson."),
     ] = None,
 ) -> None:
     """Grade notebooks that were handed in.
 
-    This is no sandbox: what strangers wrote runs as you, without your keys, on this machine.
+    This is no sandbox: their code runs as you on this machine, though without your keys.
     """
     from npc_lab.cli.grade import grade_notebooks
 
@@ -203,7 +211,7 @@ def look_back(
 
 @contextmanager
 def plain_words() -> Iterator[Screen]:
-    """A screen to print on; what goes wrong becomes a sentence and an exit code."""
+    """Yield a screen to print on; turn errors into a sentence and an exit code."""
     screen = Screen()
     try:
         yield screen
@@ -218,10 +226,10 @@ def plain_words() -> Iterator[Screen]:
 
 
 def _chosen(provider: str | None, base_url: str | None) -> str | None:
-    """The provider asked for, else the embedded model: no key is spent by surprise.
+    """Return the provider asked for, or else the embedded model: nobody's credit is spent by surprise.
 
-    The environment's choice is not made by typer: beside an address it does not count, lest the address gets
-    a provider's key.
+    The environment's choice is read here, not by typer: beside an address it must not count, or the address
+    would get a provider's key.
     """
     if provider or base_url:
         return provider
@@ -229,14 +237,14 @@ def _chosen(provider: str | None, base_url: str | None) -> str | None:
 
 
 def _prepare(character: NPCConfig, has_scratchpad: bool, provider: str | None) -> None:
-    """The sheets' reply limit is for the embedded model: others end by themselves, but may think first."""
+    """Raise the sheet's reply limit, which is for the embedded model: others stop by themselves."""
     character.has_scratchpad = has_scratchpad
     if has_scratchpad or provider != LOCAL:
         character.max_reply_tokens = ROOM_TO_THINK
 
 
 def _connect(command: str, provider: str | None, model: str | None, base_url: str | None) -> Connection:
-    """What connect() gives; where the embedded model is missing, what to do about it on the command line."""
+    """Return what connect() returns. If the embedded model is missing, say what to do on the command line."""
     if provider == LOCAL:
         from npc_lab.endpoints.embedded import is_installed
         from npc_lab.endpoints.weights import INSTALL

@@ -1,4 +1,4 @@
-"""`npc-lab demo`: two characters of a shipped world talk, and we watch."""
+"""`npc-lab demo`: watch two characters of a shipped world talk."""
 
 from dataclasses import asdict
 
@@ -11,9 +11,9 @@ from npc_lab.worlds import World
 
 
 class FactoryOnScreen(NPCFactory):
-    """A factory whose NPCs are seen speaking, word by word, while whoever asked waits for the whole line.
+    """A factory that shows each reply word by word, and returns it when it is complete.
 
-    So the arena, which knows nothing of streams and screens, needs no change to be watched.
+    So the arena, which knows nothing of streams and screens, can be watched without a change.
     """
 
     def __init__(self, connection: Connection, screen: Screen):
@@ -21,7 +21,7 @@ class FactoryOnScreen(NPCFactory):
         self._screen = screen
 
     def chat_with_npc(self, npc_id: str, user_id: str, message: str) -> str:
-        """The same answer as any factory's, shown while it arrives."""
+        """Return the answer, and show it while it arrives."""
         stream = self.stream_with_npc(npc_id, user_id, message)
         style = SEAT_STYLES[list(self.npcs).index(npc_id)]
         self._screen.speak(self.npcs[npc_id].config.called(), style, stream, shows_thoughts=True)
@@ -30,7 +30,7 @@ class FactoryOnScreen(NPCFactory):
 
 
 def show_talk(screen: Screen, world: World, connection: Connection, turns: int) -> None:
-    """Let the world's two characters talk. Raises `NPCLabError` where one of them gets no reply."""
+    """Let the world's two characters talk. Raise `NPCLabError` if one of them gets no reply."""
     factory = FactoryOnScreen(connection, screen)
     first, second = (factory.register_npc(**asdict(character)) for character in world.characters)
     arena = ChatArena(factory)

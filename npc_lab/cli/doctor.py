@@ -1,4 +1,4 @@
-"""`npc-lab doctor`: what is there, what is missing, and whether a reply comes."""
+"""`npc-lab doctor`: what is installed, which keys are found, and whether a reply arrives."""
 
 import os
 import platform
@@ -18,7 +18,7 @@ from npc_lab.npc import SimpleChatNPC
 from npc_lab.reply import Reply
 from npc_lab.wire.dialects import known
 
-# package -> what to do where it is missing
+# package -> what to do if it is missing
 _PACKAGES = {
     "npc-lab": "pip install npc-lab",
     "openai": "pip install openai",
@@ -29,7 +29,7 @@ _PACKAGES = {
 
 
 def installed_version(package: str) -> str | None:
-    """The package's version, or None if it is not installed."""
+    """Return the package's version, or None if it is not installed."""
     try:
         return version(package)
     except PackageNotFoundError:
@@ -51,7 +51,7 @@ def show_findings(screen: Screen) -> None:
 
 
 def ask_for_a_token(screen: Screen, connection: Connection) -> None:
-    """Ask for one token, the way a lesson asks. Raises `ReplyError` if no reply comes."""
+    """Ask for one token in the way that a lesson asks. Raise `ReplyError` if no reply arrives."""
     config = NPCConfig("", "You answer with one word.", max_reply_tokens=1)
     started = time.perf_counter()
     stream = SimpleChatNPC(*connection, config).stream("Hello!", "doctor")
@@ -59,7 +59,7 @@ def ask_for_a_token(screen: Screen, connection: Connection) -> None:
         for _ in stream:
             pass
     except ReplyError as error:
-        # A reply all the same: one token may be a blank, or the beginning of a thought.
+        # These two mean that a reply did arrive: its one token was a blank, or the beginning of a thought.
         if error.kind not in ("cut_off", "no_answer"):
             raise
     screen.say(f"A reply came after {time.perf_counter() - started:.1f} seconds. All is well.", "bold")
@@ -68,7 +68,7 @@ def ask_for_a_token(screen: Screen, connection: Connection) -> None:
 
 
 def _notes(connection: Connection, reply: Reply) -> list[str]:
-    """What is particular about this endpoint, and what is done about it."""
+    """Return what is unusual about this endpoint, and what is done about it."""
     notes = [adaptation.note for adaptation in known(*connection)]
     if reply.usage is None:
         notes.append("This endpoint sends no token counts; they are estimated.")

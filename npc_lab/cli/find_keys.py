@@ -1,11 +1,12 @@
-"""Keys that stand where they must not: written into a notebook or a program, or printed below a cell.
+"""Keys in the wrong place: written into a notebook or a program, or printed below a cell.
 
-One rule: after a name that ends with `api_key` or `api_token`, and after `Bearer`, no literal of 16 or more
-characters that could be a key. It finds what general tools overlook, a key in a call such as
-`connect(api_key="...")`, whatever it looks like.
+There is one rule: a literal of 16 or more characters that could be a key must not follow a name that ends
+with `api_key` or `api_token`, or `Bearer`. The name decides, not the look of the key, so this finds what
+general tools overlook: `connect(api_key="...")`. (keys.py hides a key that is known. The check of lesson 04
+knows keys by their look.)
 
-`npc-lab doctor` looks through the folder that it is called in, and pre-commit (see learners_pre_commit.yaml)
-through what is to be committed: `python -m npc_lab.cli.find_keys FILE...`. No part of a key is ever shown.
+`npc-lab doctor` searches the folder in which it is called. pre-commit (see learners_pre_commit.yaml) searches
+what is to be committed: `python -m npc_lab.cli.find_keys FILE...`. No part of a key is ever shown.
 """
 
 import json
@@ -18,7 +19,7 @@ from typing import Any
 from npc_lab.cli.screen import Screen
 
 ADVICE = (
-    "A key seems to be written there, and who reads the file can use it. Take it out, and put it into the "
+    "A key seems to be written there, and all who read the file can use it. Take it out, and put it into the "
     "environment or type it with getpass. If the file was shared, ask the provider for another key."
 )
 _LARGEST_FILE = 50_000_000  # bytes
@@ -32,7 +33,7 @@ _LITERAL = re.compile(
     # os.environ.setdefault("OPENAI_API_KEY", "...")
     rf"|(?:setdefault|putenv)\(\s{{0,80}}[\"']\w{{0,80}}{_NAME}[\"'],)"
     rf"[\s(\[]{{0,80}}[rbfu]{{0,2}}[\"']{{1,3}}{_SOME_KEY}[\"']"
-    # %env OPENAI_API_KEY=..., and a line of a file .env; a digit tells a key from a variable's name
+    # %env OPENAI_API_KEY=..., and a line of a .env file; only a key has a digit, a variable's name has none
     rf"|{_NAME}(?:=|[ \t]+)(?=[^\s\d]*\d){_SOME_KEY}(?!\S)"
     # {"Authorization": "Bearer ..."}
     rf"|Bearer[ \t]+(?=[^\s\d]*\d){_SOME_KEY}",
@@ -41,9 +42,9 @@ _LITERAL = re.compile(
 
 
 def places(path: Path) -> list[str]:
-    """Where in the file a key seems to stand: "cell 3" of a notebook, "line 7" of other files.
+    """Return where in the file a key seems to be: "cell 3" of a notebook, "line 7" of other files.
 
-    Cells are counted from 1. Raises `OSError` where the file cannot be read.
+    Cells and lines are counted from 1. Raise `OSError` if the file cannot be read.
     """
     if path.stat().st_size > _LARGEST_FILE:
         return []
@@ -55,7 +56,7 @@ def places(path: Path) -> list[str]:
 
 
 def warn_of_keys(screen: Screen, folder: Path) -> None:
-    """Say where in this folder (notebooks, programs, .env; not below it) a key seems to stand."""
+    """Say where in this folder's notebooks, programs and .env (not in folders below) a key seems to be."""
     files = sorted(file for file in folder.glob("*") if file.name.lower().endswith(_LOOKED_AT))
     if found := list(_found(files)):
         screen.notice("\n".join([*found, ADVICE]))
@@ -67,12 +68,12 @@ def _found(files: list[Path]) -> Iterator[str]:
         try:
             for place in places(file):
                 yield f"{file}, {place}"
-        except OSError:  # a folder of such a name, a file that nobody may read
+        except OSError:  # a folder with such a name, or a file that may not be read
             continue
 
 
 def _cells(text: str) -> list[str]:
-    """Source and outputs of each cell, or nothing where this is no notebook."""
+    """Return source and outputs of each cell as one text, or [] if this is no notebook."""
     try:
         return ["\n".join(_texts(cell)) for cell in json.loads(text)["cells"]]
     except (ValueError, RecursionError, LookupError, TypeError):
@@ -80,7 +81,7 @@ def _cells(text: str) -> list[str]:
 
 
 def _texts(value: Any) -> Iterator[str]:
-    """Every text in this JSON. A notebook keeps a text as a list of its lines."""
+    """Yield every text in this JSON. A notebook may keep a text as a list of its lines."""
     if isinstance(value, str):
         yield value
     elif isinstance(value, dict):

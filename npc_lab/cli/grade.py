@@ -1,4 +1,4 @@
-"""`npc-lab grade`: check handed-in notebooks, and show and write how each of them did."""
+"""`npc-lab grade`: check notebooks that were handed in, show their grades and write them into files."""
 
 import os
 import sys
@@ -24,10 +24,10 @@ _HEAD = ("file", "exercise", "outcome", "steps", "stretch", "points")
 def grade_notebooks(
     screen: Screen, paths: list[Path], out: Path, cell_seconds: float, jobs: int | None, exercises: list[str]
 ) -> bool:
-    """Grade them, write what is found into `out`, show it. Gives whether all of them could be graded.
+    """Grade notebooks, write and show the grades, and return whether all of them could be graded.
 
-    Raises `NPCLabError` where nothing can be begun or written. What is done by then, also when
-    Ctrl-C comes, is written and shown.
+    Raise `NPCLabError` if there is nothing to grade or the grades cannot be written. At Ctrl-C, the grades so
+    far are written and shown.
     """
     _look_for_packages()
     _look_for_exercises(exercises)
@@ -63,7 +63,7 @@ def _grade(
     records: Records,
     grades: list[Grade],
 ) -> None:
-    records.write_csv()  # before the work, not after it, we learn whether that is possible
+    records.write_csv()  # if that is not possible, we want to know before the work
     with tqdm(total=len(notebooks), desc="Grading", unit="notebook", disable=not sys.stderr.isatty()) as bar:
 
         def keep(grade: Grade) -> None:
@@ -105,7 +105,7 @@ def _show(screen: Screen, grades: list[Grade], records: Records) -> None:
 
 
 def _rows(grade: Grade) -> Iterable[tuple[str, ...]]:
-    """One row for each exercise; the file and its points stand in the first one."""
+    """Yield a row for each exercise; only the first one names the file and its points."""
     name = grade.name.removesuffix(".ipynb")
     points = _of(grade.points, grade.most_points)
     if not grade.reports:

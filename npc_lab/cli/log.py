@@ -1,7 +1,7 @@
-"""`npc-lab log`: look into the file that a factory's store has written, and save talks from it.
+"""`npc-lab log`: list, read and save the talks in the file of a factory's store.
 
-The file is opened to be read, never changed. What a character thought in private is shown and saved only
-where that was asked for.
+The file is opened for reading and never changed. Private thoughts are shown and saved only if they are asked
+for (`--thoughts`).
 """
 
 from contextlib import closing
@@ -16,8 +16,8 @@ from npc_lab.export import export, export_all
 from npc_lab.store.schema import number_in, open_to_read, reading, rows_of, seat_in
 from npc_lab.transcript import Message, Transcript, told_apart
 
-# Talks in the order in which they began, which is their number: of two NPCs in an arena, and of a user with
-# an NPC. The users as whom NPCs talk with each other are no talks of their own.
+# All talks, numbered in the order in which they began: two NPCs in an arena, or a user with an NPC. In an
+# arena each NPC is also a user of the other; these are no talks of their own.
 _TALKS = """
 WITH seats (user_id) AS (
     SELECT npc1_user_id FROM conversations UNION SELECT npc2_user_id FROM conversations
@@ -36,12 +36,13 @@ SELECT row_number() OVER (ORDER BY julianday(began), conversation_id, one, two) 
 class Talk:
     """A talk in a list.
 
-    turns: lines that NPCs said in an arena, or answers that a user got. last: when the last one was there.
+    one, two: the ids of two NPCs, or of a user and an NPC. turns: how many lines the NPCs of an arena said,
+    or how many answers the user got. last: when the last one arrived.
     """
 
     number: int
     conversation_id: str | None
-    one: str  # the id of an NPC, or of a user
+    one: str
     two: str
     names: tuple[str, str]
     turns: int
@@ -54,7 +55,7 @@ class Talk:
 
 
 class Log:
-    """The talks in a store's file. Raises `NPCLabError` where it is none or cannot be read."""
+    """The talks in a store's file. Raise `NPCLabError` if it is no such file or cannot be read."""
 
     def __init__(self, path: Path):
         self._path = path.expanduser()
@@ -65,18 +66,18 @@ class Log:
         self._connection.close()
 
     def talks(self, limit: int = -1) -> list[Talk]:
-        """The newest talks, the newest first; without a limit all of them."""
+        """Return the newest talks, newest first; all of them without a limit."""
         return [self._talk(*row) for row in self._read(f"{_TALKS} ORDER BY number DESC LIMIT ?", limit)]
 
     def talk(self, number: int) -> Talk:
-        """The talk with this number."""
+        """Return the talk with this number. Raise `NPCLabError` if there is none."""
         rows = self._read(f"SELECT * FROM ({_TALKS}) WHERE number = ?", number)
         if not rows:
             raise NPCLabError(f"There is no talk {number}. To list them: npc-lab log {self._path}")
         return self._talk(*rows[0])
 
     def transcript(self, talk: Talk, with_thoughts: bool = False) -> Transcript:
-        """What was said and is remembered; on demand, before each line what its speaker thought."""
+        """Return the talk as it is remembered; if asked for, with each speaker's thought before the line."""
         messages = self._arena_lines(talk) if talk.conversation_id else self._chat_lines(talk)
         names = told_apart(dict(enumerate(talk.names, start=1)))
         transcript = Transcript(names=names, stop_reason=self._stop_reason(talk))
@@ -88,7 +89,7 @@ class Log:
         return transcript
 
     def asides(self, talk: Talk) -> list[str]:
-        """What is not in the transcript: answers that were taken back, and why there was none."""
+        """Return what is not in the transcript: answers that were taken back, and errors."""
         pairs = [(talk.two, talk.one)]
         if talk.conversation_id:
             pairs = self._read(
@@ -203,10 +204,10 @@ def save_talks(screen: Screen, path: Path, number: int | None, file: Path, with_
 
 
 def moment(at: str) -> datetime:
-    """The moment that is written there, in this machine's time."""
+    """Return the moment that a store wrote, in this machine's time zone."""
     return datetime.fromisoformat(at).astimezone()
 
 
 def when(at: datetime) -> str:
-    """A moment, to be read."""
+    """Return a moment as text, such as "2026-03-01 18:30"."""
     return at.strftime("%Y-%m-%d %H:%M")

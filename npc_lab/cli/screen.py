@@ -1,8 +1,8 @@
-"""What the commands show: plain words, wrapped for reading, and a colour for each speaker.
+"""What the commands print: text wrapped for reading, with a colour for each speaker.
 
-What a model or an endpoint wrote is never taken for an order: control characters are dropped, and nothing is
-read as markup. Nothing on the terminal is ever hidden or moved, so a command can be stopped anywhere. Into a
-pipe go the same words without colours.
+Control characters in what a model or an endpoint wrote are dropped, and nothing is read as markup. Printed
+text is never hidden or moved, so a command can be stopped at any moment. A pipe gets the same words without
+colours.
 """
 
 import re
@@ -24,11 +24,11 @@ from npc_lab.transcript import WIDTH
 SEAT_STYLES = ("bold #2a78d6", "bold #c4581c")  # seat 1 and 2: readable on white and on black
 INDENT = "  "
 NARROWEST = 20  # columns
-SECONDS_UNTIL_A_WAIT_IS_TOLD = 5  # and again after twice as long
+SECONDS_UNTIL_A_WAIT_IS_TOLD = 5  # then after 10, 20, 40, ...
 
 
 class Screen:
-    """The terminal. Notices go to the error output, so that a pipe gets the talk and nothing else."""
+    """The terminal. Notices go to stderr, so that a pipe gets only the talk."""
 
     def __init__(self) -> None:
         self._output = _console(is_error=False)
@@ -43,27 +43,27 @@ class Screen:
         _print(self._errors, text, "bold")
 
     def rows(self, rows: list[tuple[str, str]]) -> None:
-        """Print two columns: what, and how it stands."""
+        """Print two columns: a thing and its state."""
         width = max(len(what) for what, _ in rows)
         for what, how in rows:
             _print(self._output, how, indent=f"{INDENT}{what:{width}}{INDENT}")
 
     def table(self, head: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-        """Print columns under their heads. What does not fit is wrapped in its column."""
+        """Print columns with titles. A text that does not fit is wrapped in its column."""
         table = Table(*head, box=None, pad_edge=False, header_style="bold")
         for row in rows:
             table.add_row(*(Text(printable(text), overflow="fold") for text in row))
         self._output.print(table)
 
     def ask(self, prompt: str) -> str:
-        """A line that the learner types. Raises `EOFError` at Ctrl-D."""
+        """Return a line that the learner types. Raise `EOFError` at Ctrl-D."""
         line = input(prompt)
-        if not sys.stdin.isatty():  # nobody has seen it being typed
+        if not sys.stdin.isatty():  # a line from a pipe was not seen while it was typed
             self.say(line)
         return line
 
     def speak(self, name: str, style: str, stream: ReplyStream, shows_thoughts: bool = False) -> None:
-        """Show a reply under its speaker's name as it arrives; mark one that breaks off."""
+        """Show a reply below its speaker's name as it arrives, and mark one that breaks off."""
         self.say(name, style)
         speech, mark = Speech(self._output), "(broken off)"
         try:
@@ -88,7 +88,7 @@ class Screen:
 
     @contextmanager
     def _telling_the_wait(self) -> Iterator[None]:
-        """Say now and then how long we have been waiting, each time on a line of its own."""
+        """Meanwhile, say now and then how long we have been waiting."""
         is_over = threading.Event()
 
         def tell() -> None:
@@ -107,7 +107,7 @@ class Screen:
 
 
 class Speech:
-    """A text that arrives piece by piece: each word is written once it is complete, and never moved."""
+    """A text that arrives in pieces. Each word is printed when it is complete, and never moved."""
 
     def __init__(self, console: Console, style: str = ""):
         self.has_begun = False
@@ -128,7 +128,7 @@ class Speech:
                 self._end_line()
 
     def end(self, mark: str = "") -> None:
-        """The text ends here; a mark that is not part of it follows, if there was any text."""
+        """End the text, with a mark after it if there was any text."""
         self._end_word()
         if self.has_begun:
             self._style, self._word = "dim", mark
@@ -137,7 +137,7 @@ class Speech:
 
     def _end_word(self) -> None:
         word, self._word = self._word, ""
-        # Longer than a line are only addresses, and texts in languages that need no blanks.
+        # Only addresses, and texts in languages without blanks, are longer than a line.
         for part in chop_cells(word, self._room - len(INDENT)) if word else []:
             if self._column and self._column + 1 + cell_len(part) > self._room:
                 self._end_line()
@@ -154,19 +154,19 @@ class Speech:
     def _print(self, text: str) -> None:
         if self._style:
             self._console.out(text, style=self._style, highlight=False, end="")
-        else:  # past rich, which repeats what it was printing when Ctrl-C came
+        else:  # not through rich: after Ctrl-C it would print once more what it was printing
             print(text, end="", file=self._console.file, flush=True)
 
 
 def take_any_letter() -> None:
-    """A letter that cannot be shown or read becomes a question mark instead of an error."""
+    """Let the terminal show "?" for a letter that it cannot encode, instead of raising."""
     for stream in (sys.stdin, sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace")
 
 
 def _print(console: Console, text: str, style: str = "", indent: str = "") -> None:
-    """Print the text, wrapped; the indent stands before its first line, as many blanks before the others."""
+    """Print the text, wrapped. The indent comes before its first line, blanks before the others."""
     for line in Text(printable(text)).wrap(console, console.width - len(indent)):
         line.rstrip()
         console.print(Text(indent).append(line.plain, style), no_wrap=True)

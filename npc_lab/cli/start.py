@@ -1,9 +1,9 @@
-"""`npc-lab start`: the course's notebooks in a folder of the learner's own, opened in JupyterLab.
+"""`npc-lab start`: copy the course's notebooks into a folder of the learner's own, and open JupyterLab.
 
-With them comes a configuration of pre-commit, for those who keep their work with git.
+A configuration for pre-commit comes with them, for those who keep their work in git.
 
-A file that is already there is left alone, whoever changed it last: work cannot be lost, and nothing unasked
-appears beside it. For a lesson afresh, learners rename theirs and start again: what is missing is put there.
+A file that is already there is never touched, so no work can be lost. To begin a lesson again, learners
+rename their file and start once more: the missing one is copied again.
 """
 
 import filecmp
@@ -25,7 +25,7 @@ _PRE_COMMIT = Path(__file__).with_name("learners_pre_commit.yaml")
 
 
 def copy_course(screen: Screen, folder: Path) -> None:
-    """Put what is missing into the folder. Raises `NPCLabError` if that fails; then nothing is added."""
+    """Copy what is missing into the folder. Raise `NPCLabError` if that fails; then nothing is added."""
     source = course_folder()
     course = {folder / file.relative_to(source): file for file in _files(source)}
     course[folder / ".pre-commit-config.yaml"] = _PRE_COMMIT
@@ -46,7 +46,7 @@ def copy_course(screen: Screen, folder: Path) -> None:
 
 
 def open_jupyterlab(screen: Screen, folder: Path) -> int:
-    """Open JupyterLab in the folder, wait for its end, and give its exit code."""
+    """Open JupyterLab in the folder, wait until it ends, and return its exit code."""
     if find_spec("jupyterlab") is None:
         raise NPCLabError(
             f"JupyterLab is not installed. To install it:\n  {INSTALL_COURSE}\n"
@@ -58,11 +58,11 @@ def open_jupyterlab(screen: Screen, folder: Path) -> int:
             try:
                 return jupyterlab.wait()
             except KeyboardInterrupt:
-                continue  # JupyterLab heard it too, and ends in its own way
+                continue  # JupyterLab got it, too, and ends by itself
 
 
 def _files(source: Path) -> Iterator[Path]:
-    """What learners open. Solutions, sources and the builder stay where they are."""
+    """Yield the files for learners. Solutions, sources and the builder are not among them."""
     yield from sorted(source.glob("*.ipynb"))
     yield from sorted(file for file in source.glob("images/**/*") if file.is_file())
 

@@ -14,7 +14,10 @@ USER = "you"
 
 
 def find_character(name: str | None, world_name: str | None) -> tuple[World, NPCConfig]:
-    """Somebody of that name, or the first one of that world. A part of the name will do."""
+    """Return the character with this name (or a part of it), or the first one of the world.
+
+    Raise `NPCLabError` if there is none.
+    """
     worlds = [load_world(each) for each in ([world_name] if world_name else WORLDS)]
     people = [(world, config) for world in worlds for config in world.characters]
     for world, config in people:
@@ -26,7 +29,7 @@ def find_character(name: str | None, world_name: str | None) -> tuple[World, NPC
 
 
 class Chat:
-    """A talk between the learner and one character. What goes wrong is said, and the talk goes on."""
+    """A talk between the learner and one character. After an error, which is shown, the talk goes on."""
 
     def __init__(self, screen: Screen, world: World, config: NPCConfig, connection: Connection):
         self._screen = screen
@@ -36,7 +39,7 @@ class Chat:
         self._commands = {"/again": self._say_again, "/thoughts": self._show_thoughts}
 
     def run(self) -> None:
-        """Take turns until the learner has enough: /quit, Ctrl-D, or Ctrl-C at the prompt."""
+        """Take turns until the learner ends the talk: with /quit, Ctrl-D, or Ctrl-C at the prompt."""
         with suppress(ImportError):
             import readline  # noqa: F401  # its import makes arrow keys work in input()
         self._introduce()

@@ -1,1 +1,10 @@
-"""Where replies come from. The core knows nothing of this room."""
+"""Where replies come from. The core imports nothing of this room.
+
+In reading order:
+
+    providers.py    the table of providers: addresses, names of keys
+    connect.py      `client, model = connect()`: choose one, and say which
+    fake.py         a client that asks no model: for tests, checks and a first look
+    weights.py      the embedded model's file: fetched once, checked, kept
+    embedded.py     the embedded model: a server in a child process
+"""

@@ -1,9 +1,11 @@
-"""Choosing where replies come from: one call, and it says what it chose.
+"""Choosing where replies come from.
 
-- `connect()`: the first provider whose key is found, else the embedded model
-- `connect("nebius")`: this provider
-- `connect("local")`: the embedded model, no key and no account
-- `connect("fake")`: a stand-in that makes small talk
+    client, model = connect()       the first provider whose key is found, else the embedded model
+    connect("nebius")               this provider
+    connect("local")                the embedded model: no key, no account
+    connect("fake")                 a fake client that makes small talk: no model at all
+
+Each call prints what it chose. Keys are looked for in the environment, then in Colab's secrets.
 """
 
 import os
@@ -16,11 +18,11 @@ from npc_lab.errors import ConnectError, MissingKeyError, did_you_mean
 from npc_lab.wire.answers import is_wanted
 from npc_lab.wire.faults import is_in_vain
 
-# The openai package waits 10 minutes and tries three times; a learner looks at a still screen meanwhile.
+# The openai package waits 10 minutes and tries three times: too long to look at a still screen.
 TIMEOUT_SECONDS = 60.0
 LOCAL, FAKE = "local", "fake"
 PROVIDER_NAMES = (*PROVIDERS, LOCAL, FAKE)
-_LONGEST_NAME = 12  # characters of what can still be a mistyped provider
+_LONGEST_NAME = 12  # characters: what is longer may be a key in the wrong place, and is not shown
 
 
 class Connection(NamedTuple):
@@ -37,15 +39,16 @@ def connect(
     api_key: str | None = None,
     base_url: str | None = None,
 ) -> Connection:
-    """Give a client of the `openai` package (or the fake) and a model name, and print what was chosen.
+    """Return a client of the `openai` package (or the fake) and a model's name, and print what was chosen.
 
     provider: a name from npc_lab/endpoints/providers.py, "local" or "fake". Left out, it is the environment's
     NPC_LAB_PROVIDER, or else the first provider whose key is found in the environment or in Colab's
     secrets, or else the embedded model if it is installed. model: another model than the provider's
-    default; with "local", the path of a GGUF file. base_url: any other OpenAI-compatible address.
+    default; with "local", the path of a GGUF file. api_key: the key, if it is not to be looked for.
+    base_url: any other OpenAI-compatible address.
 
-    Raises `MissingKeyError` where a key is needed and none is found, `ConnectError` where the
-    provider is unknown, the key cannot be a key, or the embedded model cannot start.
+    Raise `MissingKeyError` if a key is needed and none is found, `ConnectError` if the provider is unknown,
+    the key is invalid, or the embedded model cannot start.
     """
     for name, value in (
         ("provider", provider),
@@ -56,7 +59,7 @@ def connect(
         if not isinstance(value, str | None):
             raise ConnectError(f"{name} must be text.")  # without the value: it may be a key
     secrets = _Secrets()
-    if provider is None and base_url:  # before the environment: no found key goes to an unknown address
+    if provider is None and base_url:  # comes first: no key of the environment goes to an unknown address
         return _open(Provider("your endpoint", base_url, "", "", ""), model, _clean_key(api_key), base_url)
     provider = provider or os.environ.get("NPC_LAB_PROVIDER", "").strip() or None
     if provider is None:
@@ -83,7 +86,7 @@ def connect(
 
 
 def _first_possible(secrets: "_Secrets") -> str:
-    """The first provider whose key is found, else the embedded model if it is installed."""
+    """Return the first provider whose key is found, else the embedded model if it is installed."""
     from npc_lab.endpoints.embedded import is_installed
 
     for provider in PROVIDERS.values():
@@ -135,14 +138,14 @@ def _open_local(gguf: str | None) -> Connection:
 
 
 def _client(key: str, base_url: str) -> Any:
-    """A client that waits a minute for each part of a reply, and repeats no call in vain.
+    """Return a client that waits a minute for each part of a reply, and makes no pointless retries.
 
-    The hooks are those of httpx, which the openai package documents for its clients.
+    The hooks are event hooks of httpx, as the openai package documents them for its clients.
     """
     from openai import DefaultHttpxClient, OpenAI
 
     return OpenAI(
-        api_key=key or "no-key-needed",  # endpoints without keys still want the header, and not an empty one
+        api_key=key or "no-key-needed",  # endpoints without keys still require a header that is not empty
         base_url=base_url,
         timeout=TIMEOUT_SECONDS,
         http_client=DefaultHttpxClient(
@@ -152,7 +155,7 @@ def _client(key: str, base_url: str) -> Any:
 
 
 def _spare_what_nobody_wants(request: Any) -> None:
-    """A reply may have been stopped while the openai package waited to ask again."""
+    """Stop a retry if the reply was stopped while the openai package waited to ask again."""
     if not is_wanted():
         from openai import OpenAIError
 
@@ -160,10 +163,10 @@ def _spare_what_nobody_wants(request: Any) -> None:
 
 
 def _spare_what_is_in_vain(response: Any) -> None:
-    """Answer for the endpoint whether to ask again, in the header that the openai package obeys.
+    """Stop a retry that cannot help, by the response header that the openai package obeys.
 
-    It repeats every 429 and every error of the server. No credit will come of that. Only what failed is
-    read here: a stream is not.
+    The SDK retries every 429 and 5xx, even when no credit is left. Only failed responses are read here, never
+    a stream.
     """
     if response.status_code == 429 or response.status_code >= 500:
         response.read()
@@ -177,7 +180,7 @@ def _say(connection: Connection, what: str) -> Connection:
 
 
 def _clean_key(key: str | None, name: str = "you gave") -> str:
-    """The key without blanks and line ends around it, which a copied key often has."""
+    """Return the key without the blanks and line ends that a copied key often has around it."""
     key = (key or "").strip()
     if not key.isascii() or not key.isprintable() or " " in key:
         raise ConnectError(
@@ -193,7 +196,7 @@ _SILENT = " Colab's secrets did not answer; use getpass or the environment."
 class _Secrets:
     """Where keys are looked for: the environment, then Colab's secrets. No key is kept here."""
 
-    # Without Colab's page each question waits ten seconds in vain: after the first, ask no more.
+    # Without Colab's page each question waits ten seconds for nothing: after the first, ask no more.
     _silent_userdata: Any = None
 
     def __init__(self) -> None:
@@ -219,7 +222,7 @@ class _Secrets:
             return _clean_key(userdata.get(name), name)
         except ConnectError:
             raise
-        except Exception as error:  # Colab's three have no common root
+        except Exception as error:  # Colab's three errors have no common base class
             if type(error).__name__ == "TimeoutException":
                 _Secrets._silent_userdata = userdata
                 self.note = _SILENT

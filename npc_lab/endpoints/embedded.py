@@ -1,9 +1,12 @@
 """The embedded model: llama.cpp's own OpenAI-compatible server, on this machine, with no key and no account.
 
+    server = serve()            starts it on the first call
+    server.base_url             "http://127.0.0.1:43521/v1/": what an `openai` client needs
+
 The server runs in a child process, because the engine is C++ inside a Python package: it holds the
-interpreter's lock while it loads, it crashes a Python that ends in the middle of a reply, and a crash of
-its own would take a learner's notebook with it. The child stops as soon as its standard input closes, so
-it never outlives us, however we end. Parent and child share nothing but that pipe and a web address.
+interpreter's lock while it loads, it crashes a Python that ends in the middle of a reply, and its own crash
+would end a learner's notebook. The child stops as soon as its standard input closes, so it never outlives
+us, however we end. Parent and child share nothing but that pipe and a web address.
 """
 
 import atexit
@@ -23,17 +26,20 @@ from typing import Any, BinaryIO
 from npc_lab.endpoints.weights import INSTALL, weights_path
 from npc_lab.errors import ConnectError
 
-SLOTS = 2  # talks that the engine keeps in its cache, and answers at once; further ones wait in line
+SLOTS = 2  # talks that the engine keeps in its cache and answers at once; further ones wait
 CONTEXT_TOKENS = 4096  # of each slot: prompt and reply. What is longer is refused with an error, never cut
-REPLY_TOKENS = 256  # where a reply ends if the request sets no limit of its own
-READY_SECONDS = 120  # the shipped model needs one; several GB from a slow disk may need a minute
-# In the environment, a variable of such a name.
+REPLY_TOKENS = 256  # the limit of a reply if the request sets none
+READY_SECONDS = 120  # the shipped model needs one second; several GB from a slow disk may need a minute
+# Names of environment variables that may hold a key. (keys.py and cli/find_keys.py look at values.)
 _MAY_BE_A_KEY = re.compile("KEY|TOKEN|SECRET|PASSWORD|CREDENTIAL", re.IGNORECASE)
 
 
 @dataclass
 class Server:
-    """A running server: where it listens (ends with /v1/), the model's name to send, and the model's file."""
+    """A running server.
+
+    base_url: its address, which ends with /v1/. model: the model's name in requests. path: the model's file.
+    """
 
     base_url: str
     model: str
@@ -45,7 +51,7 @@ class Server:
         return self._process.poll() is None
 
     def close(self) -> None:
-        """Stop the server at once. It holds nothing worth keeping; closing twice does no harm."""
+        """Stop the server at once. It has nothing to save; closing it twice does no harm."""
         self._process.kill()
         with self._process:  # waits for its end and closes the pipes
             pass
@@ -56,12 +62,12 @@ _lock = threading.Lock()
 
 
 def is_installed() -> bool:
-    """Whether the engine can be imported; does not import it."""
+    """Return whether the engine is installed, without importing it."""
     return find_spec("xllamacpp") is not None
 
 
 def serve(gguf: str | Path | None = None) -> Server:
-    """The running server of this model file (None: the shipped SmolLM2); starts it on the first call."""
+    """Return the running server of a model file (None: the shipped SmolLM2). The first call starts it."""
     wanted = None if gguf is None else _checked(Path(gguf).expanduser().absolute())
     if not is_installed():
         raise ConnectError(f"The embedded model's engine is not installed. Install it with: {INSTALL}")
@@ -74,7 +80,7 @@ def serve(gguf: str | Path | None = None) -> Server:
 
 
 def _checked(path: Path) -> Path:
-    """Refuse what is plainly no model before the engine sees it."""
+    """Return the path. Raise `ConnectError` if its file is plainly no model, before the engine reads it."""
     try:
         with path.open("rb") as content:
             first_bytes = content.read(4)
@@ -89,7 +95,7 @@ def _checked(path: Path) -> Path:
 
 
 def _start(path: Path) -> Server:
-    """Start the child and wait for the one line it prints when the model is loaded and answers."""
+    """Start the child, and wait for the line it prints when the model is loaded and can answer."""
     with TemporaryFile() as log:
         process = subprocess.Popen(
             [sys.executable, "-P", "-m", "npc_lab.endpoints.embedded", str(path)],
@@ -115,10 +121,11 @@ def _start(path: Path) -> Server:
 
 
 def _environment() -> dict[str, str]:
-    """The child imports what we can import, and its threads soon stop to spin when they wait for each other.
+    """Return the child's environment: it imports what we can import, and gets no keys.
 
-    That costs little on two idle cores (at most 5%) and saves the day where a test suite runs beside it: 30
-    tokens/s instead of 7 beside one busy process, 12 instead of 1 beside two. It gets nobody's keys.
+    GOMP_SPINCOUNT lets threads that wait for each other stop spinning soon. That costs little on two idle
+    cores (at most 5%) and helps a lot while a test suite runs: 30 tokens/s instead of 7 beside one busy
+    process, 12 instead of 1 beside two.
     """
     search_path = os.pathsep.join(folder or os.getcwd() for folder in sys.path)
     no_keys = {name: value for name, value in os.environ.items() if not _MAY_BE_A_KEY.search(name)}
@@ -126,7 +133,7 @@ def _environment() -> dict[str, str]:
 
 
 def _why_not(log: BinaryIO, path: Path) -> str:
-    """One sentence from the engine's log, and what to do next."""
+    """Return the reason from the engine's log in one sentence, and what to do next."""
     log.seek(0)
     reason = re.search(r"error loading model: (.+)", log.read().decode(errors="replace"))
     said = f"the engine says: {reason[1].replace(str(path), path.name)}" if reason else "the engine stopped"
@@ -137,7 +144,7 @@ def _why_not(log: BinaryIO, path: Path) -> str:
 
 
 def _parameters(engine: Any, path: Path) -> Any:
-    """How the engine is set up. Measured over the later turns of two characters' talk, 80 tokens a line.
+    """Return the engine's settings. Measured over the later turns of two characters' talk, 80 tokens a line.
 
     Each slot keeps the prompt it read last. With two slots and a similarity of 0.5, each of two speakers
     finds its own slot again, however much of the world's description they share (with the usual 0.1 they
@@ -175,13 +182,13 @@ def _parameters(engine: Any, path: Path) -> Any:
 
 
 def _run(path: Path) -> None:
-    """What the child does: serve until the parent is gone."""
+    """Serve in the child process until the parent is gone."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C and a notebook's stop button are for the parent
     xllamacpp = import_module("xllamacpp")  # no types come with it
     server = xllamacpp.Server(_parameters(xllamacpp, path))  # returns when the model is loaded
     print(server.listening_address, flush=True)
     sys.stdin.read()  # ends when the parent does
-    os._exit(0)  # the engine's own way out waits up to 30 seconds for open streams
+    os._exit(0)  # the engine's own shutdown waits up to 30 seconds for open streams
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""A fake: stands in for an `openai.OpenAI` client where no model is to be asked.
+"""A fake: a client like `openai.OpenAI` that asks no model.
 
 It answers `chat.completions.create` with the real types of the `openai` package, whole or streamed,
 and notes every call. What it answers is up to you:
@@ -28,9 +28,8 @@ from npc_lab.memory import ChatMessage
 class FakeReply:
     """A reply that is more than a text.
 
-    finish_reason: how it ends; None makes a stream that breaks off. reasoning: private thought in a
-    field of its own. refusal: why the model refuses. pieces: how a stream cuts the text; by default
-    after every word.
+    finish_reason: how it ends; None makes a stream that breaks off. reasoning: a private thought in a field
+    of its own. refusal: why the model refuses. pieces: the pieces of a stream; by default single words.
     """
 
     text: str = ""
@@ -40,7 +39,7 @@ class FakeReply:
     pieces: Sequence[str] | None = None
 
     def stream_pieces(self) -> Sequence[str]:
-        """The text as a stream brings it."""
+        """Return the pieces in which a stream brings the text."""
         return self.pieces if self.pieces is not None else re.findall(r"\s*\S+\s*?(?=\s|$)|\s+", self.text)
 
 
@@ -51,10 +50,10 @@ Replies = Sequence[Planned] | Callable[[list[ChatMessage]], Planned]
 class FakeClient:
     """A client whose replies you write yourself.
 
-    replies: a list, used up in order, or a function of the messages. Each reply is a text, a
-    `FakeReply`, or an exception to raise. budget: how many calls it answers before it fails with
-    "quota", so that an endless loop ends; None for any number. seconds_per_piece: how long a stream
-    waits before each piece. `calls` holds the arguments of every call.
+    replies: a list, used in order, or a function of the messages. Each reply is a text, a `FakeReply`, or
+    an exception to raise. budget: how many calls it answers before it fails with "quota", so that an endless
+    loop ends; None for any number. seconds_per_piece: how long a stream waits before each piece. calls: the
+    arguments of every call so far.
     """
 
     base_url = "fake://npc_lab"
@@ -75,7 +74,7 @@ class FakeClient:
         return f"FakeClient({len(self.calls)} calls so far)"
 
     def fail_next(self, *kinds: str) -> None:
-        """Let the next calls fail, one for each `ReplyError` kind named, before the replies go on."""
+        """Let the next calls fail, one for each of these kinds of `ReplyError`, before the replies go on."""
         with self._lock:
             self._failures += [fake_error(kind) for kind in kinds]
 
@@ -92,7 +91,7 @@ class FakeClient:
         return _completion(model, reply, usage)
 
     def _next(self, call: dict[str, Any]) -> Planned:
-        """Note the call and give what is planned for it."""
+        """Note the call and return what is planned for it."""
         with self._lock:
             self.calls.append(call)
             if self.budget is not None and len(self.calls) > self.budget:
@@ -102,7 +101,7 @@ class FakeClient:
                 return self._failures.pop(0)
             if not callable(self.replies):
                 return self._next_in_list(self.replies)
-        # Outside the lock: your function may take its time, or ask another NPC.
+        # Outside the lock: the function may take long, or ask another NPC.
         return self.replies(deepcopy(call["messages"]))
 
     def _next_in_list(self, replies: Sequence[Planned]) -> Planned:
@@ -134,7 +133,7 @@ class FakeClient:
 
 
 class FakeStream:
-    """Iterates like the `openai` package's stream, and can be closed like it."""
+    """Iterates and closes like a stream of the `openai` package."""
 
     def __init__(self, chunks: Iterator[Any]):
         self._chunks = chunks
@@ -149,7 +148,7 @@ class FakeStream:
         return next(self._chunks)
 
     def close(self) -> None:
-        """Give no further chunks."""
+        """End the stream: there are no further chunks."""
         self._closed = True
 
     def __enter__(self) -> "FakeStream":
@@ -187,13 +186,13 @@ def _envelope(
 
 
 def _count(messages: list[ChatMessage], reply: FakeReply) -> dict[str, int]:
-    """Tokens as a rough count of words: a fake reads nothing."""
+    """Return token counts, roughly: the number of words."""
     prompt = sum(len(str(message.get("content", "")).split()) for message in messages)
     completion = len(f"{reply.reasoning} {reply.text}".split())
     return {"prompt_tokens": prompt, "completion_tokens": completion, "total_tokens": prompt + completion}
 
 
-# kind -> (HTTP status, code): how a real endpoint says it.
+# kind of `ReplyError` -> (HTTP status, code), as real endpoints send them.
 _FAILURES = {
     "auth": (401, "invalid_api_key"),
     "permission": (403, "permission_denied"),
@@ -208,7 +207,7 @@ _FAILURES = {
 
 
 def fake_error(kind: str) -> Exception:
-    """The exception that a real client raises for a `ReplyError` of this kind."""
+    """Return the exception that a real client raises for a `ReplyError` of this kind."""
     import openai
 
     request: Any = SimpleNamespace(url=FakeClient.base_url, method="POST", headers={})
@@ -250,7 +249,7 @@ _LINES = (
 
 
 def small_talk(messages: list[ChatMessage]) -> str:
-    """An answer in the character's name, never the one before, with both marks where they are asked for."""
+    """Return a line in the character's name, not the previous one, with both marks if they are asked for."""
     system = messages[0]["content"] if messages and messages[0]["role"] == "system" else ""
     name = name_in(system) or "Somebody"
     lines = [line.format(name=name) for line in _LINES]

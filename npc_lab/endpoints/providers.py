@@ -1,7 +1,6 @@
-"""The providers that `connect` knows: where each listens, how its key is called, where to get one.
+"""The providers that `connect` knows: the address of each, the name of its key, where to get one.
 
-All speak the same protocol, so a new one is a new line in this table. The order is the order in
-which keys are looked for.
+All use the same protocol, so a new provider is a new entry in this table. Keys are looked for in its order.
 """
 
 from dataclasses import dataclass
@@ -12,7 +11,7 @@ class Provider:
     """An OpenAI-compatible endpoint.
 
     key_name: the environment variable or Colab secret that holds the key; empty if it needs none.
-    model: what is used unless you name another. keys_page: where to get a key, or the program itself.
+    model: the default. keys_page: the web page where one gets a key, or the program itself.
     """
 
     name: str

