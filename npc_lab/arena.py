@@ -15,26 +15,37 @@ Of its factory the arena needs only `register_user`, `chat_with_npc`, `get_npc_c
 import threading
 import time
 import uuid
-from collections.abc import Callable, Container, Iterable, MutableMapping
+from collections.abc import Callable, Container, Iterable, Mapping, MutableMapping
 from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import suppress
 from datetime import datetime
 from typing import Any, TypedDict
 
 from npc_lab.character import NPCConfig
-from npc_lab.errors import ChatArenaError, ConversationNotFoundError, NPCNotFoundInArenaError, ReplyError
+from npc_lab.errors import (
+    ChatArenaError,
+    ConversationNotFoundError,
+    NPCNotFoundInArenaError,
+    ReplyError,
+    in_words,
+    no_text,
+)
 from npc_lab.stops import StopCondition, StopWhen
 from npc_lab.store import store_of
 from npc_lab.store.record import LazyDict
 from npc_lab.transcript import DIRECTOR, SYSTEM, Message, Transcript, told_apart
+from npc_lab.wire.usage import Usage
 
 DEFAULT_OPENING = "Hello! Who are you?"
+INTERRUPTED = "interrupted"
 
 
 class Conversation(TypedDict):
     """One talk. `npc1_user_id` is the user as whom NPC 1 speaks to NPC 2, and the other way round.
 
     `current_turn` is the id of the NPC that speaks next, `metrics` what was measured last,
-    `stop_reason` why the last run ended.
+    `stop_reason` why the last run ended, in words, and `ended` its kind: "" (none has), "turns", "stop",
+    "interrupted", or "failed:" and the kind of the error. `seed` is None unless the talk has one.
     """
 
     npc1_id: str
@@ -45,6 +56,8 @@ class Conversation(TypedDict):
     current_turn: str
     metrics: dict[str, float]
     stop_reason: str
+    ended: str
+    seed: int | None
 
 
 class ChatArena:
@@ -75,16 +88,25 @@ class ChatArena:
                 self._user_ids[npc_id] = self.npc_factory.register_user(f"user_{npc_id}")
         return self._user_ids[npc_id]
 
-    def start_conversation(self, npc1_id: str, npc2_id: str, initial_prompt: str = DEFAULT_OPENING) -> str:
+    def start_conversation(
+        self,
+        npc1_id: str,
+        npc2_id: str,
+        initial_prompt: str = DEFAULT_OPENING,
+        *,
+        seed: int | None = None,
+    ) -> str:
         """Seat two NPCs and return the conversation's id. NPC 1 will speak first, answering the opening.
 
-        An empty opening is not recorded; NPC 1 is then greeted with the default. Raise
+        An empty opening is not recorded; NPC 1 is then greeted with the default. seed: a whole number; the
+        same talk with the same seed comes again, if the endpoint takes seeds. Raise
         `NPCNotFoundInArenaError` if the factory lacks one of the two.
         """
-        if not isinstance(initial_prompt, str):
-            raise ChatArenaError(f"The opening line must be text, not {initial_prompt!r:.60}.")
         for npc_id in (npc1_id, npc2_id):
             self._check_npc(npc_id)
+        self._check_opening(initial_prompt)
+        if seed is not None and (not isinstance(seed, int) or isinstance(seed, bool)):
+            raise ChatArenaError(f"A seed must be a whole number, not {seed!r:.60}.")
         conversation_id = f"talk-{uuid.uuid4().hex[:12]}"
         with self._store.together():
             user1_id, user2_id = self.register_npc_in_arena(npc1_id), self.register_npc_in_arena(npc2_id)
@@ -97,8 +119,11 @@ class ChatArena:
                 current_turn=npc1_id,
                 metrics={},
                 stop_reason="",
+                ended="",
+                seed=seed,
             )
             self._keep_new(conversation_id, conversation)
+        self._hand_out_seed(conversation)
         self._openings[conversation_id] = (npc1_id, npc2_id, initial_prompt)
         self.conversations[conversation_id] = conversation
         return conversation_id
@@ -123,7 +148,7 @@ class ChatArena:
         `ConversationNotFoundError` if there is no such conversation.
         """
         outcome = self._turn(conversation_id)
-        return (True, outcome.content) if isinstance(outcome, Message) else (False, outcome)
+        return (True, outcome.content) if isinstance(outcome, Message) else (False, str(outcome))
 
     def direct(self, conversation_id: str, line: str) -> None:
         """Drop in a line as the director. The next speaker hears it after the partner's line."""
@@ -154,20 +179,28 @@ class ChatArena:
         if verbose:
             for message in _since_last_spoken(conversation):
                 self._print(conversation_id, message)
-        conversation["stop_reason"] = f"{max_turns} turn{'s' if max_turns != 1 else ''} done"
-        for _ in range(max_turns):
-            outcome = self._turn(conversation_id)
-            if not isinstance(outcome, Message):
-                conversation["stop_reason"] = outcome
-                break
-            if verbose:
-                self._print(conversation_id, outcome)
-            if on_turn:
-                on_turn(outcome)
-            if stop and (reason := stop(conversation["messages"])):
-                conversation["stop_reason"] = str(reason)
-                break
-        self._note_stop(conversation_id, conversation["stop_reason"])
+        ended, reason, turns = "turns", _turns_done(max_turns), 0
+        try:
+            for turns in range(max_turns):
+                outcome = self._turn(conversation_id)
+                if not isinstance(outcome, Message):
+                    ended, reason = f"failed:{outcome.kind}", str(outcome)
+                    break
+                if verbose:
+                    self._print(conversation_id, outcome)
+                if on_turn:
+                    on_turn(outcome)
+                if stop and (why := stop(conversation["messages"])):
+                    ended, reason = "interrupted" if why == INTERRUPTED else "stop", str(why)
+                    break
+        except Exception as error:
+            ended, reason = f"failed:{type(error).__name__}", in_words(error)
+            raise
+        except BaseException:  # Ctrl-C, or the notebook's stop button
+            ended, reason = INTERRUPTED, f"{INTERRUPTED} after {_turns_done(turns)}"
+            raise
+        finally:
+            self._note_end(conversation_id, ended, reason)
         transcript = self.get_conversation_history(conversation_id)
         if verbose:
             print(transcript.ending())
@@ -176,7 +209,7 @@ class ChatArena:
     def run_conversations(
         self,
         conversation_ids: Iterable[str],
-        max_turns: int = 10,
+        max_turns: int | Mapping[str, int] = 10,
         max_workers: int = 8,
         *,
         stop: StopCondition | None = None,
@@ -184,7 +217,7 @@ class ChatArena:
         """Run many conversations side by side, in at most `max_workers` threads, with a progress bar.
 
         Return each one's transcript by its id. A conversation that fails ends there, with its
-        `stop_reason`; the others go on.
+        `stop_reason`; the others go on. max_turns: for all of them, or a mapping from each id to its turns.
         """
         from tqdm import tqdm
 
@@ -193,15 +226,15 @@ class ChatArena:
         wanted = list(dict.fromkeys(conversation_ids))
         for conversation_id in wanted:
             self._conversation(conversation_id)
-        _check_count("max_turns", max_turns, least=0)
+        turns = {each: _turns_of(each, max_turns) for each in wanted}
         _check_count("max_workers", max_workers, least=1)
         interrupted = threading.Event()
-        stop_all = StopWhen(lambda _: interrupted.is_set(), "interrupted")
+        stop_all = StopWhen(lambda _: interrupted.is_set(), INTERRUPTED)
         stop_each = stop_all | stop if stop else stop_all
         pool = ThreadPoolExecutor(max_workers)
-        with tqdm(total=len(wanted) * max_turns, unit="turn", desc="talks") as bar:
+        with tqdm(total=sum(turns.values()), unit="turn", desc="talks") as bar:
             running = {
-                pool.submit(self._run_one, each, max_turns, stop_each, lambda _: bar.update()): each
+                pool.submit(self._run_one, each, turns[each], stop_each, lambda _: bar.update()): each
                 for each in wanted
             }
             try:
@@ -227,7 +260,7 @@ class ChatArena:
         conversation = self._conversation(conversation_id)
         spoken = _spoken(conversation)
         turns = max(len(spoken), 1)
-        conversation["metrics"] = {
+        conversation["metrics"] |= {
             "turn_count": len(spoken),
             "avg_response_length": sum(len(message.content) for message in spoken) / turns,
             "avg_response_time": _seconds_spoken(conversation) / turns,
@@ -235,12 +268,21 @@ class ChatArena:
         self._store.note_metrics(conversation_id, conversation["metrics"])
         return dict(conversation["metrics"])
 
-    def _turn(self, conversation_id: str) -> Message | str:
-        """Let the next NPC speak, and record its line. Return it, or the reason why there is none."""
+    def usage(self, conversation_id: str) -> Usage:
+        """Return what the replies of this talk have cost. NPCs of a foreign factory need not count."""
+        conversation = self._conversation(conversation_id)
+        seats = {(conversation["npc1_id"], conversation["npc2_user_id"])}
+        seats |= {(conversation["npc2_id"], conversation["npc1_user_id"])}
+        npcs = self.npc_factory.npcs
+        counted = (npcs[npc_id].usage(user_id) for npc_id, user_id in seats if hasattr(npcs[npc_id], "usage"))
+        return sum(counted, Usage())
+
+    def _turn(self, conversation_id: str) -> Message | ReplyError:
+        """Let the next NPC speak, and record its line. Return it, or why there is none."""
         conversation = self._conversation(conversation_id)
         with self._one_at_a_time(conversation_id):
             seat = _next_seat(conversation)
-            outcome: Message | str = ""
+            outcome: Message | ReplyError | None = None
             try:
                 with self._store.together():  # memory and line are kept both, or neither
                     outcome = self._speak(conversation, seat)
@@ -253,7 +295,7 @@ class ChatArena:
                     conversation["current_turn"] = conversation["npc1_id" if seat == 2 else "npc2_id"]
             return outcome
 
-    def _speak(self, conversation: Conversation, seat: int) -> Message | str:
+    def _speak(self, conversation: Conversation, seat: int) -> Message | ReplyError:
         """Ask the NPC in this seat for a line, not yet recorded. Return it, or why there is none."""
         npc_id, partner = conversation["npc1_id"], conversation["npc2_user_id"]
         if seat == 2:
@@ -262,9 +304,9 @@ class ChatArena:
         try:
             line = self.npc_factory.chat_with_npc(npc_id, partner, _cue(conversation))
         except ReplyError as error:
-            return str(error)
+            return error
         if not isinstance(line, str):  # a factory of your own may forget to return it
-            return f"chat_with_npc must return text, not {line!r:.60}."
+            return no_text(f"{type(self.npc_factory).__name__}.chat_with_npc", line)
         return Message(npc_id, line, _now(), seat, time.perf_counter() - started)
 
     def _one_at_a_time(self, conversation_id: str) -> threading.Lock:
@@ -273,13 +315,26 @@ class ChatArena:
     def _keep_new(self, conversation_id: str, conversation: Conversation) -> None:
         people = (conversation["npc1_id"], conversation["npc2_id"])
         users = (conversation["npc1_user_id"], conversation["npc2_user_id"])
-        self._store.add_conversation(conversation_id, *people, *users)
+        self._store.add_conversation(conversation_id, *people, *users, conversation["seed"])
         for message in conversation["messages"]:
             self._store.add_message(conversation_id, **vars(message))
 
-    def _note_stop(self, conversation_id: str, reason: str) -> None:
+    def _note_end(self, conversation_id: str, ended: str, reason: str) -> None:
         self.conversations[conversation_id]["stop_reason"] = reason
-        self._store.note_stop(conversation_id, reason)
+        self.conversations[conversation_id]["ended"] = ended
+        self._store.note_end(conversation_id, ended, reason)
+
+    def _hand_out_seed(self, conversation: Conversation) -> None:
+        """Keep the talk's seed at each NPC for its partner. Say so if an NPC cannot take one."""
+        if (seed := conversation["seed"]) is None:
+            return
+        seats = (("npc1_id", "npc2_user_id"), ("npc2_id", "npc1_user_id"))
+        npcs = [(self.npc_factory.npcs[conversation[npc]], conversation[user]) for npc, user in seats]  # type: ignore[literal-required]
+        if not all(hasattr(npc, "seeds") for npc, _ in npcs):
+            print("This factory's NPCs take no seeds: the talk is played without, and will not come again.")
+            return
+        for npc, user_id in npcs:
+            npc.seeds[user_id] = seed
 
     def _stored(self, conversation_id: str) -> Conversation:
         """Return a conversation as the store has it."""
@@ -294,9 +349,21 @@ class ChatArena:
             current_turn=npc1_id,
             metrics=stored.metrics,
             stop_reason=stored.stop_reason,
+            ended=stored.ended,
+            seed=stored.seed,
         )
         conversation["current_turn"] = conversation["npc2_id" if _last_seat(conversation) == 1 else "npc1_id"]
+        self._hand_out_seed(conversation)
         return conversation
+
+    def _check_opening(self, initial_prompt: str) -> None:
+        if not isinstance(initial_prompt, str):
+            raise ChatArenaError(f"The opening line must be text, not {initial_prompt!r:.60}.")
+        if initial_prompt in self.npc_factory.npcs:
+            raise ChatArenaError(
+                f"The opening line is the id of an NPC, {initial_prompt!r:.60}. A talk is between two: write "
+                "what the first of them hears."
+            )
 
     def _check_npc(self, npc_id: str) -> None:
         if not _is_in(self.npc_factory.npcs, npc_id):
@@ -321,11 +388,9 @@ class ChatArena:
     def _run_one(
         self, conversation_id: str, max_turns: int, stop: StopCondition, on_turn: Callable[[Message], object]
     ) -> None:
-        """One of many talks: whatever goes wrong in it becomes its stop reason."""
-        try:
+        """Run one of many talks: whatever goes wrong in it is its stop reason, and does not end the others."""
+        with suppress(Exception):
             self.run_conversation(conversation_id, max_turns, stop=stop, on_turn=on_turn)
-        except Exception as error:
-            self._note_stop(conversation_id, str(error) or type(error).__name__)
 
 
 def _is_in(things: Container[object], key: object) -> bool:
@@ -386,6 +451,19 @@ def _cue(conversation: Conversation) -> str:
     said = [message.content for message in conversation["messages"] if message.sender != DIRECTOR]
     directed = [message.content for message in _since_last_spoken(conversation) if message.sender == DIRECTOR]
     return "\n\n".join([said[-1] if said else DEFAULT_OPENING, *directed])
+
+
+def _turns_done(turns: int) -> str:
+    return f"{turns} turn{'' if turns == 1 else 's'} done"
+
+
+def _turns_of(conversation_id: str, max_turns: int | Mapping[str, int]) -> int:
+    if isinstance(max_turns, Mapping):
+        if conversation_id not in max_turns:
+            raise ChatArenaError(f"max_turns names no number of turns for {conversation_id!r:.80}.")
+        max_turns = max_turns[conversation_id]
+    _check_count("max_turns", max_turns, least=0)
+    return max_turns
 
 
 def _check_count(name: str, count: int, least: int) -> None:

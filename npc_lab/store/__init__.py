@@ -57,6 +57,8 @@ class StoredConversation(NamedTuple):
     npc2_user_id: str
     metrics: dict[str, float]
     stop_reason: str
+    ended: str
+    seed: int | None
     messages: list[dict[str, Any]]
 
 
@@ -179,8 +181,9 @@ class Store:
     def conversation(self, conversation_id: str) -> StoredConversation:
         """Return one conversation, whole."""
         with reading(self.path):
-            ((user1_id, user2_id, metrics, stop_reason),) = self.read(
-                "SELECT npc1_user_id, npc2_user_id, metrics, stop_reason FROM conversations WHERE id = ?",
+            ((user1_id, user2_id, metrics, stop_reason, ended, seed),) = self.read(
+                "SELECT npc1_user_id, npc2_user_id, metrics, stop_reason, ended, seed FROM conversations"
+                " WHERE id = ?",
                 conversation_id,
             )
             rows = self.read(
@@ -198,16 +201,26 @@ class Store:
                 }
                 for sender, content, at, seat, seconds in rows
             ]
-            return StoredConversation(user1_id, user2_id, _numbers_in(metrics), stop_reason, messages)
+            return StoredConversation(
+                *(user1_id, user2_id, _numbers_in(metrics), stop_reason),
+                *(str(ended), None if seed is None else int(seed), messages),
+            )
 
     def add_conversation(
-        self, conversation_id: str, npc1_id: str, npc2_id: str, npc1_user_id: str, npc2_user_id: str
+        self,
+        conversation_id: str,
+        npc1_id: str,
+        npc2_id: str,
+        npc1_user_id: str,
+        npc2_user_id: str,
+        seed: int | None = None,
     ) -> None:
         """Keep a new conversation, still without a line."""
         self.write(
             "INSERT INTO conversations (id, npc1_id, npc2_id, npc1_user_id, npc2_user_id, at, metrics,"
-            " stop_reason) VALUES (?, ?, ?, ?, ?, ?, '{}', '')",
+            " stop_reason, ended, seed) VALUES (?, ?, ?, ?, ?, ?, '{}', '', '', ?)",
             *(conversation_id, npc1_id, npc2_id, npc1_user_id, npc2_user_id, now()),
+            None if seed is None else str(seed),
         )
 
     def add_message(
@@ -232,9 +245,11 @@ class Store:
         """Keep what was measured."""
         self.write("UPDATE conversations SET metrics = ? WHERE id = ?", json.dumps(metrics), conversation_id)
 
-    def note_stop(self, conversation_id: str, reason: str) -> None:
-        """Keep why a run ended."""
-        self.write("UPDATE conversations SET stop_reason = ? WHERE id = ?", reason, conversation_id)
+    def note_end(self, conversation_id: str, ended: str, reason: str) -> None:
+        """Keep how a run ended: its kind, and the reason in words."""
+        self.write(
+            "UPDATE conversations SET ended = ?, stop_reason = ? WHERE id = ?", ended, reason, conversation_id
+        )
 
     # Reading and writing
 
