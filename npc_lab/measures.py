@@ -30,14 +30,15 @@ def echoes(messages: Sequence[Message]) -> list[float]:
     case. The first line answers the opening. A line of fewer than 4 words has no run, and gives 0: a
     mere "Yes, my lord." is no echo.
     """
-    last_lines = {1: "", 2: ""}  # seat -> what it said last
+    last_runs: dict[int, list[tuple[str, ...]]] = {1: [], 2: []}  # seat -> those of what it said last
     shares = []
     for message in messages:
         if message.sender == SYSTEM:
-            last_lines = {1: message.content, 2: message.content}
+            last_runs = dict.fromkeys((1, 2), _runs(message.content))
         if message.seat is not None:
-            shares.append(_share_repeated(message.content, last_lines[3 - message.seat]))
-            last_lines[message.seat] = message.content
+            runs, known = _runs(message.content), set(last_runs[3 - message.seat])
+            shares.append(sum(run in known for run in runs) / max(len(runs), 1))
+            last_runs[message.seat] = runs
     return shares
 
 
@@ -48,11 +49,6 @@ def new_to_cache(before: Sequence[ChatMessage], now: Sequence[ChatMessage]) -> i
     """
     shared = takewhile(lambda pair: pair[0] == pair[1], zip(before, now, strict=False))
     return sum(len(message["content"]) for message in now[len(list(shared)) :])
-
-
-def _share_repeated(line: str, earlier: str) -> float:
-    runs, known = _runs(line), set(_runs(earlier))
-    return sum(run in known for run in runs) / max(len(runs), 1)
 
 
 def _runs(line: str) -> list[tuple[str, ...]]:

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import signal
 import socket
 from collections.abc import Iterator
 from typing import Any
@@ -10,6 +11,11 @@ import pytest
 from browser import Jupyter, running_jupyter
 from loopback import Loopback
 from pytest_socket import SocketBlockedError, socket_allow_hosts
+
+# What runs in the background, or under nohup, inherits that Ctrl-C is ignored, and so do all processes made
+# by it: kernels, servers, commands. With a handler set, those that are made from now on have their own.
+if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 THIS_MACHINE = ["127.0.0.1", "::1", "localhost"]
 SETTINGS = ["NPC_LAB_PROVIDER", "HF_TOKEN", "OPENAI_BASE_URL", "OPENAI_ORG_ID", "OPENAI_PROJECT_ID"]

@@ -130,7 +130,9 @@ class _Guard(HTMLParser):
         self.found += [] if tag in _TAGS else [f"<{tag}>"]
         for name, value in attrs:
             address_is_fine = name != "href" or re.match(r"(https?|mailto|data):", value or "")
-            self.found += [] if name in _ATTRIBUTES and address_is_fine else [f"{tag}: {name}={value!r}"]
+            is_our_cell = (tag, name, value) == ("td", "style", "text-align:left")
+            is_fine = is_our_cell or (name in _ATTRIBUTES and address_is_fine)
+            self.found += [] if is_fine else [f"{tag}: {name}={value!r}"]
 
 
 def foreign_markup(part: Any) -> list[str]:

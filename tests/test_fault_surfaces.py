@@ -1,7 +1,10 @@
 """Every fault of an endpoint, met on every surface: arena, panels, command line, a notebook's cell.
 
 Each time: the right kind, a hint to act on, no key, no trace in any memory, and the next turn works.
-(`chat` and `stream` themselves: test_faults.py.)
+(`chat` and `stream` themselves: test_faults.py, with all faults at every run.)
+
+Every run tries one fault of each kind on each surface. All others are marked `whole`: `pytest -m whole` runs
+them, and `python tests/reliability.py --part faults` the whole product.
 """
 
 import threading
@@ -30,35 +33,27 @@ SILENT = {
     "stalled in the middle": Either(Held("Too late."), Stream([chunk("Well "), threading.Event(), DONE])),
 }
 BROKEN = {"cut body": Either(CutBody(), Stream([chunk("Well "), chunk("met.")], close_delimited=True))}
-KINDS = {
-    **{
-        f"{kind}: {name}": kind
-        for table in (EXCEPTIONS, NO_REPLIES)
-        for kind, faults in table.items()
-        for name in faults
-    },
-    **{f"timeout: {name}": "timeout" for name in SILENT},
-    **{f"key echoed: {name}": "" for name in TELLTALES},
-    **{f"broken: {name}": "" for name in BROKEN},
-}
+# All faults, in groups of one kind. "key echoed" and "broken" may become any kind.
+GROUPS: list[tuple[str, dict[str, Reply]]] = [
+    *EXCEPTIONS.items(),
+    *NO_REPLIES.items(),
+    ("timeout", SILENT),
+    ("key echoed", TELLTALES),
+    ("broken", BROKEN),
+]
 
 
 def telling(fault: Reply) -> Reply:
     """The same fault; an error of the endpoint's own repeats the key."""
-    return replace(fault, message=f"{fault.message} Your key: {KEY}") if isinstance(fault, Status) else fault
+    if isinstance(fault, Status) and KEY not in fault.message:
+        return replace(fault, message=f"{fault.message} Your key: {KEY}")
+    return fault
 
 
-FAULTS: dict[str, Reply] = {
-    **{
-        f"{kind}: {name}": telling(fault)
-        for table in (EXCEPTIONS, NO_REPLIES)
-        for kind, faults in table.items()
-        for name, fault in faults.items()
-    },
-    **{f"timeout: {name}": fault for name, fault in SILENT.items()},
-    **{f"key echoed: {name}": fault for name, fault in TELLTALES.items()},
-    **{f"broken: {name}": fault for name, fault in BROKEN.items()},
+KINDS = {
+    f"{kind}: {name}": kind if kind in REPLY_FAULTS else "" for kind, faults in GROUPS for name in faults
 }
+FAULTS = {f"{kind}: {name}": telling(fault) for kind, faults in GROUPS for name, fault in faults.items()}
 
 
 @dataclass
@@ -89,16 +84,19 @@ def endpoint(fault: str) -> Iterator[Endpoint]:
 
 
 def on(*surfaces: Callable[..., Any], streams: bool) -> Any:
-    """Each of these surfaces with each fault. Scripted streams are for those that stream."""
-    met = [name for name, fault in FAULTS.items() if streams or not isinstance(fault, Stream)]
-    return pytest.mark.parametrize(
-        ("surface", "fault"),
-        [
-            pytest.param(surface, name, id=f"{surface.__name__} {name}")
-            for surface in surfaces
-            for name in met
-        ],
-    )
+    """Return each of these surfaces with each fault. Scripted streams are for those that stream.
+
+    The first fault of each group is tried at every run, the others with `whole`.
+    """
+    parameters = []
+    for surface in surfaces:
+        for kind, faults in GROUPS:
+            met = [name for name, fault in faults.items() if streams or not isinstance(fault, Stream)]
+            for name in met:
+                marks = [] if name == met[0] else [pytest.mark.whole]
+                fault = f"{kind}: {name}"
+                parameters.append(pytest.param(surface, fault, id=f"{surface.__name__} {fault}", marks=marks))
+    return pytest.mark.parametrize(("surface", "fault"), parameters)
 
 
 def assert_explained(shown: str, fault: str) -> None:

@@ -1,6 +1,7 @@
 """The check of the arena exercise: it knows what was not begun, passes every right class, names each mistake.
 
-The classes that it judges are in arenas.py.
+The classes that it judges are in arenas.py. A mistake is looked for in its own part of the check at every
+run, and in the whole check with `whole` (`pytest -m whole`).
 """
 
 import builtins
@@ -25,8 +26,11 @@ import npc_lab
 from npc_lab import FakeClient, NPCFactory, NPCNotFoundInArenaError
 from npc_lab.errors import ConversationNotFoundError
 from npc_lab.lessons import Report, Step, check
+from npc_lab.lessons.checking import exercise as checking
+from npc_lab.lessons.exercises import lesson05_arena
 
 PACKAGE = str(Path(npc_lab.__file__).parent)
+STEPS = lesson05_arena.exercise.steps
 THOUGHT = "#SCRATCHPAD\nHe is lying.\n#ANSWER\n"
 
 # A pattern that fits the name of the stretch step.
@@ -37,6 +41,21 @@ STRETCH_STEPS = {
     "greeting": r"greet|default",
     "kept": r"metrics",
 }
+
+
+# The words of mistakes that only the clock shows, and a mistake that only the limit ends: these meet the
+# check's pauses and limits as they are shipped. All others meet shorter ones.
+SECONDS = (arenas.SECONDS, "mean time")
+ENDLESS = arenas.TurnNeverEnds
+
+
+@pytest.fixture(autouse=True)
+def _short_waits(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    wrong = request.getfixturevalue("wrong") if "wrong" in request.fixturenames else None
+    if isinstance(wrong, Mistake) and (wrong.words in SECONDS or wrong.arena is ENDLESS):
+        return
+    monkeypatch.setattr(lesson05_arena, "PAUSES", tuple(pause / 5 for pause in lesson05_arena.PAUSES))
+    monkeypatch.setattr(checking, "STEP_SECONDS", 1.0)
 
 
 def outcomes(report: Report) -> dict[str, str]:
@@ -237,13 +256,59 @@ def test_every_right_arena_passes(right: Right) -> None:
 # ---- wrong ----
 
 
+def parts_with(wrong: Mistake) -> list[str]:
+    """Return the parts of the check in which a step may name this mistake, in order."""
+    words = STRETCH_STEPS[wrong.words] if wrong.kind == "stretch" else wrong.words
+    steps = [step for step in STEPS if step.required or wrong.kind != "required"]
+    return list(dict.fromkeys(step.part for step in steps if re.search(words, step.name, re.I)))
+
+
 @pytest.mark.parametrize("wrong", MISTAKES, ids=lambda wrong: wrong.name)
 def test_every_mistake_is_named(wrong: Mistake) -> None:
+    """In its own part of the check; in the whole check below, some at every run and all with `whole`."""
+    for part in parts_with(wrong):
+        report = check(f"arena.{part}", wrong.arena)
+        expect_fit_to_read(report)
+        if "incorrect" in outcomes(report).values():
+            break
+    expect_named(wrong, report)
+
+
+def first_of_each_part() -> set[str]:
+    """Return the names of the first mistake of each part of the check, and the first of each kind."""
+    found = {(wrong.kind, parts_with(wrong)[0]): wrong.name for wrong in reversed(MISTAKES)}
+    return set(found.values())
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        pytest.param(
+            wrong, id=wrong.name, marks=[] if wrong.name in first_of_each_part() else pytest.mark.whole
+        )
+        for wrong in MISTAKES
+    ],
+)
+def test_the_whole_check_names_it_once(wrong: Mistake) -> None:
+    """For the first mistake of each part at every run. For all of them with `whole`."""
     report = check("arena", wrong.arena)
     expect_fit_to_read(report)
+    expect_named(wrong, report)
+    # The steps that cannot hold because of this one wait for it: one mistake is not told ten times.
+    told = [step.name for step in report.steps if step.required and step.outcome == "incorrect"]
+    assert len(told) <= 4, told
+
+
+def expect_named(wrong: Mistake, report: Report) -> None:
     if wrong.kind == "stretch":
         assert report.passed, str(report)
-        not_correct = {about for about in STRETCH_STEPS if stretch_step(report, about).outcome != "correct"}
+        optional = {step.name for step in report.steps if not step.required}
+        about = {
+            each
+            for each in STRETCH_STEPS
+            if any(re.search(STRETCH_STEPS[each], name, re.I) for name in optional)
+        }
+        not_correct = {each for each in about if stretch_step(report, each).outcome != "correct"}
         assert not_correct == {wrong.words}, str(report)
         return
     if wrong.kind == "either" and report.passed:
@@ -257,9 +322,6 @@ def test_every_mistake_is_named(wrong: Mistake) -> None:
     ]
     assert len(named) == 1, first_line(report)
     assert re.search(wrong.words, named[0], re.I), first_line(report)
-    # The steps that cannot hold because of this one wait for it: one mistake is not told ten times.
-    told = [step.name for step in report.steps if step.required and step.outcome == "incorrect"]
-    assert len(told) <= 4, told
 
 
 # ---- objects that are no class at all, or an odd one ----
@@ -352,7 +414,10 @@ ODD = {
 @pytest.mark.parametrize("name", [*METHODS, "__init__"])
 @pytest.mark.parametrize("odd", ODD.values(), ids=ODD)
 def test_whatever_a_method_gives_or_raises_there_is_a_report(name: str, odd: Callable[..., Any]) -> None:
-    report = check("arena", type("ChatArena", (PlainArena,), {name: odd}))
+    part = next(
+        (step.part for step in STEPS if name in step.uses), "register"
+    )  # __init__ comes before them all
+    report = check(f"arena.{part}", type("ChatArena", (PlainArena,), {name: odd}))
     assert not report.passed
     expect_fit_to_read(report)
     str(report).encode("utf-8")

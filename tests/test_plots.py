@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from dataclasses import replace
 from datetime import datetime
 
 import pytest
@@ -33,7 +34,9 @@ def test_a_talk_of_any_length_is_drawn(turns: int) -> None:
 def test_the_picture_shows_what_was_measured() -> None:
     transcript = talk(7)
     above, below = talk_figure(transcript).axes
-    assert [bar.get_height() for bar in above.patches] == line_lengths(transcript)
+    bars = [corners for patch in above.patches for corners in patch.get_path().to_polygons()]
+    in_order = sorted(bars, key=lambda corners: corners[:, 0].min())
+    assert [corners[:, 1].max() for corners in in_order] == line_lengths(transcript)
     assert list(below.lines[0].get_ydata()) == echoes(transcript)
     assert set(below.lines[1].get_ydata()) == {ECHO_LIMIT}
     assert below.get_ylim()[1] >= 1
@@ -49,6 +52,27 @@ def test_speakers_differ_by_more_than_colour() -> None:
     first, second = talk_figure(talk(2)).axes[0].patches
     assert (first.get_hatch(), second.get_hatch().strip("/")) == ("", "")
     assert second.get_hatch()
+
+
+def test_the_bars_of_a_long_talk_are_two_shapes() -> None:
+    """A shape for each line costs a millisecond, at every turn."""
+    assert len(talk_figure(talk(300)).axes[0].patches) == 2
+
+
+def test_all_that_is_written_is_inside_of_the_picture() -> None:
+    for turns, words in ((1, 1), (400, 1), (12, 3_000)):  # as many digits as there may be
+        transcript = talk(turns)
+        figure = talk_figure(
+            Transcript([replace(m, content=m.content * words) for m in transcript], {1: "A", 2: "B"})
+        )
+        figure.draw_without_rendering()
+        for axes in figure.axes:
+            box = axes.get_tightbbox()
+            corners = [(box.x0, box.y0), (box.x1, box.y1)]
+            assert all(figure.bbox.fully_contains(x, y) for x, y in corners), turns
+            label, highest = axes.yaxis.label.get_window_extent(), axes.get_ylim()[1]
+            numbers = [text for text in axes.get_yticklabels() if 0 <= text.get_position()[1] <= highest]
+            assert all(label.x1 < number.get_window_extent().x0 for number in numbers), turns
 
 
 def test_names_are_drawn_as_they_are_written() -> None:

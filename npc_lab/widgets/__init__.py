@@ -1,18 +1,19 @@
 """Panels for notebooks, made of plain ipywidgets: a chat box, the arena's controls, a character's form.
 
-    chat_box.py         the chat box; behind it chat_model.py and takes.py, which know no widget
-    arena_controls.py   the arena's controls; behind them arena_model.py, which knows none either
-    character_form.py   the character's form
+    chat_box.py         the chat box; beside it its model, chat_model.py, which knows no widget
+    arena_controls.py   the arena's controls; beside them their model, arena_model.py, which knows none either
+    character_form.py   the character's form; its model is the core's NPCConfig
 
 and what they share:
 
-    pump.py      how words reach the browser while they are made
-    look.py      the style, and small parts
-    lines.py     the lines of a talk, each sent once
-    prompts.py   what was sent
-    saving.py    copy and save
+    panel.py    what all panels do alike
+    pump.py     how words reach the browser while they are made
+    lines.py    the lines of a talk, each sent once, and the prompts that were sent
+    saving.py   copy and save
+    look.py     the style, and small parts
+    words.py    an error, a thought, a number of tokens in words
 
-No panel knows a model; each only shows what the core does.
+No panel knows a language model; each only shows what the core does.
 """
 
 from npc_lab.widgets.arena_controls import ArenaControls, arena_controls

@@ -3,35 +3,21 @@
 from __future__ import annotations
 
 import base64
-import threading
-from collections.abc import Callable, Iterator, Mapping
-from pathlib import Path
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import ipywidgets as widgets
 
 from npc_lab.arena import DEFAULT_OPENING
 from npc_lab.errors import ChatArenaError
-from npc_lab.export import export
 from npc_lab.factory import find_npc
 from npc_lab.rendering import escaped, html_table
 from npc_lab.transcript import Transcript
 from npc_lab.widgets.arena_model import Stage, factory_of, name_of, next_seat, unfinished
 from npc_lab.widgets.lines import ASIDE, ONE, TWO, Line, Pile, Scroll
-from npc_lab.widgets.look import (
-    Fold,
-    Notice,
-    Waiting,
-    button,
-    exactly,
-    html_box,
-    in_words,
-    panel,
-    quiet,
-    row,
-)
-from npc_lab.widgets.pump import BlockingPump, Task, choose_pump
-from npc_lab.widgets.saving import Saving
+from npc_lab.widgets.look import exactly, html_box, quiet, row
+from npc_lab.widgets.panel import TalkPanel
+from npc_lab.widgets.pump import Task
 
 _NARROW = {"description_width": "initial"}  # as wide as the words
 _KINDS = {None: ASIDE, 1: ONE, 2: TWO}
@@ -54,11 +40,8 @@ def arena_controls(
     return ArenaControls(arena, npc1_id, npc2_id, opening, max_turns)
 
 
-class ArenaControls:
-    """Shows one conversation and takes the director's orders. `widget` is its root.
-
-    As in the chat box, whatever changes the state holds the lock, and the worker touches no widget.
-    """
+class ArenaControls(TalkPanel):
+    """Shows one conversation and takes the director's orders. `widget` is its root."""
 
     def __init__(self, arena: Any, npc1_id: str, npc2_id: str, opening: str, max_turns: int):
         self._arena = arena
@@ -69,11 +52,8 @@ class ArenaControls:
             raise ChatArenaError(f"The opening line must be text, not {opening!r:.60}.")
         _check_turns(max_turns, least=1)
         self._named = (npc1_id, npc2_id)
-        self._lock = threading.RLock()
-        self._pump = choose_pump(self._stop_talk)
+        super().__init__()
         self._stage = self._stage_that_goes_on(npc1_id, npc2_id, opening)
-        self._task: Task | None = None
-        self._waiting = Waiting()
         self._lines: list[Line] = []
         self._turns_before = max_turns  # what Turns said at the last Start
         self._build(npc1_id, npc2_id, opening, max_turns)
@@ -82,40 +62,21 @@ class ArenaControls:
     def __repr__(self) -> str:
         return f"ArenaControls({self._title()!r}, {self._stage.done if self._stage else 0} turns done)"
 
-    def _ipython_display_(self) -> None:
-        from IPython.display import display
-
-        display(self.widget)  # type: ignore[no-untyped-call]
-
     def run(self, turns: int) -> Transcript:
-        """Run so many turns and wait; works without a browser. Gives the whole talk so far.
+        """Run so many turns and wait; works without a browser. Return the whole talk so far.
 
-        It ends early where one of the two gets no reply: the transcript's `stop_reason` says why.
+        It ends early if one of the two gets no reply: the transcript's `stop_reason` says why.
         """
         _check_turns(turns, least=0)
-        task = None
-        while task is None:
-            self.wait()
-            with self._lock:  # somebody may have pressed Start meanwhile
-                task = self._unless_busy(turns)
-        BlockingPump(self._stop_talk).start(task)
+        with self._lock_when_free():
+            task = self._run(turns)
+        self._see_through(task)
         return self.transcript
-
-    def wait(self) -> None:
-        """Come back when no turn is under way."""
-        with self._lock:  # it is held until the end of a turn is drawn
-            task = self._task
-        if task is not None:
-            task.finish()  # not the page, which is not heard while a cell runs
 
     @property
     def transcript(self) -> Transcript:
         """The talk so far."""
         return self._stage.transcript if self._stage else Transcript()
-
-    def export(self, path: str | Path) -> Path:
-        """Write the talk to a file; its ending says how: .md, .jsonl or .html."""
-        return export(self.transcript, path, title=self._title())
 
     def _build(self, npc1_id: str, npc2_id: str, opening: str, max_turns: int) -> None:
         self._first = self._menu("First:", npc1_id)
@@ -134,14 +95,13 @@ class ArenaControls:
             style=_NARROW,
             layout=widgets.Layout(width="8em"),
         )
-        self._start = button("Start", lambda: self._handle(self._hear_start), "Let them talk", "primary")
-        self._pause = button("Pause", lambda: self._handle(self._hear_pause), "Hold after this line")
-        self._step = button("Step", lambda: self._handle(lambda: self._unless_busy(1)), "One line")
-        self._stop = button("Stop", lambda: self._handle(self._hear_stop), "End now, in mid-line")
-        self._new = button("New talk", lambda: self._handle(self._hear_new), "Begin again, with new choices")
+        self._start = self._button("Start", self._hear_start, "Let them talk", "primary")
+        self._pause = self._button("Pause", self._hear_pause, "Hold after this line")
+        self._step = self._button("Step", lambda: self._unless_busy(1), "One line")
+        self._stop = self._button("Stop", self._hear_stop, "End now, in mid-line")
+        self._new = self._button("New talk", self._hear_new, "Begin again, with new choices")
         self._progress = widgets.IntProgress(0, min=0, max=max_turns, layout=widgets.Layout(width="12em"))
         self._status = widgets.Label()
-        self._notice = Notice(lambda: self._handle(self._hear_start))
         self._scroll = Scroll()
         self._numbers, self._picture = html_box(), html_box()
         self._build_desk()
@@ -150,7 +110,7 @@ class ArenaControls:
             [self._numbers, self._picture],
             layout=widgets.Layout(flex="2 1 14em", width="auto", padding="0 8px"),
         )
-        self.widget = panel(
+        self._arrange(
             row(self._first, self._second, self._turns),
             row(self._opening),
             row(self._start, self._pause, self._step, self._stop, self._new, self._progress, self._status),
@@ -159,9 +119,6 @@ class ArenaControls:
                 [talk, measures], layout=widgets.Layout(flex_flow="row wrap", align_items="flex-start")
             ),
             self._desk,
-            row(*(fold.head for fold in self._folds)),
-            *(fold.body for fold in self._folds),
-            self._pump.widget,
         )
 
     def _build_desk(self) -> None:
@@ -172,7 +129,7 @@ class ArenaControls:
             style=_NARROW,
             layout=widgets.Layout(flex="1 1 14em", width="auto"),
         )
-        self._say = button("Drop in", lambda: self._handle(self._hear_director), "The next speaker hears it")
+        self._say = self._button("Drop in", self._hear_director, "The next speaker hears it")
         self._desk = row(self._line, self._say)
         self._thoughts = [Pile(), Pile()]
         thoughts = row(*(pile.widget for pile in self._thoughts))
@@ -181,14 +138,13 @@ class ArenaControls:
             pile.widget.layout = widgets.Layout(flex="1 1 14em", width="auto")
         self._sheets = [_Sheet(), _Sheet()]
         self._applied = html_box()
-        apply = button("Apply", lambda: self._handle(self._hear_apply), "From the next line on")
+        apply = self._button("Apply", self._hear_apply, "From the next line on")
         sheets = [part for sheet in self._sheets for part in sheet.parts]
         changes = widgets.VBox([*sheets, row(apply, self._applied)])
-        self._saving = Saving(lambda: self.transcript, self._title())
         self._folds = [
-            Fold("Private thoughts", thoughts, lambda: self._handle(self._draw_thoughts)),
-            Fold("Change the characters", changes, lambda: self._handle(self._draw_sheets)),
-            Fold("Copy and save", self._saving.widget, lambda: self._handle(self._saving.refresh)),
+            self._fold("Private thoughts", thoughts, self._draw_thoughts),
+            self._fold("Change the characters", changes, self._draw_sheets),
+            self._fold("Copy and save", self._saving.widget, self._saving.refresh),
         ]
         # What a learner's own arena cannot do is not offered.
         if not hasattr(self._arena, "direct"):
@@ -221,24 +177,9 @@ class ArenaControls:
 
     # What the page sends
 
-    def _handle(self, action: Callable[[], Task | None]) -> None:
-        """Do what a button asks for."""
-        with self._lock:
-            task = self._guarded(action)
-        if task is not None:
-            self._pump.start(task)
-
-    def _guarded(self, action: Callable[[], Task | None]) -> Task | None:
-        """Do this. What goes wrong becomes a notice: a learner's own arena may raise anything."""
-        try:
-            return action()
-        except Exception as error:
-            self._notice.show(in_words(error))
-            return None
-
     def _hear_start(self) -> Task | None:
         """After a pause it goes on to the turns asked for; a new number in Turns counts from their first."""
-        if self._task:
+        if self._is_busy():
             return None
         stage, turns = self._open_stage(), self._turns.value
         changed_by, self._turns_before = turns - self._turns_before, turns
@@ -247,19 +188,22 @@ class ArenaControls:
         stage.asked = stage.done + turns
         return self._run(turns)
 
+    def _retry(self) -> Task | None:
+        return self._hear_start()
+
     def _hear_pause(self) -> None:
-        if self._stage and self._task:
+        if self._stage and self._is_busy():
             self._stage.wants_pause = True
             self._draw_controls()
 
     def _hear_stop(self) -> None:
-        if self._stage and self._task:
-            self._stop_talk()
+        if self._stage and self._is_busy():
+            self._stage.stop()
             self._draw_controls()
 
     def _hear_new(self) -> None:
         """The old talk stays in the arena; the next Start begins another one."""
-        if self._task:
+        if self._is_busy():
             return
         self._stage = None
         self._notice.clear()
@@ -271,7 +215,6 @@ class ArenaControls:
         self._draw()
 
     def _hear_choice(self) -> None:
-        self._saving.title = self._title()
         for fold in self._folds[1:]:
             fold.refresh()
 
@@ -283,7 +226,7 @@ class ArenaControls:
         if not stage.failed:
             self._notice.clear()
         stage.direct(line)
-        if not self._task:
+        if not self._is_busy():
             stage.record_directions()
         self._line.value = ""
         self._draw()
@@ -306,49 +249,40 @@ class ArenaControls:
         return self._stage
 
     def _unless_busy(self, turns: int) -> Task | None:
-        return None if self._task else self._run(turns)
+        return None if self._is_busy() else self._run(turns)
 
     def _run(self, turns: int) -> Task:
         stage = self._open_stage()
         stage.prepare(turns)
-        self._notice.clear()
-        self._waiting = Waiting()
-        self._task = Task(lambda: stage.run(turns), self._draw_live, self._finish)
-        self._draw()
-        return self._task
+        return self._begin(lambda: stage.run(turns))
 
-    def _stop_talk(self) -> None:
+    def _stop_work(self) -> None:
         if self._stage:
             self._stage.stop()
 
-    def _finish(self) -> None:
-        with self._lock:
-            self._task = None
-            if self._stage:
-                self._guarded(self._stage.record_directions)  # what was dropped in during the last line
-                if self._stage.failed:
-                    self._notice.show(self._stage.reason, can_retry=True)
-                elif self._stage.problem:
-                    self._notice.show(self._stage.problem)
-            self._draw()
+    def _note_end(self) -> None:
+        if self._stage:
+            self._guarded(self._stage.record_directions)  # what was dropped in during the last line
+            if self._stage.failed:
+                self._notice.show(self._stage.reason, can_retry=True)
+            elif self._stage.problem:
+                self._notice.show(self._stage.problem)
 
     # Drawing
 
     def _draw_live(self) -> None:
-        with self._lock:
-            self._guarded(self._draw_talk)
-            self._guarded(self._draw_progress)
-            self._folds[0].refresh()
+        self._guarded(self._draw_talk)
+        self._guarded(self._draw_progress)
+        self._folds[0].refresh()
 
     def _draw(self) -> None:
         """Bring everything up to date. The buttons come first: they must be alive, whatever fails."""
         for draw in (self._draw_controls, self._draw_talk, self._draw_progress):
             self._guarded(draw)
-        for fold in self._folds:
-            fold.refresh()
+        self._refresh_folds()
 
     def _draw_controls(self) -> None:
-        stage, is_busy = self._stage, self._task is not None
+        stage, is_busy = self._stage, self._is_busy()
         self._start.disabled = self._step.disabled = is_busy
         self._pause.disabled = not is_busy or (stage is not None and (stage.wants_pause or stage.wants_stop))
         self._stop.disabled = not is_busy or (stage is not None and stage.wants_stop)
@@ -371,10 +305,10 @@ class ArenaControls:
         if stage is None:
             return f"0 of {self._turns.value} turns done · press Start, or Step for one line"
         if stage.goes_on and not stage.asked:
-            lines = sum(message.seat is not None for message in stage.transcript)
+            lines = len(stage.transcript.spoken)
             return f"Your last talk goes on after {lines} lines · press Start, or New talk to begin another"
         ending, seconds = stage.reason, f"{stage.seconds:.1f}"
-        if self._task is not None:
+        if self._is_busy():
             seconds = f"{stage.seconds:.0f}"  # tenths would be sent ten times a second
             ending = self._waiting.words((stage.done, stage.heard))
             ending = "pausing after this line …" if stage.wants_pause else ending
@@ -390,7 +324,7 @@ class ArenaControls:
         rows = list(self._rows())
         for place, (kind, name, words, below) in enumerate(rows):
             line = self._line_at(place, kind, name)
-            (line.grow if self._task else line.show)(words, quiet(below))
+            (line.grow if self._is_busy() else line.show)(words, quiet(below))
         del self._lines[len(rows) :]
         self._scroll.show([line.widget for line in self._lines])
 
@@ -404,7 +338,7 @@ class ArenaControls:
             yield _KINDS[message.seat], transcript.speaker(message), message.content, seconds
         if stream is not None:
             seat, words = next_seat(transcript), stream.reply.text
-            if self._task is not None:
+            if self._is_busy():
                 yield _KINDS[seat], stage.names[seat], words, "" if words else "…"
             elif words:
                 yield _KINDS[seat], stage.names[seat], words, "(broken off, not recorded)"

@@ -23,8 +23,7 @@ from npc_lab.reply import ReplyStream
 from npc_lab.store import NoStore, store_of
 from npc_lab.text import well_formed
 from npc_lab.transcript import DIRECTOR, SYSTEM, Message, Transcript, told_apart
-from npc_lab.widgets.look import in_words
-from npc_lab.widgets.takes import thought_in
+from npc_lab.widgets.words import in_words, thought_in
 
 STOPPED, PAUSED = "you stopped it", "you paused it"
 # A picture of a long talk takes half a second to draw, which a quick model must not wait for at every turn.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Iterable
 from copy import deepcopy
 from dataclasses import replace
@@ -18,8 +17,8 @@ from npc_lab.factory import NPCFactory
 from npc_lab.memory import MEMORIES
 from npc_lab.npc import SimpleChatNPC
 from npc_lab.rendering import escaped
-from npc_lab.widgets.look import Fold, Notice, button, exactly, html_box, in_words, panel, quiet, row
-from npc_lab.widgets.pump import choose_pump
+from npc_lab.widgets.look import Fold, Notice, button, exactly, html_box, quiet, row
+from npc_lab.widgets.panel import Panel
 from npc_lab.widgets.saving import file_name, link, on_colab, send
 from npc_lab.worlds import WORLDS, load_world
 
@@ -40,17 +39,13 @@ def character_form(factory: NPCFactory) -> CharacterForm:
     return CharacterForm(factory)
 
 
-class CharacterForm:
-    """Shows a character sheet and makes characters of it. `widget` is its root.
-
-    As in the chat box, whatever changes the state holds the lock: clicks may be heard in several threads.
-    """
+class CharacterForm(Panel):
+    """Shows a character sheet and makes characters of it. `widget` is its root."""
 
     def __init__(self, factory: NPCFactory):
+        super().__init__()
         self._npc_id: str | None = None
         self._factory = factory
-        self._lock = threading.RLock()
-        self._pump = choose_pump(lambda: None)
         self._fields = _fields()
         self._card = Card(NPCConfig("", ""))  # with all that a card holds and the form has no field for
         self._created: NPCConfig | None = None  # what the last character was made of
@@ -61,11 +56,6 @@ class CharacterForm:
 
     def __repr__(self) -> str:
         return f"CharacterForm({self._fields['name'].get()!r}, npc_id={self._npc_id!r})"
-
-    def _ipython_display_(self) -> None:
-        from IPython.display import display
-
-        display(self.widget)  # type: ignore[no-untyped-call]
 
     @property
     def npc_id(self) -> str | None:
@@ -111,7 +101,6 @@ class CharacterForm:
 
     def _build(self) -> None:
         self._build_start()
-        self._notice = Notice()
         self._preview, self._status, self._download = html_box(), html_box(), html_box()
         for field in self._fields.values():
             field.observe(lambda _: self._hear_change())
@@ -123,7 +112,7 @@ class CharacterForm:
         preview = widgets.VBox(
             [self._preview], layout=_growing(2, "16em", max_height="40em", overflow="auto")
         )
-        self.widget = panel(
+        self._arrange(
             row(self._starters, self._undo, self._loading.head),
             self._loading.body,
             self._start_notice.widget,
@@ -133,7 +122,6 @@ class CharacterForm:
             self._notice.widget,
             self._status,
             self._saving.body,
-            self._pump.widget,
         )
 
     def _build_start(self) -> None:
@@ -170,28 +158,28 @@ class CharacterForm:
 
     # What the page sends
 
-    def _handle(self, action: Callable[[], object], notice: Notice) -> None:
-        """Do this. What goes wrong becomes a notice: a learner's own factory may raise anything."""
-        with self._lock:
-            try:
-                notice.clear()
-                action()
-            except Exception as error:
-                notice.show(in_words(error))
+    def _try(self, action: Callable[[], object], notice: Notice) -> None:
+        """Do this. What went wrong the last time is no longer said, what goes wrong now is."""
+
+        def do() -> None:
+            notice.clear()
+            action()
+
+        self._handle(do, notice)
 
     def _hear_create(self) -> None:
         """The last words typed may come a moment after the click."""
-        self._pump.soon(lambda: self._handle(self.create, self._notice))
+        self._pump.soon(lambda: self._try(self.create, self._notice))
 
     def _hear_download(self) -> None:
         def download() -> None:
             send(self._file_name(), lambda path: self.save(path))
 
-        self._pump.soon(lambda: self._handle(download, self._notice))
+        self._pump.soon(lambda: self._try(download, self._notice))
 
     def _hear_starter(self, config: NPCConfig | None) -> None:
         if config is not None:
-            self._handle(lambda: self._replace(_values_of(config), Card(config)), self._start_notice)
+            self._try(lambda: self._replace(_values_of(config), Card(config)), self._start_notice)
 
     def _hear_upload(self, upload: widgets.FileUpload) -> None:
         """A file arrived. It is forgotten at once: else the same file, chosen again, would be no change."""
@@ -199,10 +187,10 @@ class CharacterForm:
             content = _uploaded(upload)
             if content is not None:
                 _forget_upload(upload)
-                self._handle(lambda: self.load(content), self._start_notice)
+                self._try(lambda: self.load(content), self._start_notice)
 
     def _hear_undo(self) -> None:
-        self._handle(self._bring_back, self._start_notice)
+        self._try(self._bring_back, self._start_notice)
 
     def _hear_change(self) -> None:
         with self._lock:

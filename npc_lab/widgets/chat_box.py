@@ -2,37 +2,21 @@
 
 from __future__ import annotations
 
-import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from pathlib import Path
+from collections.abc import Callable
 
 import ipywidgets as widgets
 
 from npc_lab.errors import NPCLabError, ReplyError
-from npc_lab.export import export
 from npc_lab.factory import NPCFactory
 from npc_lab.rendering import escaped
 from npc_lab.transcript import Transcript
-from npc_lab.widgets.chat_model import WENT_ON, Talk
-from npc_lab.widgets.lines import ONE, TWO, Line, Pile, Scroll
-from npc_lab.widgets.look import (
-    Fold,
-    Notice,
-    Waiting,
-    button,
-    exactly,
-    html_box,
-    in_words,
-    panel,
-    quiet,
-    row,
-)
-from npc_lab.widgets.prompts import prompt_markup
-from npc_lab.widgets.pump import SECONDS_FOR_A_LATE_MESSAGE, BlockingPump, Task, choose_pump
-from npc_lab.widgets.saving import Saving
-from npc_lab.widgets.takes import Turn
+from npc_lab.widgets.chat_model import WENT_ON, Talk, Turn
+from npc_lab.widgets.lines import ONE, TWO, Line, Pile, Scroll, prompt_markup
+from npc_lab.widgets.look import button, exactly, html_box, quiet, row
+from npc_lab.widgets.panel import TalkPanel
+from npc_lab.widgets.pump import SECONDS_FOR_A_LATE_MESSAGE, Task
+from npc_lab.widgets.words import in_words
 
 _YOUR_NEXT = "(your next message)"
 
@@ -46,19 +30,12 @@ def chat_box(factory: NPCFactory, npc_id: str, user: str = "you") -> ChatBox:
     return ChatBox(factory, npc_id, user)
 
 
-class ChatBox:
-    """Shows one talk and takes the learner's lines. `widget` is its root.
-
-    Buttons, and whatever else the page sends, may be heard in several threads at once, so everything that
-    changes the state holds the lock. The worker that waits for the model holds none and touches no widget.
-    """
+class ChatBox(TalkPanel):
+    """Shows one talk and takes the learner's lines. `widget` is its root."""
 
     def __init__(self, factory: NPCFactory, npc_id: str, user: str):
         self._talk = Talk(factory, npc_id, user)
-        self._lock = threading.RLock()
-        self._pump = choose_pump(self._talk.stop)
-        self._task: Task | None = None
-        self._waiting = Waiting()
+        super().__init__()
         self._views: list[_TurnView] = []
         self._failed: tuple[Turn, str] | None = None  # what Retry asks again
         self._send_until = 0.0  # until when a text that arrives is sent; 0 if nobody asked for that
@@ -69,13 +46,11 @@ class ChatBox:
         self._draw()
 
     def __repr__(self) -> str:
-        return f"ChatBox({self._talk.title!r}, {len(self._talk.turns)} turns)"
+        return f"ChatBox({self._title()!r}, {len(self._talk.turns)} turns)"
 
     def _ipython_display_(self) -> None:
-        from IPython.display import display
-
         self._handle(self._show_news)
-        display(self.widget)  # type: ignore[no-untyped-call]
+        super()._ipython_display_()
 
     def say(self, text: str) -> str:
         """Say something and wait for the answer; works without a browser. Raises `ReplyError`."""
@@ -88,18 +63,10 @@ class ChatBox:
                 raise
             take = turn.takes[-1]
             task = self._ask(turn)
-        BlockingPump(self._talk.stop).start(task)
+        self._see_through(task)
         if take.error is not None:
             raise take.error
         return take.reply.text
-
-    def wait(self) -> None:
-        """Come back when no reply is under way. What waits to be sent is sent first."""
-        self._pump.settle()
-        with self._lock:  # after the end of a reply has been drawn
-            task = self._task
-        if task is not None:
-            task.finish()  # not the page, which is not heard while a cell runs
 
     @property
     def transcript(self) -> Transcript:
@@ -107,15 +74,13 @@ class ChatBox:
         with self._lock:
             return self._talk.transcript
 
-    def export(self, path: str | Path) -> Path:
-        """Write the talk to a file; its ending says how: .md, .jsonl or .html."""
-        return export(self.transcript, path, title=self._talk.title)
+    def _title(self) -> str:
+        return self._talk.title
 
     def _build(self) -> None:
         self._scroll = Scroll()
         self._status = html_box()
         self._status.layout.min_height = "1.6em"  # so that nothing moves when it falls silent
-        self._notice = Notice(lambda: self._handle(self._retry))
         self._input = widgets.Text(
             description="You:",
             placeholder="Say something, then press Enter",
@@ -126,44 +91,29 @@ class ChatBox:
         self._input.on_msg(self._hear_key)
         self._input.observe(lambda _: self._hear_value(), "value")
         self._send = button("Send", self._hear_send, "Say it (or press Enter)", style="primary")
-        self._stop = button("Stop", lambda: self._handle(self._hear_stop), "End this reply")
-        self._again = button("Regenerate", lambda: self._handle(self._regenerate), "Ask for another answer")
-        self._edit = button("Edit", lambda: self._handle(self._toggle_editing), "Change your last message")
-        self._before = button("◀", lambda: self._handle(lambda: self._browse(-1)), "The answer before this")
-        self._after = button("▶", lambda: self._handle(lambda: self._browse(1)), "The answer after this")
+        self._stop = self._button("Stop", self._hear_stop, "End this reply")
+        self._again = self._button("Regenerate", self._regenerate, "Ask for another answer")
+        self._edit = self._button("Edit", self._toggle_editing, "Change your last message")
+        self._before = self._button("◀", lambda: self._browse(-1), "The answer before this")
+        self._after = self._button("▶", lambda: self._browse(1), "The answer after this")
         self._place = widgets.Label()
         self._takes = row(self._before, self._place, self._after)
         self._thoughts, self._prompts = Pile(), html_box()
-        self._saving = Saving(lambda: self.transcript, self._talk.title)
         self._folds = [
-            Fold("Private thoughts", self._thoughts.widget, lambda: self._handle(self._draw_thoughts)),
-            Fold("What was sent", self._prompts, lambda: self._handle(self._draw_prompts)),
-            Fold("Copy and save", self._saving.widget, self._saving.refresh),
+            self._fold("Private thoughts", self._thoughts.widget, self._draw_thoughts),
+            self._fold("What was sent", self._prompts, self._draw_prompts),
+            self._fold("Copy and save", self._saving.widget, self._saving.refresh),
         ]
-        self.widget = panel(
-            html_box(f"<b>{escaped(self._talk.title)}</b>"),
+        self._arrange(
+            html_box(f"<b>{escaped(self._title())}</b>"),
             self._scroll.widget,
             self._status,
             self._notice.widget,
             row(self._input, self._send),
             row(self._stop, self._again, self._edit, self._takes),
-            row(*(fold.head for fold in self._folds)),
-            *(fold.body for fold in self._folds),
-            self._pump.widget,
         )
 
     # What the page sends
-
-    def _handle(self, action: Callable[[], Task | None]) -> None:
-        """Do what a button asks for. What goes wrong becomes a notice."""
-        task = None
-        with self._lock:
-            try:
-                task = action()
-            except Exception as error:  # a learner's own NPC may raise anything
-                self._notice.show(in_words(error))
-        if task is not None:
-            self._pump.start(task)
 
     def _hear_key(self, _: widgets.Widget, content: dict[str, object], __: list[bytes]) -> None:
         if content.get("event") == "submit":  # Enter
@@ -221,7 +171,6 @@ class ChatBox:
         return self._ask(self._talk.new_take(self._talk.turns[-1].take.question))
 
     def _retry(self) -> Task | None:
-        """The last take failed: try the same once more."""
         if self._is_busy() or self._failed is None:
             return None
         failed, question = self._failed
@@ -265,61 +214,43 @@ class ChatBox:
 
     # From the beginning of a reply to its end
 
-    def _is_busy(self) -> bool:
-        return self._task is not None and not self._task.has_ended.is_set()
-
-    @contextmanager
-    def _lock_when_free(self) -> Iterator[None]:
-        while True:
-            self.wait()
-            with self._lock:
-                if not self._is_busy():
-                    yield
-                    return
-
     def _ask(self, turn: Turn) -> Task:
         return self._begin(lambda: self._talk.ask(turn))
 
+    def _stop_work(self) -> None:
+        self._talk.stop()
+
     def _begin(self, work: Callable[[], None]) -> Task:
         self._edited = self._failed = None
-        self._notice.clear()
-        self._waiting = Waiting()
         self._talk.prepare()
-        self._task = Task(work, self._draw_live, self._finish)
-        self._draw()
-        return self._task
+        return super()._begin(work)
 
-    def _draw_live(self) -> None:
-        with self._lock:
-            stream = self._talk.stream
-            if stream is None or self._talk.was_stopped:
-                return
-            reply = stream.reply
-            self._views[-1].answer.grow(reply.text)
-            doing = "is speaking" if reply.text else "is thinking" if reply.thought else "was asked"
-            waiting = self._waiting.words(len(reply.text + reply.thought))
-            self._status.value = quiet(f"{self._talk.name} {doing} … {waiting}".rstrip())
-            self._folds[0].refresh()
-
-    def _finish(self) -> None:
-        with self._lock:
-            self._task = None
-            turn, error = self._talk.turns[-1], self._talk.error
-            newest = turn.takes[-1]
-            if isinstance(error, ReplyError):
-                self._failed = turn, newest.question
-            if error is not None:
-                self._notice.show(in_words(error), can_retry=self._failed is not None)
-            elif self._talk.problem:
-                self._notice.show(self._talk.problem)
-            if not newest.exchange and not newest.reply.text:
-                turn.drop(newest)
-            self._draw()
+    def _note_end(self) -> None:
+        turn, error = self._talk.turns[-1], self._talk.error
+        newest = turn.takes[-1]
+        if isinstance(error, ReplyError):
+            self._failed = turn, newest.question
+        if error is not None:
+            self._notice.show(in_words(error), can_retry=self._failed is not None)
+        elif self._talk.problem:
+            self._notice.show(self._talk.problem)
+        if not newest.exchange and not newest.reply.text:
+            turn.drop(newest)
 
     # Drawing
 
+    def _draw_live(self) -> None:
+        stream = self._talk.stream
+        if stream is None or self._talk.was_stopped:
+            return
+        reply = stream.reply
+        self._views[-1].answer.grow(reply.text)
+        doing = "is speaking" if reply.text else "is thinking" if reply.thought else "was asked"
+        waiting = self._waiting.words(len(reply.text + reply.thought))
+        self._status.value = quiet(f"{self._talk.name} {doing} … {waiting}".rstrip())
+        self._folds[0].refresh()
+
     def _draw(self) -> None:
-        """Bring everything up to date."""
         self._draw_controls()  # first: whatever else may fail, the buttons come alive again
         turns = self._talk.turns
         del self._views[len(turns) :]
@@ -328,8 +259,7 @@ class ChatBox:
             lines += view.show(turn, is_asked=self._is_busy() and turn is turns[-1])
         self._scroll.show(lines)
         self._status.value = ""
-        for fold in self._folds:
-            fold.refresh()
+        self._refresh_folds()
 
     def _enough_views(self, count: int) -> list[_TurnView]:
         while len(self._views) < count:

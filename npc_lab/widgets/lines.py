@@ -1,15 +1,22 @@
-"""The lines of a talk on the screen: each grows while it is made, and when finished is not sent again."""
+"""What a talk looks like: its lines, each growing while it is made, and the prompts that were sent for it.
+
+A line that is finished is not sent to the browser again.
+"""
 
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 
 import ipywidgets as widgets
 
+from npc_lab.memory import ChatMessage
 from npc_lab.rendering import escaped, split_finished, to_html
-from npc_lab.widgets.look import html_box
+from npc_lab.widgets.look import exactly, html_box
+from npc_lab.widgets.words import estimated_tokens
 
 ONE, TWO, ASIDE = "npc-lab-one", "npc-lab-two", "npc-lab-aside"  # the first speaker, the second, nobody
+MOST_FORGOTTEN = 20  # messages of those that are no longer sent: enough to see where memory ends
 MOST_CHARACTERS_A_SECOND = 10_000  # of the last paragraph, which is sent again and again while it grows
 
 
@@ -99,3 +106,23 @@ class Scroll:
         """Show these lines, oldest first. What is shown already is not sent again."""
         if tuple(lines) != self._lines.children:
             self._lines.children = tuple(lines)
+
+
+def prompt_markup(title: str, messages: Sequence[ChatMessage], forgotten: Sequence[ChatMessage]) -> str:
+    """The markup of one prompt: the system message, what is forgotten (greyed), and all else that is sent."""
+    if not messages:
+        return f"<p><b>{escaped(title)}</b>: nothing yet.</p>"
+    characters = sum(len(message["content"]) for message in messages)
+    size = f"{len(messages)} messages, {characters:,} characters"
+    size += f", about {estimated_tokens(characters):,} tokens (estimated)"
+    parts = [f"<p><b>{escaped(title)}</b>: {size}</p>", *map(_message, messages[:1])]
+    if (hidden := len(forgotten) - MOST_FORGOTTEN) > 0:
+        parts.append(f"<p class='npc-lab-forgotten'>{hidden} more forgotten messages</p>")
+    parts += [_message(message, is_forgotten=True) for message in forgotten[-MOST_FORGOTTEN:]]
+    return "".join([*parts, *map(_message, messages[1:])])
+
+
+def _message(message: ChatMessage, is_forgotten: bool = False) -> str:
+    style = " class='npc-lab-forgotten'" if is_forgotten else ""
+    role = f"{message['role']} (forgotten, not sent)" if is_forgotten else message["role"]
+    return f"<div{style}><code>{escaped(role)}</code>{exactly(message['content'])}</div>"

@@ -11,7 +11,6 @@ from collections.abc import Callable
 
 import ipywidgets as widgets
 
-from npc_lab.errors import NPCLabError
 from npc_lab.rendering import escaped
 
 SECONDS_UNTIL_A_WAIT_IS_SHOWN = 3
@@ -52,9 +51,9 @@ _STYLE = """<style>
 </style>"""
 
 
-def panel(*parts: widgets.Widget | None) -> widgets.VBox:
+def styled(*parts: widgets.Widget) -> widgets.VBox:
     """The root of a panel: its parts below each other, with the style that they need."""
-    root = widgets.VBox([widgets.HTML(_STYLE, layout=widgets.Layout(display="none")), *filter(None, parts)])
+    root = widgets.VBox([widgets.HTML(_STYLE, layout=widgets.Layout(display="none")), *parts])
     root.add_class("npc-lab")
     return root
 
@@ -81,11 +80,6 @@ def html_box(markup: str = "") -> widgets.HTML:
 def quiet(text: str) -> str:
     """The markup of a line that should not stand out."""
     return f"<span class='npc-lab-quiet'>{escaped(text)}</span>" if text else ""
-
-
-def in_words(error: Exception) -> str:
-    """What went wrong. Our own errors explain themselves."""
-    return str(error) if isinstance(error, NPCLabError) else f"{type(error).__name__}: {error}"
 
 
 def exactly(text: str) -> str:

@@ -18,7 +18,8 @@ import ipywidgets as widgets
 from npc_lab.export import as_html, as_jsonl, as_markdown, export
 from npc_lab.rendering import escaped
 from npc_lab.transcript import Transcript
-from npc_lab.widgets.look import button, html_box, in_words, quiet, row
+from npc_lab.widgets.look import button, html_box, quiet, row
+from npc_lab.widgets.words import in_words
 
 _KINDS: list[tuple[str, str, str, Callable[[Transcript, str], str]]] = [
     (".md", "Markdown", "text/markdown", as_markdown),
@@ -28,11 +29,11 @@ _KINDS: list[tuple[str, str, str, Callable[[Transcript, str], str]]] = [
 
 
 class Saving:
-    """The content of the fold. `transcript` gives the talk as it stands, `title` the name of the files."""
+    """The content of the fold. `transcript` returns the talk as it stands, `title` its title."""
 
-    def __init__(self, transcript: Callable[[], Transcript], title: str):
+    def __init__(self, transcript: Callable[[], Transcript], title: Callable[[], str]):
         self._transcript = transcript
-        self.title = title
+        self._title = title
         self._text = widgets.Textarea(rows=6, layout=widgets.Layout(width="100%"))
         self._links = html_box()
         advice = html_box(quiet("To copy: click into the text, press Ctrl+A and Ctrl+C (on a Mac: Cmd)."))
@@ -41,7 +42,7 @@ class Saving:
     def refresh(self) -> None:
         """Bring text and links up to date."""
         transcript = self._transcript()
-        self._text.value = as_markdown(transcript, self.title)
+        self._text.value = as_markdown(transcript, self._title())
         if not on_colab():
             links = [self._link(transcript, *kind) for kind in _KINDS]
             self._links.value = f"Download: {' · '.join(links)}"
@@ -60,15 +61,15 @@ class Saving:
         kind: str,
         write: Callable[[Transcript, str], str],
     ) -> str:
-        return link(name, file_name(self.title, ending), kind, write(transcript, self.title))
+        return link(name, file_name(self._title(), ending), kind, write(transcript, self._title()))
 
     def _sender(self, ending: str) -> Callable[[], None]:
         def write(path: Path) -> None:
-            export(self._transcript(), path, title=self.title)
+            export(self._transcript(), path, title=self._title())
 
         def download() -> None:
             try:
-                send(file_name(self.title, ending), write)
+                send(file_name(self._title(), ending), write)
             except Exception as error:  # no room on the disk, no browser that listens
                 self._links.value = quiet(f"The file could not be sent. {in_words(error)}")
 

@@ -63,10 +63,13 @@ def is_stub(thing: Any) -> bool:
         return False
     if not isinstance(code, CodeType):
         return False
-    instructions = list(dis.get_instructions(code))
-    returns = [each.argval for each in instructions if each.opname in ("LOAD_CONST", "RETURN_CONST")]
-    done = {each.opname for each in instructions}
-    return done <= _NOTHING_DONE and all(value is None or value is ... for value in returns)
+    return all(map(_does_nothing, dis.get_instructions(code)))  # most functions end this at their first line
+
+
+def _does_nothing(instruction: dis.Instruction) -> bool:
+    if instruction.opname in ("LOAD_CONST", "RETURN_CONST"):
+        return instruction.argval is None or instruction.argval is ...
+    return instruction.opname in _NOTHING_DONE
 
 
 def why_none(function: Any) -> str:
