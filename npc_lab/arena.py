@@ -19,7 +19,7 @@ from collections.abc import Callable, Container, Iterable, Mapping, MutableMappi
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import suppress
 from datetime import datetime
-from typing import Any, TypedDict
+from typing import Any
 
 from npc_lab.character import NPCConfig
 from npc_lab.errors import (
@@ -33,31 +33,26 @@ from npc_lab.errors import (
 from npc_lab.stops import StopCondition, StopWhen
 from npc_lab.store import store_of
 from npc_lab.store.record import LazyDict
-from npc_lab.transcript import DIRECTOR, SYSTEM, Message, Transcript, told_apart
+from npc_lab.transcript import (
+    DEFAULT_OPENING,
+    DIRECTOR,
+    SYSTEM,
+    Conversation,
+    Message,
+    Transcript,
+    cue,
+    last_seat,
+    next_seat,
+    seat_of,
+    seats_of,
+    seconds_spoken,
+    since_last_spoken,
+    spoken_in,
+    told_apart,
+)
 from npc_lab.wire.usage import Usage
 
-DEFAULT_OPENING = "Hello! Who are you?"
 INTERRUPTED = "interrupted"
-
-
-class Conversation(TypedDict):
-    """One talk. `npc1_user_id` is the user as whom NPC 1 speaks to NPC 2, and the other way round.
-
-    `current_turn` is the id of the NPC that speaks next, `metrics` what was measured last,
-    `stop_reason` why the last run ended, in words, and `ended` its kind: "" (none has), "turns", "stop",
-    "interrupted", or "failed:" and the kind of the error. `seed` is None unless the talk has one.
-    """
-
-    npc1_id: str
-    npc2_id: str
-    npc1_user_id: str
-    npc2_user_id: str
-    messages: list[Message]
-    current_turn: str
-    metrics: dict[str, float]
-    stop_reason: str
-    ended: str
-    seed: int | None
 
 
 class ChatArena:
@@ -177,15 +172,16 @@ class ChatArena:
         conversation = self._conversation(conversation_id)
         _check_count("max_turns", max_turns, least=0)
         if verbose:
-            for message in _since_last_spoken(conversation):
+            for message in since_last_spoken(conversation):
                 self._print(conversation_id, message)
-        ended, reason, turns = "turns", _turns_done(max_turns), 0
+        ended, reason, done = "turns", _turns_done(max_turns), 0
         try:
-            for turns in range(max_turns):
+            for _ in range(max_turns):
                 outcome = self._turn(conversation_id)
                 if not isinstance(outcome, Message):
                     ended, reason = f"failed:{outcome.kind}", str(outcome)
                     break
+                done += 1
                 if verbose:
                     self._print(conversation_id, outcome)
                 if on_turn:
@@ -197,7 +193,7 @@ class ChatArena:
             ended, reason = f"failed:{type(error).__name__}", in_words(error)
             raise
         except BaseException:  # Ctrl-C, or the notebook's stop button
-            ended, reason = INTERRUPTED, f"{INTERRUPTED} after {_turns_done(turns)}"
+            ended, reason = INTERRUPTED, f"{INTERRUPTED}, {_turns_done(done)}"
             raise
         finally:
             self._note_end(conversation_id, ended, reason)
@@ -258,12 +254,12 @@ class ChatArena:
         seconds per reply. Opening and director's lines count nowhere; an empty talk gives zeros.
         """
         conversation = self._conversation(conversation_id)
-        spoken = _spoken(conversation)
+        spoken = spoken_in(conversation)
         turns = max(len(spoken), 1)
         conversation["metrics"] |= {
             "turn_count": len(spoken),
             "avg_response_length": sum(len(message.content) for message in spoken) / turns,
-            "avg_response_time": _seconds_spoken(conversation) / turns,
+            "avg_response_time": seconds_spoken(conversation) / turns,
         }
         self._store.note_metrics(conversation_id, conversation["metrics"])
         return dict(conversation["metrics"])
@@ -271,23 +267,21 @@ class ChatArena:
     def usage(self, conversation_id: str) -> Usage:
         """Return what the replies of this talk have cost. NPCs of a foreign factory need not count."""
         conversation = self._conversation(conversation_id)
-        seats = {(conversation["npc1_id"], conversation["npc2_user_id"])}
-        seats |= {(conversation["npc2_id"], conversation["npc1_user_id"])}
         npcs = self.npc_factory.npcs
-        counted = (npcs[npc_id].usage(user_id) for npc_id, user_id in seats if hasattr(npcs[npc_id], "usage"))
-        return sum(counted, Usage())
+        seats = {(npcs[npc_id], partner) for npc_id, partner in seats_of(conversation).values()}
+        return sum((npc.usage(partner) for npc, partner in seats if hasattr(npc, "usage")), Usage())
 
     def _turn(self, conversation_id: str) -> Message | ReplyError:
         """Let the next NPC speak, and record its line. Return it, or why there is none."""
         conversation = self._conversation(conversation_id)
         with self._one_at_a_time(conversation_id):
-            seat = _next_seat(conversation)
+            seat = next_seat(conversation)
             outcome: Message | ReplyError | None = None
             try:
                 with self._store.together():  # memory and line are kept both, or neither
                     outcome = self._speak(conversation, seat)
                     if isinstance(outcome, Message):
-                        partner = conversation["npc2_user_id" if seat == 1 else "npc1_user_id"]
+                        _, partner = seats_of(conversation)[seat]
                         self._store.add_message(conversation_id, **vars(outcome), heard_by=partner)
             finally:  # also where Ctrl-C comes while it is written: the NPC remembers it by then
                 if isinstance(outcome, Message):
@@ -297,12 +291,10 @@ class ChatArena:
 
     def _speak(self, conversation: Conversation, seat: int) -> Message | ReplyError:
         """Ask the NPC in this seat for a line, not yet recorded. Return it, or why there is none."""
-        npc_id, partner = conversation["npc1_id"], conversation["npc2_user_id"]
-        if seat == 2:
-            npc_id, partner = conversation["npc2_id"], conversation["npc1_user_id"]
+        npc_id, partner = seats_of(conversation)[seat]
         started = time.perf_counter()
         try:
-            line = self.npc_factory.chat_with_npc(npc_id, partner, _cue(conversation))
+            line = self.npc_factory.chat_with_npc(npc_id, partner, cue(conversation))
         except ReplyError as error:
             return error
         if not isinstance(line, str):  # a factory of your own may forget to return it
@@ -328,13 +320,14 @@ class ChatArena:
         """Keep the talk's seed at each NPC for its partner. Say so if an NPC cannot take one."""
         if (seed := conversation["seed"]) is None:
             return
-        seats = (("npc1_id", "npc2_user_id"), ("npc2_id", "npc1_user_id"))
-        npcs = [(self.npc_factory.npcs[conversation[npc]], conversation[user]) for npc, user in seats]  # type: ignore[literal-required]
-        if not all(hasattr(npc, "seeds") for npc, _ in npcs):
-            print("This factory's NPCs take no seeds: the talk is played without, and will not come again.")
-            return
-        for npc, user_id in npcs:
-            npc.seeds[user_id] = seed
+        for npc_id, partner in seats_of(conversation).values():
+            npc = self.npc_factory.npcs[npc_id]
+            if not hasattr(npc, "seeds"):
+                print(
+                    "This factory's NPCs take no seeds: this talk is played without, and will not come again."
+                )
+                return
+            npc.seeds[partner] = seed
 
     def _stored(self, conversation_id: str) -> Conversation:
         """Return a conversation as the store has it."""
@@ -352,7 +345,7 @@ class ChatArena:
             ended=stored.ended,
             seed=stored.seed,
         )
-        conversation["current_turn"] = conversation["npc2_id" if _last_seat(conversation) == 1 else "npc1_id"]
+        conversation["current_turn"] = conversation["npc2_id" if last_seat(conversation) == 1 else "npc1_id"]
         self._hand_out_seed(conversation)
         return conversation
 
@@ -382,13 +375,13 @@ class ChatArena:
 
     def _print(self, conversation_id: str, message: Message) -> None:
         conversation = self.conversations[conversation_id]
-        turn_number = len(_spoken(conversation)) if _seat_of(message, conversation) else None
+        turn_number = len(spoken_in(conversation)) if seat_of(message, conversation) else None
         print(self.get_conversation_history(conversation_id).line(message, turn_number), end="\n\n")
 
     def _run_one(
         self, conversation_id: str, max_turns: int, stop: StopCondition, on_turn: Callable[[Message], object]
     ) -> None:
-        """Run one of many talks: whatever goes wrong in it is its stop reason, and does not end the others."""
+        """Run one of many talks. Whatever goes wrong in it is its stop reason, and ends no other."""
         with suppress(Exception):
             self.run_conversation(conversation_id, max_turns, stop=stop, on_turn=on_turn)
 
@@ -403,54 +396,6 @@ def _is_in(things: Container[object], key: object) -> bool:
 
 def _now() -> datetime:
     return datetime.now().astimezone()
-
-
-def _seat_of(message: Message, conversation: Conversation) -> int | None:
-    """Return who said it: 1, 2, or None for others. Lines that were put there by hand may lack a seat."""
-    if message.seat is None and message.sender == conversation["npc1_id"]:
-        return 1
-    return 2 if message.seat is None and message.sender == conversation["npc2_id"] else message.seat
-
-
-def _spoken(conversation: Conversation) -> list[Message]:
-    return [message for message in conversation["messages"] if _seat_of(message, conversation)]
-
-
-def _seconds_spoken(conversation: Conversation) -> float:
-    """Return how long all replies took; a reply that was not measured counts from the line before it."""
-    messages, seconds = conversation["messages"], 0.0
-    for before, message in zip([None, *messages], messages, strict=False):
-        if message.seconds is not None:
-            seconds += message.seconds
-        elif before and _seat_of(message, conversation):
-            seconds += message.timestamp.timestamp() - before.timestamp.timestamp()
-    return seconds
-
-
-def _last_seat(conversation: Conversation) -> int | None:
-    spoken = _spoken(conversation)
-    return _seat_of(spoken[-1], conversation) if spoken else None
-
-
-def _next_seat(conversation: Conversation) -> int:
-    """Return whose turn it is, 1 or 2. If both seats have the same NPC, it is who did not speak last."""
-    if conversation["npc1_id"] == conversation["npc2_id"]:
-        return 2 if _last_seat(conversation) == 1 else 1
-    return 1 if conversation["current_turn"] == conversation["npc1_id"] else 2
-
-
-def _since_last_spoken(conversation: Conversation) -> list[Message]:
-    """Return what was recorded after the last line of a speaker: the opening, director's lines."""
-    messages = conversation["messages"]
-    places = [place for place, message in enumerate(messages) if _seat_of(message, conversation)]
-    return messages[places[-1] + 1 :] if places else messages
-
-
-def _cue(conversation: Conversation) -> str:
-    """Return what the next speaker hears: the partner's last line, then what the director said since."""
-    said = [message.content for message in conversation["messages"] if message.sender != DIRECTOR]
-    directed = [message.content for message in _since_last_spoken(conversation) if message.sender == DIRECTOR]
-    return "\n\n".join([said[-1] if said else DEFAULT_OPENING, *directed])
 
 
 def _turns_done(turns: int) -> str:

@@ -25,7 +25,7 @@ from npc_lab import (
     StopWhen,
     fake_error,
 )
-from npc_lab.arena import DEFAULT_OPENING
+from npc_lab.transcript import DEFAULT_OPENING
 
 THOUGHT = "#SCRATCHPAD\nI would rather sleep.\n#ANSWER\n"
 
@@ -554,7 +554,10 @@ def test_an_arena_needs_four_things_of_its_factory() -> None:
     assert spoken(messages)[1:] == ["a heard 1", "b heard 1", "a heard 2", "b heard 2"]
     assert "NPC 2: b heard 1" in str(messages)
     arena.npc_factory.chat_with_npc = lambda *_: None
-    assert arena.run_turn(talk) == (False, "chat_with_npc must return text, not None.")
+    assert arena.run_turn(talk) == (
+        False,
+        "LearnersFactory.chat_with_npc must return text, not None. Did you forget a return?",
+    )
     assert len(arena.get_conversation_history(talk)) == 5
     arena.npc_factory = LearnersFactory()
     assert arena.run_turn(arena.start_conversation("a", "b", "fail"))[0] is False

@@ -150,7 +150,8 @@ def _open_local(gguf: str | None, pace: Pace | None) -> Connection:
 def _client(key: str, base_url: str, pace: Pace | None, counted: bool) -> Any:
     """Return a client that waits a minute for each part of a reply, and makes no pointless retries.
 
-    pace: when its calls may leave. counted: whether they count against NPC_LAB_MAX_CALLS. The hooks are event hooks of httpx, as the openai package documents them for its clients.
+    pace: when its calls may leave. counted: whether they count against NPC_LAB_MAX_CALLS. The hooks are event
+    hooks of httpx, as the openai package documents them for its clients.
     """
     from openai import DefaultHttpxClient, OpenAI
 

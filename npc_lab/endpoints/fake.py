@@ -139,7 +139,7 @@ class FakeClient:
 
 
 def _takes_fields(replies: Callable[..., Any]) -> bool:
-    """Whether the function has a second parameter that is to be filled. `lambda messages, n=3: ...` has none."""
+    """Whether the function has a second parameter to be filled, unlike `lambda messages, n=3: ...`."""
     try:
         parameters = list(signature(replies).parameters.values())
     except (TypeError, ValueError):  # some built-in functions have none to look at
