@@ -12,6 +12,7 @@ Of its factory the arena needs only `register_user`, `chat_with_npc`, `get_npc_c
 `npcs`: any factory that has these four will do. If it has a store, the talks are kept there, too.
 """
 
+import functools
 import threading
 import time
 import uuid
@@ -32,7 +33,7 @@ from npc_lab.errors import (
 )
 from npc_lab.stops import StopCondition, StopWhen
 from npc_lab.store import store_of
-from npc_lab.store.record import LazyDict
+from npc_lab.store.record import LazyDict, NotedDict
 from npc_lab.transcript import (
     DEFAULT_OPENING,
     DIRECTOR,
@@ -71,6 +72,12 @@ class ChatArena:
         self._user_ids: dict[str, str] = {}  # NPC id -> its user id
         self._registering = threading.Lock()
         self._speaking: dict[str, threading.Lock] = {}  # one turn at a time in each conversation
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        """Keep what a learner's own `evaluate_conversation` returns with the conversation."""
+        super().__init_subclass__(**options)
+        if measure := vars(cls).get("evaluate_conversation"):
+            cls.evaluate_conversation = _kept(measure)  # type: ignore[method-assign]
 
     def register_npc_in_arena(self, npc_id: str) -> str:
         """Make the NPC a user of its own factory, so that it can talk with others. Return its user id.
@@ -112,12 +119,12 @@ class ChatArena:
                 npc2_user_id=self.npc_factory.register_user(f"{user2_id} in {conversation_id}, seat 2"),
                 messages=[Message(SYSTEM, initial_prompt, _now())] if initial_prompt.strip() else [],
                 current_turn=npc1_id,
-                metrics={},
+                metrics=self._noted(conversation_id, {}),
                 stop_reason="",
                 ended="",
                 seed=seed,
             )
-            self._keep_new(conversation_id, conversation)
+            self._store.add_conversation(conversation_id, conversation)
         self._hand_out_seed(conversation)
         self._openings[conversation_id] = (npc1_id, npc2_id, initial_prompt)
         self.conversations[conversation_id] = conversation
@@ -256,13 +263,14 @@ class ChatArena:
         conversation = self._conversation(conversation_id)
         spoken = spoken_in(conversation)
         turns = max(len(spoken), 1)
-        conversation["metrics"] |= {
+        metrics = {
             "turn_count": len(spoken),
             "avg_response_length": sum(len(message.content) for message in spoken) / turns,
             "avg_response_time": seconds_spoken(conversation) / turns,
         }
-        self._store.note_metrics(conversation_id, conversation["metrics"])
-        return dict(conversation["metrics"])
+        with self._store.together():
+            conversation["metrics"] |= metrics
+        return metrics
 
     def usage(self, conversation_id: str) -> Usage:
         """Return what the replies of this talk have cost. NPCs of a foreign factory need not count."""
@@ -304,12 +312,9 @@ class ChatArena:
     def _one_at_a_time(self, conversation_id: str) -> threading.Lock:
         return self._speaking.setdefault(conversation_id, threading.Lock())
 
-    def _keep_new(self, conversation_id: str, conversation: Conversation) -> None:
-        people = (conversation["npc1_id"], conversation["npc2_id"])
-        users = (conversation["npc1_user_id"], conversation["npc2_user_id"])
-        self._store.add_conversation(conversation_id, *people, *users, conversation["seed"])
-        for message in conversation["messages"]:
-            self._store.add_message(conversation_id, **vars(message))
+    def _noted(self, conversation_id: str, metrics: dict[str, Any]) -> dict[str, Any]:
+        """Return metrics of which the store keeps every change: numbers of one's own, too."""
+        return NotedDict(metrics, lambda changed: self._store.note_metrics(conversation_id, changed))
 
     def _note_end(self, conversation_id: str, ended: str, reason: str) -> None:
         self.conversations[conversation_id]["stop_reason"] = reason
@@ -323,28 +328,16 @@ class ChatArena:
         for npc_id, partner in seats_of(conversation).values():
             npc = self.npc_factory.npcs[npc_id]
             if not hasattr(npc, "seeds"):
-                print(
-                    "This factory's NPCs take no seeds: this talk is played without, and will not come again."
-                )
+                print("This factory's NPCs take no seeds: the talk is played without, and cannot come again.")
                 return
             npc.seeds[partner] = seed
 
     def _stored(self, conversation_id: str) -> Conversation:
         """Return a conversation as the store has it."""
-        npc1_id, npc2_id, _ = self._openings[conversation_id]
         stored = self._store.conversation(conversation_id)
-        conversation = Conversation(
-            npc1_id=npc1_id,
-            npc2_id=npc2_id,
-            npc1_user_id=stored.npc1_user_id,
-            npc2_user_id=stored.npc2_user_id,
-            messages=[Message(**message) for message in stored.messages],
-            current_turn=npc1_id,
-            metrics=stored.metrics,
-            stop_reason=stored.stop_reason,
-            ended=stored.ended,
-            seed=stored.seed,
-        )
+        stored["messages"] = [Message(**fields) for fields in stored["messages"]]
+        stored["metrics"] = self._noted(conversation_id, stored["metrics"])
+        conversation: Conversation = {**stored, "current_turn": ""}  # type: ignore[typeddict-item]
         conversation["current_turn"] = conversation["npc2_id" if last_seat(conversation) == 1 else "npc1_id"]
         self._hand_out_seed(conversation)
         return conversation
@@ -384,6 +377,19 @@ class ChatArena:
         """Run one of many talks. Whatever goes wrong in it is its stop reason, and ends no other."""
         with suppress(Exception):
             self.run_conversation(conversation_id, max_turns, stop=stop, on_turn=on_turn)
+
+
+def _kept(measure: Callable[..., Any]) -> Callable[..., Any]:
+    """Return the function; what it returns is written into the conversation's metrics, too."""
+
+    @functools.wraps(measure)
+    def evaluate_conversation(self: ChatArena, conversation_id: str, *more: Any, **options: Any) -> Any:
+        metrics = measure(self, conversation_id, *more, **options)
+        if isinstance(metrics, Mapping):
+            self.conversations[conversation_id]["metrics"] |= metrics
+        return metrics
+
+    return evaluate_conversation
 
 
 def _is_in(things: Container[object], key: object) -> bool:

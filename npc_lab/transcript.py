@@ -11,7 +11,7 @@ import textwrap
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TypedDict
+from typing import Any, TypedDict
 
 from npc_lab.text import printable, untypeset, well_formed
 
@@ -123,7 +123,7 @@ class Conversation(TypedDict):
     npc2_user_id: str
     messages: list[Message]
     current_turn: str
-    metrics: dict[str, float]
+    metrics: dict[str, Any]
     stop_reason: str
     ended: str
     seed: int | None

@@ -57,8 +57,8 @@ class Stage:
     goes_on_with: the id of a conversation that began before, if it is to go on.
     goes_on: whether it is such a one. asked: turns to be done in all. done: turns done. measures, picture:
     what was measured last, as numbers and as a PNG (empty without matplotlib). reason: why the last run
-    ended. ended: the kind of that, as in a conversation. failed: whether because of an error. wants_pause, wants_stop: what was asked of this run, or of
-    the last one.
+    ended. ended: the kind of that, as in a conversation. failed: whether because of an error. wants_pause,
+    wants_stop: what was asked of this run, or of the last one.
     """
 
     def __init__(self, arena: Any, npc1_id: str, npc2_id: str, opening: str, goes_on_with: str | None = None):
