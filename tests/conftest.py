@@ -4,6 +4,7 @@ import contextlib
 import os
 import signal
 import socket
+import sys
 from collections.abc import Iterator
 from typing import Any
 
@@ -16,6 +17,10 @@ from pytest_socket import SocketBlockedError, socket_allow_hosts
 # by it: kernels, servers, commands. With a handler set, those that are made from now on have their own.
 if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+# Where no bytecode is kept, each of some two hundred processes would compile the package anew.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
 
 THIS_MACHINE = ["127.0.0.1", "::1", "localhost"]
 SETTINGS = ["NPC_LAB_PROVIDER", "HF_TOKEN", "OPENAI_BASE_URL", "OPENAI_ORG_ID", "OPENAI_PROJECT_ID"]
@@ -64,7 +69,7 @@ def loopback() -> Iterator[Any]:
         yield lambda replies, **options: servers.enter_context(Loopback(replies, **options))
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def jupyter(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Jupyter]:
     """This environment's Jupyter in Chromium, for tests marked `browser`."""
     with running_jupyter(tmp_path_factory.mktemp("jupyter")) as running:

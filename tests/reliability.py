@@ -68,7 +68,8 @@ def run_pytest(*arguments: str, **environment: str) -> Tests:
 def faults(folder: Path, options: Any) -> Iterable[Row]:
     from test_fault_surfaces import FAULTS
 
-    tried = run_pytest("tests/test_faults.py", "tests/test_fault_surfaces.py", "tests/test_patience.py")
+    tests = ["tests/test_faults.py", "tests/test_fault_surfaces.py", "tests/test_patience.py"]
+    tried = run_pytest(*tests, "-m", "whole or not whole")  # pytest alone tries one fault of each kind
     where = "`chat`, `stream`, arena, chat box, arena's panel, command line, doctor, notebook cell"
     yield Row(
         f"{len(FAULTS)} faults of an endpoint, met by {where}",

@@ -42,6 +42,8 @@ from npc_lab.lessons.course import course_folder
 from npc_lab.lessons.exercises.catalogue import EXERCISES
 from npc_lab.lessons.help import solution_code
 
+pytestmark = pytest.mark.xdist_group("grade")
+
 CHECK = 'from npc_lab.lessons import check, report\nmy_check = check("arena", ChatArena)\nmy_check'
 WRONG = f"{RIGHT}\n    def run_turn(self, conversation_id):\n        return True, 'Hail.'"
 DIES_LATE = "import os\nnew_characters = lambda *_: os._exit(1)"
@@ -371,6 +373,7 @@ def test_ctrl_c_ends_the_kernels_and_writes_what_is_done(tmp_path: Path) -> None
     assert found == {"in/a.ipynb": "correct", "in/b.ipynb": "incorrect"}, "the last is of an earlier run"
 
 
+@pytest.mark.once
 def test_all_graded_is_exit_code_0_and_one_exercise_can_be_named(tmp_path: Path) -> None:
     write(tmp_path / "in" / "plain.ipynb", RIGHT)
     graded = Graded(tmp_path / "in", "--exercise", "arena")
@@ -378,6 +381,7 @@ def test_all_graded_is_exit_code_0_and_one_exercise_can_be_named(tmp_path: Path)
     assert graded.outcome("plain.ipynb") == "correct"
 
 
+@pytest.mark.once
 def test_results_that_a_later_notebook_has_changed_are_written_again(tmp_path: Path) -> None:
     write(tmp_path / "in" / "a.ipynb", RIGHT, CHECK)
     write(tmp_path / "in" / "b.ipynb", TAMPERS.format(out=str(tmp_path / "grades")), RIGHT, CHECK)

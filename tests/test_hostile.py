@@ -43,6 +43,8 @@ from npc_lab.reply import Reply
 from npc_lab.scratchpad import ThoughtParser, split_thoughts
 from npc_lab.text import well_formed
 
+pytestmark = pytest.mark.once
+
 MANY = int(os.environ.get("NPC_LAB_FUZZ", "1"))
 NOW = datetime.now().astimezone()
 

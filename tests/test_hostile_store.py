@@ -20,6 +20,8 @@ from typer.testing import CliRunner
 from npc_lab import ChatArena, FakeClient, FakeReply, NPCFactory, NPCLabError
 from npc_lab.cli import app
 
+pytestmark = pytest.mark.once
+
 COLUMNS = [
     (table, column)
     for table, columns in {

@@ -415,6 +415,7 @@ json.dump(dict(os.environ), open({facts!r}, "w"))
 """
 
 
+@pytest.mark.once
 def test_grading_gives_no_key_to_a_notebook_and_writes_none(
     tmp_path: Path, key_in_environment: None, monkeypatch: Any
 ) -> None:
@@ -463,6 +464,7 @@ def unruly() -> Callable[[dict[str, Any]], Reply]:
     return reply
 
 
+@pytest.mark.once
 def test_no_lesson_writes_a_key(loopback: Any, tmp_path: Path, key_in_environment: None) -> None:
     """All lessons and all solutions, one after the other in one kernel, because kernels start slowly."""
     server = loopback(unruly())
@@ -586,6 +588,7 @@ def in_notebook(path: Path, *sources: str) -> Path:
     return path
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("kind", NINE_KINDS)
 def test_a_key_in_a_file_is_found_and_its_place_is_named(tmp_path: Path, kind: str, way: str) -> None:
@@ -596,6 +599,7 @@ def test_a_key_in_a_file_is_found_and_its_place_is_named(tmp_path: Path, kind: s
     assert find_keys.places(in_notebook(tmp_path / "mine.ipynb", "1 + 1", code)) == ["cell 2"]
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("code", HARMLESS)
 def test_what_is_no_key_gives_no_alarm(tmp_path: Path, code: str) -> None:
     (program := tmp_path / "mine.py").write_text(code)
@@ -603,6 +607,7 @@ def test_what_is_no_key_gives_no_alarm(tmp_path: Path, code: str) -> None:
     assert find_keys.places(in_notebook(tmp_path / "mine.ipynb", code)) == []
 
 
+@pytest.mark.once
 def test_a_key_that_a_cell_printed_is_found(tmp_path: Path) -> None:
     notebook = nbformat.read(in_notebook(tmp_path / "mine.ipynb", "1", "print(os.environ)"), as_version=4)
     printed = f"environ({{'OPENAI_API_KEY': '{NINE_KINDS['OpenAI']}'}})"
@@ -611,12 +616,14 @@ def test_a_key_that_a_cell_printed_is_found(tmp_path: Path) -> None:
     assert find_keys.places(tmp_path / "mine.ipynb") == ["cell 2"]
 
 
+@pytest.mark.once
 def test_nothing_of_ours_gives_an_alarm() -> None:
     files = [file for kind in ("ipynb", "py") for file in ROOT.glob(f"*/**/*.{kind}")]
     assert len(files) > 100
     assert {str(file): found for file in files if (found := find_keys.places(file))} == {}
 
 
+@pytest.mark.once
 @pytest.mark.parametrize(
     "content", [b"", b"{", b"[]", b"\xff\xfe\x00", b'{"cells": 7}', b'{"cells": [1, null]}', b"[" * 99_999]
 )
@@ -667,6 +674,7 @@ def commit(hook: str, *files: Path) -> subprocess.CompletedProcess[str]:
     )
 
 
+@pytest.mark.once
 def test_a_commit_with_a_key_in_it_is_stopped(tmp_path: Path) -> None:
     """All nine kinds, by our own rule. detect-secrets knows five of them by what they look like."""
     files = {kind: tmp_path / f"{place}.py" for place, kind in enumerate(NINE_KINDS)}
@@ -684,6 +692,7 @@ def assert_no_key_of(kinds: Iterable[str], text: str) -> None:
     assert [key for key in kinds if key[:12] in text] == []
 
 
+@pytest.mark.once
 def test_our_own_notebooks_pass_all_hooks(tmp_path: Path) -> None:
     copies = [tmp_path / f"{path.parent.name}-{path.name}" for path in LESSONS]
     for path, target in zip(LESSONS, copies, strict=True):
@@ -695,6 +704,7 @@ def test_our_own_notebooks_pass_all_hooks(tmp_path: Path) -> None:
         assert target.read_bytes() == path.read_bytes()
 
 
+@pytest.mark.once
 def test_outputs_are_taken_out_of_a_notebook(tmp_path: Path) -> None:
     path = in_notebook(tmp_path / "mine.ipynb", "print(1)")
     notebook = nbformat.read(path, as_version=4)

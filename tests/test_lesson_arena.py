@@ -110,6 +110,7 @@ def thinks_and_says(messages: list[dict[str, str]]) -> str:
     return f"{THOUGHT}{who} says line {number}" + "." * number
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("right", RIGHT, ids=lambda right: right.name)
 def test_each_right_arena_serves_the_original_exercise(
     right: Right, capsys: pytest.CaptureFixture[str]
@@ -142,6 +143,7 @@ def test_each_right_arena_serves_the_original_exercise(
     assert [arena.conversations[talk][key] for key in talk_keys][3] == knight
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("right", RIGHT, ids=lambda right: right.name)
 def test_each_right_arena_survives_a_failure_and_refuses_unknown_ids(right: Right) -> None:
     factory, knight, merchant = knight_and_merchant(thinks_and_says)
@@ -263,6 +265,7 @@ def parts_with(wrong: Mistake) -> list[str]:
     return list(dict.fromkeys(step.part for step in steps if re.search(words, step.name, re.I)))
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("wrong", MISTAKES, ids=lambda wrong: wrong.name)
 def test_every_mistake_is_named(wrong: Mistake) -> None:
     """In its own part of the check; in the whole check below, some at every run and all with `whole`."""
@@ -274,18 +277,15 @@ def test_every_mistake_is_named(wrong: Mistake) -> None:
     expect_named(wrong, report)
 
 
-def first_of_each_part() -> set[str]:
-    """Return the names of the first mistake of each part of the check, and the first of each kind."""
-    found = {(wrong.kind, parts_with(wrong)[0]): wrong.name for wrong in reversed(MISTAKES)}
-    return set(found.values())
+# The first mistake of each part of the check, and of each kind.
+FIRST = {(wrong.kind, parts_with(wrong)[0]): wrong for wrong in reversed(MISTAKES)}.values()
 
 
+@pytest.mark.once
 @pytest.mark.parametrize(
     "wrong",
     [
-        pytest.param(
-            wrong, id=wrong.name, marks=[] if wrong.name in first_of_each_part() else pytest.mark.whole
-        )
+        pytest.param(wrong, id=wrong.name, marks=[] if wrong in FIRST else pytest.mark.whole)
         for wrong in MISTAKES
     ],
 )
@@ -411,6 +411,7 @@ ODD = {
 }
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("name", [*METHODS, "__init__"])
 @pytest.mark.parametrize("odd", ODD.values(), ids=ODD)
 def test_whatever_a_method_gives_or_raises_there_is_a_report(name: str, odd: Callable[..., Any]) -> None:

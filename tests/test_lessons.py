@@ -157,6 +157,7 @@ CHANGES = {
 }
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("lesson", CHANGES)
 def test_a_change_that_a_lesson_asks_for_stops_nothing(
     lesson: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -190,6 +191,7 @@ def test_lesson_00_says_in_one_line_that_no_answer_came(capsys: pytest.CaptureFi
     assert re.fullmatch(r"No answer came: .*\n", capsys.readouterr().out)
 
 
+@pytest.mark.once
 def test_lesson_03_lets_its_chat_box_be_made_again_at_the_end(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -215,6 +217,7 @@ def test_lesson_04_prints_the_character_of_its_form_as_code(capsys: pytest.Captu
     assert names["my_character"] == character
 
 
+@pytest.mark.once
 def test_lesson_05_lets_the_class_be_written_in_one_cell(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -231,6 +234,7 @@ def test_lesson_05_lets_the_class_be_written_in_one_cell(
     assert last_output([*sources, "print(everything.passed)"], tmp_path, monkeypatch) == "True\n"
 
 
+@pytest.mark.once
 def test_lesson_05_names_the_cells_that_are_enough_tomorrow(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

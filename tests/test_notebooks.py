@@ -1,7 +1,7 @@
 """The notebooks, of students and with solutions: clean, readable, and running on the real small model too.
 
-That they run on the fake is shown by nbval, which pytest calls on the folder `notebooks`. That they are as
-their sources say is shown by test_builder.py.
+That they run on the fake is shown by nbval, which pytest calls on the notebooks with solutions, and by
+test_lessons.py for those of the students. That they are as their sources say is shown by test_builder.py.
 """
 
 import json
@@ -39,6 +39,7 @@ def test_every_lesson_stands_in_both_folders() -> None:
     assert "00_setup.ipynb" in students
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=ids)
 def test_a_pair_holds_the_same_cells(path: Path) -> None:
     source = jupytext.read(path.with_suffix(".py"))
@@ -48,6 +49,7 @@ def test_a_pair_holds_the_same_cells(path: Path) -> None:
     ]
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=ids)
 def test_a_notebook_holds_no_output_no_widget_state_and_no_key(path: Path) -> None:
     notebook = json.loads(path.read_text(encoding="utf-8"))
@@ -58,6 +60,7 @@ def test_a_notebook_holds_no_output_no_widget_state_and_no_key(path: Path) -> No
     assert not re.search(r"api_key\s*=\s*[\"'][^\"']{16,}", path.read_text(encoding="utf-8"))
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=ids)
 def test_cells_are_short_and_a_pip_line_stands_alone(path: Path) -> None:
     for cell in cells(path, "code") + cells(path, "markdown"):
@@ -68,6 +71,7 @@ def test_cells_are_short_and_a_pip_line_stands_alone(path: Path) -> None:
             assert "nbval-skip" in cell.metadata.tags
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=ids)
 def test_links_to_other_lessons_lead_somewhere(path: Path) -> None:
     for cell in cells(path, "markdown"):
@@ -93,6 +97,7 @@ def test_a_notebook_runs_top_to_bottom_on_the_embedded_model(
     assert any("embedded model" in text for text in printed)
 
 
+@pytest.mark.once
 def test_nbval_runs_on_the_fake_whatever_the_developer_has_chosen(tmp_path: Path) -> None:
     code = "import os\nassert os.environ['NPC_LAB_PROVIDER'] == 'fake'"
     notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(code)])

@@ -10,6 +10,8 @@ from hypothesis import strategies as st
 
 from npc_lab.rendering import escaped, html_table, split_finished, to_html
 
+pytestmark = pytest.mark.once
+
 TAGS = {"p", "br", "hr", "h1", "h2", "h3", "h4", "h5", "h6", "blockquote", "pre", "code", "ul", "ol", "li"}
 TAGS |= {"a", "em", "strong", "s", "table", "thead", "tbody", "tr", "th", "td"}
 ATTRIBUTES = {"a": {"href", "title", "rel", "target"}, "ol": {"start"}}

@@ -8,6 +8,8 @@ from hypothesis import strategies as st
 
 from npc_lab.scratchpad import ThoughtParser, split_thoughts
 
+pytestmark = pytest.mark.once
+
 SECRET = "the gold lies under the oak"
 
 # (what the model wrote, what may be shown). The secret is always private.

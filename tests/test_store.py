@@ -534,6 +534,7 @@ def kill_before_each_statement(folder: Path) -> None:
         statement += 1
 
 
+@pytest.mark.once
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
 def test_killed_before_any_statement_nothing_is_lost_and_nothing_is_there_twice(tmp_path: Path) -> None:
     program = (
@@ -563,6 +564,7 @@ while True:
 """
 
 
+@pytest.mark.once
 def test_killed_at_random_moments_it_goes_on_each_time(path: Path) -> None:
     done: list[str] = []
     for _ in range(5):

