@@ -44,7 +44,6 @@ class NPCConfig:
     send_thoughts: which of its own private thoughts it is reminded of: "all", "last" or "none".
     examples: pairs (what a user says, what it answers, marks included), sent before each talk as if they
         had been said. They show a small model the form. Never forgotten, and in no history.
-    greeting: what it says first. It is remembered once somebody has answered it.
     request_options: further fields of each request, by name: {"top_p": 0.9, "stop": ["###"]}.
     """
 
@@ -61,7 +60,6 @@ class NPCConfig:
     memory: str = "blocks"
     send_thoughts: str = "all"
     examples: list[tuple[str, str]] = field(default_factory=list)
-    greeting: str = ""
     request_options: dict[str, Any] = field(default_factory=dict)
 
     def __setattr__(self, field_name: str, value: Any) -> None:
@@ -161,7 +159,7 @@ def _problem(field_name: str, value: Any) -> str | None:
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
     is_whole = is_number and isinstance(value, int)
     match field_name:
-        case "world_description" | "character_description" | "name" | "goal" | "greeting":
+        case "world_description" | "character_description" | "name" | "goal":
             right, needed = isinstance(value, str), "must be text"
         case "history_size":
             right, needed = is_whole and value >= 0, "must be a whole number of messages, 0 or more"
