@@ -66,10 +66,9 @@ def _draw_lengths(axes: "Axes", seats: list[int], lengths: list[int]) -> None:
     """Draw a bar for each line, all bars of a speaker as one shape."""
     from matplotlib.patches import PathPatch
 
-    points_a_turn = 72 * _SIZE[0] * axes.get_position().width / len(seats)
     for seat in sorted(set(seats)):
         fill, hatch = (COLOURS[1], "") if seat == 1 else ("none", "//////")  # no one need see the colours
-        edge = min(1.0, 0.3 * points_a_turn)  # of thin bars the edges would hide all else
+        edge = min(1.0, 0.3 * _points_a_turn(axes, seats))  # of thin bars the edges would hide all else
         bars = PathPatch(
             _bars(seats, lengths, seat), edgecolor=COLOURS[seat], facecolor=fill, hatch=hatch, linewidth=edge
         )
@@ -92,20 +91,25 @@ def _bars(seats: list[int], lengths: list[int], seat: int) -> "Path":
 
 
 def _draw_echoes(axes: "Axes", seats: list[int], shares: list[float]) -> None:
-    from matplotlib.colors import ListedColormap
     from matplotlib.ticker import MaxNLocator, PercentFormatter
 
     turns = range(1, len(seats) + 1)
     axes.plot(turns, shares, color=_GREY, linewidth=0.8)
-    colours = ListedColormap([COLOURS[1], COLOURS[2]])
-    axes.scatter(turns, shares, s=9, c=seats, cmap=colours, vmin=1, vmax=2, zorder=3)
     axes.axhline(ECHO_LIMIT, color=_GREY, linewidth=0.8, linestyle="--")
+    size = max(1.0, min(3.0, 1.5 * _points_a_turn(axes, seats)))  # large dots would hide each other
+    for seat in sorted(set(seats)):
+        own = [place for place, owner in enumerate(seats) if owner == seat]
+        axes.plot(turns, shares, "o", color=COLOURS[seat], markersize=size, markevery=own, zorder=3)
     axes.set_xlim(0.4, len(seats) + 0.6)
     axes.set_ylim(-0.02, _highest(shares))
     axes.xaxis.set_major_locator(MaxNLocator(nbins=12, integer=True, min_n_ticks=1))
     axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
     axes.set_ylabel("echo")
     axes.set_xlabel("turn (above the dashes, it is an echo)")
+
+
+def _points_a_turn(axes: "Axes", seats: list[int]) -> float:
+    return 72 * _SIZE[0] * axes.get_position().width / len(seats)
 
 
 def _highest(shares: list[float]) -> float:

@@ -42,6 +42,7 @@ from npc_lab import (
     fake_error,
 )
 from npc_lab.widgets import arena_controls
+from npc_lab.widgets.lines import Line
 
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 NO_THOUGHTS = "No private thoughts so far."
@@ -508,6 +509,29 @@ def test_a_talk_of_two_hundred_lines_is_drawn_line_by_line(monkeypatch: pytest.M
     assert panel.picture == pictures[-1]
 
 
+@pytest.mark.usefixtures("with_pictures")
+def test_a_step_draws_one_picture(monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn: list[object] = []
+    figure = npc_lab.widgets.arena_model.talk_figure
+    monkeypatch.setattr(
+        npc_lab.widgets.arena_model, "talk_figure", lambda talk: drawn.append(talk) or figure(talk)
+    )
+    panel = desk(max_turns=2)
+    for steps in (1, 2):
+        panel.press_and_wait("Step")
+        assert len(drawn) == steps
+
+
+def test_in_a_long_talk_recorded_lines_are_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    panel = desk()
+    panel.panel.run(100)
+    shown: list[str] = []
+    show = Line.show
+    monkeypatch.setattr(Line, "show", lambda line, text, *more: shown.append(text) or show(line, text, *more))
+    panel.panel.run(1)
+    assert set(shown) <= {panel.panel.transcript[-1].content, ""}
+
+
 # --- lines ----------------------------------------------------------------------------------------
 
 
@@ -874,6 +898,7 @@ def test_pictures_need_no_pyplot_and_the_import_no_matplotlib() -> None:
 import sys
 from npc_lab import ChatArena, FakeClient, NPCFactory
 from npc_lab.widgets import arena_controls
+from npc_lab.widgets.lines import Line
 assert "matplotlib" not in sys.modules
 factory = NPCFactory(FakeClient(["a", "b"]), "m")
 npcs = [factory.register_npc("w", "You are A"), factory.register_npc("w", "You are B")]

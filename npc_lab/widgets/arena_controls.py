@@ -11,8 +11,8 @@ import ipywidgets as widgets
 from npc_lab.errors import ChatArenaError
 from npc_lab.factory import find_npc
 from npc_lab.rendering import escaped, html_table
-from npc_lab.transcript import DEFAULT_OPENING, Transcript
-from npc_lab.widgets.arena_model import Stage, factory_of, name_of, next_seat, unfinished
+from npc_lab.transcript import DEFAULT_OPENING, Message, Transcript
+from npc_lab.widgets.arena_model import Scene, Stage, factory_of, name_of, next_seat, shared, unfinished
 from npc_lab.widgets.lines import ASIDE, ONE, TWO, Line, Pile, Scroll
 from npc_lab.widgets.look import exactly, html_box, quiet, row
 from npc_lab.widgets.panel import TalkPanel
@@ -54,6 +54,7 @@ class ArenaControls(TalkPanel):
         super().__init__()
         self._stage = self._stage_that_goes_on(npc1_id, npc2_id, opening)
         self._lines: list[Line] = []
+        self._recorded: list[Message] = []  # what the first of them show
         self._turns_before = max_turns  # what Turns said at the last Start
         self._build(npc1_id, npc2_id, opening, max_turns)
         self._draw()
@@ -320,27 +321,31 @@ class ArenaControls(TalkPanel):
         return f"{state} · {ending}" if ending else state
 
     def _draw_talk(self) -> None:
-        rows = list(self._rows())
-        for place, (kind, name, words, below) in enumerate(rows):
-            line = self._line_at(place, kind, name)
-            (line.grow if self._is_busy() else line.show)(words, quiet(below))
-        del self._lines[len(rows) :]
+        """Draw what is new. A recorded line stays as it is, so in a long talk most lines are left alone."""
+        scene = self._stage.scene() if self._stage else Scene(Transcript(), None, [])
+        recorded = list(scene.transcript)
+        done = min(shared(self._recorded, recorded), len(self._lines))
+        place = done
+        for place, (kind, name, words, below) in enumerate(self._rows(scene, done), start=done + 1):
+            line = self._line_at(place - 1, kind, name)
+            is_growing = self._is_busy() and place > len(recorded)
+            (line.grow if is_growing else line.show)(words, below)
+        self._recorded = recorded
+        del self._lines[place:]
         self._scroll.show([line.widget for line in self._lines])
 
-    def _rows(self) -> Iterator[tuple[str, str, str, str]]:
-        """What there is to see, line by line: the kind, the name, the words, and what stands below them."""
-        if (stage := self._stage) is None:
-            return
-        transcript, stream, waiting = stage.scene()
-        for message in transcript:
+    def _rows(self, scene: Scene, begin: int) -> Iterator[tuple[str, str, str, str]]:
+        """What there is to see from line `begin` on: the kind, the name, the words, and what stands below."""
+        transcript, stream, waiting = scene
+        for message in transcript[begin:]:
             seconds = f"{message.seconds:.1f} s" if message.seconds is not None else ""
             yield _KINDS[message.seat], transcript.speaker(message), message.content, seconds
         if stream is not None:
             seat, words = next_seat(transcript), stream.reply.text
             if self._is_busy():
-                yield _KINDS[seat], stage.names[seat], words, "" if words else "…"
+                yield _KINDS[seat], transcript.names[seat], words, "" if words else "…"
             elif words:
-                yield _KINDS[seat], stage.names[seat], words, "(broken off, not recorded)"
+                yield _KINDS[seat], transcript.names[seat], words, "(broken off, not recorded)"
         for message in waiting:
             yield ASIDE, transcript.speaker(message), message.content, "(for the next speaker)"
 

@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import takewhile
 from typing import Any, NamedTuple
 
 from npc_lab.arena import INTERRUPTED
@@ -23,7 +24,7 @@ from npc_lab.plots import png, talk_figure
 from npc_lab.reply import ReplyStream
 from npc_lab.store import NoStore, store_of
 from npc_lab.text import well_formed
-from npc_lab.transcript import DIRECTOR, SYSTEM, Message, Transcript, told_apart
+from npc_lab.transcript import DIRECTOR, SYSTEM, Message, Transcript, spoken, told_apart
 from npc_lab.widgets.words import thought_in
 
 STOPPED, PAUSED = "you stopped it", "you paused it"
@@ -80,16 +81,21 @@ class Stage:
         self._directions: list[str] = []
         self._seconds = 0.0
         self._turn_began: float | None = None
-        self._picture_drawn = 0.0
+        self._seen: list[Message] = []  # the transcript of the last look
+        self._lines_in_picture = 0
+        self._picture_drawn = 0.0  # when, by time.monotonic()
         if self.goes_on:
             self._measure()
 
     @property
     def transcript(self) -> Transcript:
         """The talk so far."""
-        transcript = Transcript(names=self.names, stop_reason=self.reason)
-        for message in self._arena.get_conversation_history(self._conversation_id):
+        history = list(self._arena.get_conversation_history(self._conversation_id))
+        seen = self._seen  # read once: another thread may replace it
+        transcript = Transcript(seen[: shared(seen, history)], self.names, self.reason)
+        for message in history[len(transcript) :]:
             transcript.append(self._seated(message, next_seat(transcript)))
+        self._seen = list(transcript)
         return transcript
 
     @property
@@ -120,7 +126,7 @@ class Stage:
         """What there is to see now."""
         speech = self._speech  # read first: a line that is recorded meanwhile is in the transcript then
         transcript = self.transcript
-        is_unfinished = speech is not None and speech.after == _spoken(transcript)
+        is_unfinished = speech is not None and speech.after == len(transcript.spoken)
         waiting = [Message(DIRECTOR, line, datetime.now().astimezone()) for line in list(self._directions)]
         return Scene(transcript, speech.stream if speech and is_unfinished else None, waiting)
 
@@ -143,8 +149,7 @@ class Stage:
             self._draw_picture()
             conversation = self._arena.conversations[self._conversation_id]
             if isinstance(conversation, dict):
-                conversation["stop_reason"] = self.reason
-                conversation["ended"] = self.ended
+                conversation |= {"stop_reason": self.reason, "ended": self.ended}
             store_of(self._factory).note_end(self._conversation_id, self.ended, self.reason)
         except Exception as error:  # a learner's own arena may raise anything
             self._fail(in_words(error), type(error).__name__)
@@ -204,7 +209,7 @@ class Stage:
         if self.wants_stop or self.wants_pause:
             self.reason, self.ended = STOPPED if self.wants_stop else PAUSED, INTERRUPTED
             return False
-        self._speech, self._spoken_before = None, _spoken(self.transcript)
+        self._speech, self._spoken_before = None, len(self.transcript.spoken)
         began = self._turn_began = time.perf_counter()
         try:
             outcome = self._arena.run_turn(self._conversation_id)
@@ -236,8 +241,13 @@ class Stage:
             self._draw_picture()
 
     def _draw_picture(self) -> None:
-        with suppress(Exception):  # matplotlib is missing, or does not work: the numbers do without it
-            self.picture = png(talk_figure(self.transcript))
+        """Draw the picture, unless it shows all lines already."""
+        transcript = self.transcript
+        lines = len(transcript.spoken)
+        if lines != self._lines_in_picture or not self.picture:
+            with suppress(Exception):  # matplotlib is missing, or does not work: the numbers do without it
+                self.picture = png(talk_figure(transcript))
+            self._lines_in_picture = lines
         self._picture_drawn = time.monotonic()
 
 
@@ -246,7 +256,12 @@ def unfinished(arena: Any, npc1_id: str, npc2_id: str, opening: str) -> str | No
     if isinstance(store_of(factory_of(arena)), NoStore) or not hasattr(arena, "latest_conversation"):
         return None
     latest: str | None = arena.latest_conversation(npc1_id, npc2_id, opening)
-    return latest if latest and _spoken(arena.get_conversation_history(latest)) else None
+    return latest if latest and spoken(arena.get_conversation_history(latest)) else None
+
+
+def shared(earlier: Sequence[Message], later: Sequence[object]) -> int:
+    """Return how many of the first messages are the very same objects. A `Message` never changes."""
+    return sum(1 for _ in takewhile(lambda pair: pair[0] is pair[1], zip(earlier, later, strict=False)))
 
 
 def next_seat(transcript: Transcript) -> int:
@@ -265,10 +280,6 @@ def name_of(factory: Any, npc_id: str) -> str:
     """What the NPC is called, or its id."""
     config = getattr(getattr(factory, "npcs", {}).get(npc_id), "config", None)
     return well_formed((config.called() if isinstance(config, NPCConfig) else "") or str(npc_id))
-
-
-def _spoken(transcript: Sequence[Message]) -> int:
-    return sum(message.seat is not None for message in transcript)
 
 
 def _part(conversation: Any, name: str) -> Any:

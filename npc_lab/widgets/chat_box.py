@@ -11,7 +11,7 @@ from npc_lab.errors import NPCLabError, ReplyError, in_words
 from npc_lab.factory import NPCFactory
 from npc_lab.rendering import escaped
 from npc_lab.transcript import Transcript
-from npc_lab.widgets.chat_model import WENT_ON, Talk, Turn
+from npc_lab.widgets.chat_model import WENT_ON, Take, Talk, Turn
 from npc_lab.widgets.lines import ONE, TWO, Line, Pile, Scroll, prompt_markup
 from npc_lab.widgets.look import button, exactly, html_box, quiet, row
 from npc_lab.widgets.panel import TalkPanel
@@ -255,7 +255,7 @@ class ChatBox(TalkPanel):
         del self._views[len(turns) :]
         lines: list[widgets.Widget] = []
         for turn, view in zip(turns, self._enough_views(len(turns)), strict=True):
-            lines += view.show(turn, is_asked=self._is_busy() and turn is turns[-1])
+            lines += view.show(turn.take, is_asked=self._is_busy() and turn is turns[-1])
         self._scroll.show(lines)
         self._status.value = ""
         self._refresh_folds()
@@ -298,19 +298,27 @@ class ChatBox(TalkPanel):
 
 
 class _TurnView:
-    """The two lines of a turn; only one where the character said nothing."""
+    """The two lines of a turn; only one if the character said nothing."""
 
     def __init__(self, user: str, name: str):
         self.question = Line(ONE, user)
         self.answer = Line(TWO, name)
+        self._shown: Take | None = None  # which has ended, and so does not change any more
+        self._lines: list[widgets.Widget] = []
 
-    def show(self, turn: Turn, is_asked: bool) -> list[widgets.Widget]:
-        take = turn.take
+    def show(self, take: Take, is_asked: bool) -> list[widgets.Widget]:
+        """Show the take and return its lines."""
+        if is_asked or take is not self._shown:
+            self._lines = self._draw(take, is_asked)
+            self._shown = None if is_asked else take
+        return self._lines
+
+    def _draw(self, take: Take, is_asked: bool) -> list[widgets.Widget]:
         mark = f"({take.mark})" if take.mark else ""
         if not take.reply.text and not is_asked:
-            self.question.show(take.question, quiet(mark))
+            self.question.show(take.question, mark)
             return [self.question.widget]
         self.question.show(take.question)
         facts = " · ".join(filter(None, (mark, take.facts())))
-        self.answer.show(take.reply.text, quiet("" if is_asked else facts))
+        self.answer.show(take.reply.text, "" if is_asked else facts)
         return [self.question.widget, self.answer.widget]

@@ -12,10 +12,11 @@ import ipywidgets as widgets
 
 from npc_lab.memory import ChatMessage
 from npc_lab.rendering import escaped, split_finished, to_html
-from npc_lab.widgets.look import exactly, html_box
+from npc_lab.widgets.look import exactly, html_box, quiet
 from npc_lab.wire.usage import estimated_tokens
 
 ONE, TWO, ASIDE = "npc-lab-one", "npc-lab-two", "npc-lab-aside"  # the first speaker, the second, nobody
+_GROUP = 20  # lines
 MOST_FORGOTTEN = 20  # messages of those that are no longer sent: enough to see where memory ends
 MOST_CHARACTERS_A_SECOND = 10_000  # of the last paragraph, which is sent again and again while it grows
 
@@ -29,7 +30,7 @@ class Line:
     def __init__(self, kind: str, name: str):
         self.kind, self.name = kind, name
         self._head = html_box(f"<b>{escaped(name)}</b>")
-        self._below = html_box()
+        self._below, self._words_below = html_box(), ""
         self._paragraphs: list[widgets.HTML] = []
         self._text = ""
         self._finished = 0  # characters of it that will not change any more
@@ -39,8 +40,9 @@ class Line:
         self.widget.add_class(kind)
 
     def show(self, text: str, below: str = "") -> None:
-        """Show this text, which usually is the one shown before and some more. `below` is our own markup."""
-        self._below.value = below
+        """Show this text, which usually is the one shown before and some more, and `below` it other words."""
+        if below != self._words_below:  # a trait takes longer to compare
+            self._below.value, self._words_below = quiet(below), below
         if text == self._text:
             return
         if not text.startswith(self._text):
@@ -88,10 +90,13 @@ class Pile:
 
 
 class Scroll:
-    """A list of lines that stays at its newest line, unless the reader has scrolled up."""
+    """A list of lines that stays at its newest line, unless the reader has scrolled up.
+
+    It sends the lines in groups, so that another line in a long talk sends no more than in a short one.
+    """
 
     def __init__(self, height: str = "26em"):
-        self._lines = widgets.VBox(layout=widgets.Layout(flex="0 0 auto", width="100%"))
+        self._groups = _column()
         # It runs from the bottom to the top and has one part only: so the browser holds on to the bottom.
         layout = widgets.Layout(
             flex_flow="column-reverse",
@@ -100,12 +105,22 @@ class Scroll:
             border="1px solid rgba(128,128,128,.4)",
             padding="4px",
         )
-        self.widget = widgets.Box([self._lines], layout=layout)
+        self.widget = widgets.Box([self._groups], layout=layout)
 
     def show(self, lines: list[widgets.Widget]) -> None:
         """Show these lines, oldest first. What is shown already is not sent again."""
-        if tuple(lines) != self._lines.children:
-            self._lines.children = tuple(lines)
+        parts = [tuple(lines[begin : begin + _GROUP]) for begin in range(0, len(lines), _GROUP)]
+        groups = [*self._groups.children[: len(parts)]]
+        groups += [_column() for _ in parts[len(groups) :]]
+        for group, part in zip(groups, parts, strict=True):
+            if part != group.children:
+                group.children = part
+        if tuple(groups) != self._groups.children:
+            self._groups.children = tuple(groups)
+
+
+def _column() -> widgets.VBox:
+    return widgets.VBox(layout=widgets.Layout(flex="0 0 auto", width="100%"))
 
 
 def prompt_markup(title: str, messages: Sequence[ChatMessage], forgotten: Sequence[ChatMessage]) -> str:
