@@ -31,7 +31,7 @@ from npc_lab.errors import (
     in_words,
     no_text,
 )
-from npc_lab.stops import StopCondition, StopWhen
+from npc_lab.stops import INTERRUPTED, StopCondition, StopWhen, check_count, turns_done, turns_of
 from npc_lab.store import store_of
 from npc_lab.store.record import LazyDict, NotedDict
 from npc_lab.transcript import (
@@ -52,8 +52,6 @@ from npc_lab.transcript import (
     told_apart,
 )
 from npc_lab.wire.usage import Usage
-
-INTERRUPTED = "interrupted"
 
 
 class ChatArena:
@@ -177,11 +175,11 @@ class ChatArena:
         on_turn: a callback, called with each new line. verbose: print each, with its turn and speaker.
         """
         conversation = self._conversation(conversation_id)
-        _check_count("max_turns", max_turns, least=0)
+        check_count("max_turns", max_turns, least=0)
         if verbose:
             for message in since_last_spoken(conversation):
                 self._print(conversation_id, message)
-        ended, reason, done = "turns", _turns_done(max_turns), 0
+        ended, reason, done = "turns", turns_done(max_turns), 0
         try:
             for _ in range(max_turns):
                 outcome = self._turn(conversation_id)
@@ -200,7 +198,7 @@ class ChatArena:
             ended, reason = f"failed:{type(error).__name__}", in_words(error)
             raise
         except BaseException:  # Ctrl-C, or the notebook's stop button
-            ended, reason = INTERRUPTED, f"{INTERRUPTED}, {_turns_done(done)}"
+            ended, reason = INTERRUPTED, f"{INTERRUPTED}, {turns_done(done)}"
             raise
         finally:
             self._note_end(conversation_id, ended, reason)
@@ -229,8 +227,8 @@ class ChatArena:
         wanted = list(dict.fromkeys(conversation_ids))
         for conversation_id in wanted:
             self._conversation(conversation_id)
-        turns = {each: _turns_of(each, max_turns) for each in wanted}
-        _check_count("max_workers", max_workers, least=1)
+        turns = {each: turns_of(each, max_turns) for each in wanted}
+        check_count("max_workers", max_workers, least=1)
         interrupted = threading.Event()
         stop_all = StopWhen(lambda _: interrupted.is_set(), INTERRUPTED)
         stop_each = stop_all | stop if stop else stop_all
@@ -402,21 +400,3 @@ def _is_in(things: Container[object], key: object) -> bool:
 
 def _now() -> datetime:
     return datetime.now().astimezone()
-
-
-def _turns_done(turns: int) -> str:
-    return f"{turns} turn{'' if turns == 1 else 's'} done"
-
-
-def _turns_of(conversation_id: str, max_turns: int | Mapping[str, int]) -> int:
-    if isinstance(max_turns, Mapping):
-        if conversation_id not in max_turns:
-            raise ChatArenaError(f"max_turns names no number of turns for {conversation_id!r:.80}.")
-        max_turns = max_turns[conversation_id]
-    _check_count("max_turns", max_turns, least=0)
-    return max_turns
-
-
-def _check_count(name: str, count: int, least: int) -> None:
-    if not isinstance(count, int) or count < least:
-        raise ChatArenaError(f"{name} must be a whole number, {least} or more, not {count!r:.60}.")

@@ -15,7 +15,7 @@ from npc_lab.rendering import escaped, to_html
 from npc_lab.text import printable, well_formed
 from npc_lab.transcript import COLOURS, Message, Transcript
 
-# What would make a tag, a picture or a link's definition of the words, which reach beyond a quotation.
+# What would turn the words into a tag, a picture or a link's definition: these reach beyond a quotation.
 _REACHING_OUT = re.compile(r"<(?=[a-z/!?])|(?<=!)\[|(?<=\]):", re.IGNORECASE)
 _MARKUP = re.compile(r"([\\`*_\[\]<>&~|$#!])")
 # A reader that goes line by line may take these for the end of one; JSON itself escapes the others.
@@ -59,9 +59,9 @@ blockquote {{ margin-left: .5rem; padding-left: .8rem; border-left: 1px solid gr
 
 
 def export(transcript: Transcript, path: str | Path, title: str = "A talk") -> Path:
-    """Write the talk to a file and give its path. Its ending chooses: .md, .jsonl or .html.
+    """Write the talk to a file and return its path. The suffix says how: .md, .jsonl or .html.
 
-    The file is there whole or not at all. Raises `NPCLabError` if it cannot be written.
+    The file is written whole or not at all. Raise `NPCLabError` if it cannot be written.
     """
     return export_all([(title, transcript)], path, title)
 
@@ -85,7 +85,7 @@ def export_all(talks: Sequence[tuple[str, Transcript]], path: str | Path, title:
 
 
 def as_markdown(transcript: Transcript, title: str = "A talk") -> str:
-    """The talk to read and to edit: each line as a quotation under its speaker's name.
+    """Return the talk to read and to edit: each line as a quotation under its speaker's name.
 
     In a quotation no heading and no open fence reaches beyond the line. What would be a tag, a picture
     or a link's definition is written so that it shows as text.
@@ -96,16 +96,16 @@ def as_markdown(transcript: Transcript, title: str = "A talk") -> str:
 
 
 def as_jsonl(transcript: Transcript, talk: str = "") -> str:
-    """The talk to compute with: a JSON object a line, with exactly the words that were said.
+    """Return the talk to compute with: a JSON object a line, with exactly the words that were said.
 
     Keys: sender, content, timestamp (ISO 8601), seat, seconds as in `Message`, the speaker's name, and
-    the talk's, where one is given.
+    the talk's name if one is given.
     """
     return "".join(_json_line(transcript, message, talk) + "\n" for message in transcript)
 
 
 def as_html(transcript: Transcript, title: str = "A talk") -> str:
-    """The talk as one page that needs no network and runs nothing."""
+    """Return the talk as one HTML page that needs no network and runs nothing."""
     return _page([_section(transcript, title)], title)
 
 
@@ -131,7 +131,7 @@ def _write(path: Path, text: str) -> None:
 
 
 def _literal(text: str) -> str:
-    """A name or title on one line of Markdown, with nothing in it that Markdown would act on."""
+    """Return a name or title on one line of Markdown, with all of Markdown's marks escaped."""
     return _MARKUP.sub(r"\\\1", " ".join(printable(well_formed(text)).split()))
 
 

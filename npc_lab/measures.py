@@ -19,15 +19,15 @@ _WORD = re.compile(rf"[{_UNSPACED}]|(?:(?![{_UNSPACED}])[\w'])+")
 
 
 def line_lengths(messages: Sequence[Message]) -> list[int]:
-    """The length of each spoken line, in characters."""
+    """Return the length of each spoken line, in characters."""
     return [len(message.content) for message in spoken(messages)]
 
 
 def echoes(messages: Sequence[Message]) -> list[float]:
-    """How much of each spoken line repeats the partner's last one, from 0 (nothing) to 1 (all).
+    """Return how much of each spoken line repeats the partner's last one, from 0 (nothing) to 1 (all).
 
     It is the share of the line's runs of 4 words that the partner's line holds too, in upper or lower
-    case. The first line answers the opening. A line of fewer than 4 words has no run, and gives 0: a
+    case. The first line answers the opening. A line of fewer than 4 words has no run and counts as 0: a
     mere "Yes, my lord." is no echo.
     """
     last_runs: dict[int, list[tuple[str, ...]]] = {1: [], 2: []}  # seat -> those of what it said last

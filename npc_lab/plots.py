@@ -143,9 +143,8 @@ def _draw_legend(axes: "Axes", transcript: Transcript, seats: list[int]) -> None
         handletextpad=0.4,
         columnspacing=1.0,
     )
-    spoken = [message for message in transcript if message.seat is not None]
     for text, seat in zip(legend.get_texts(), present, strict=True):
-        name = transcript.speaker(spoken[seats.index(seat)])
+        name = transcript.speaker(transcript.spoken[seats.index(seat)])
         text.set(parse_math=False, text=_drawable(name, seat), color=_GREY, fontsize=8)
     legend.get_frame().set_visible(False)
 

@@ -20,7 +20,7 @@ _TAGS |= {"a", "em", "strong", "s", "table", "thead", "tbody", "tr", "th", "td"}
 _ATTRIBUTES = {"a": {"href", "title"}, "ol": {"start"}}
 _ADDRESS = re.compile(r"(https?|mailto):", re.IGNORECASE)
 
-# What is larger is shown as it was written. At these sizes the worst pattern found takes half a second.
+# A larger text is shown as it was written. At these sizes the worst pattern found takes half a second.
 _MOST_CHARACTERS = 50_000
 _MOST_CELLS = 20_000  # of tables: 2 kB of Markdown can ask for 65,000 of them
 _DEPTH = 20  # quotes and lists inside each other; markdown-it drops what lies deeper
@@ -29,9 +29,9 @@ _FIXED = " style='width:100%;table-layout:fixed;overflow-wrap:anywhere'"
 
 
 def to_html(text: str) -> str:
-    """The text's Markdown as HTML, safe in any page. It raises for no text.
+    """Convert the text's Markdown to HTML that is safe in any page. No text raises.
 
-    A text too long, too wide or too deeply nested to be drawn quickly comes as plain paragraphs.
+    A text too long, too wide or too deeply nested to be drawn quickly becomes plain paragraphs.
     """
     text = printable(well_formed(text))
     if _is_too_much(text):
@@ -51,10 +51,10 @@ def to_html(text: str) -> str:
 
 
 def split_finished(text: str) -> tuple[str, str]:
-    """A text that is still growing, as (the blocks that no further word can change, the rest).
+    """Split a text that still grows into (the blocks that no further word can change, the rest).
 
-    The rest begins with the last block, since that may go on. Put what arrives next behind the rest,
-    and split that again: the blocks that come out, each rendered alone, look like the whole text.
+    The rest begins with the last block, since that may go on. Append what arrives next to the rest and
+    split that again: the finished blocks, each rendered alone, look like the whole text.
     """
     clean = printable(well_formed(text))
     if _is_too_much(clean):
@@ -67,7 +67,7 @@ def split_finished(text: str) -> tuple[str, str]:
 
 
 def escaped(text: str) -> str:
-    """A name or another short text, as it was written, safe inside HTML and its attributes."""
+    """Return a name or another short text, as it was written, safe inside HTML and its attributes."""
     return html.escape(printable(well_formed(text)))
 
 
@@ -88,12 +88,12 @@ def html_table(head: Sequence[str], rows: Iterable[Sequence[str]], widths: Seque
 
 
 def _without_other_addresses(_tag: str, attribute: str, value: str) -> str | None:
-    """Drops an address without a host: in a notebook, that is one of the notebook server."""
+    """Drop an address without a host: in a notebook, it would be one of the notebook server."""
     return value if attribute != "href" or _ADDRESS.match(value) else None
 
 
 def _first_line_of_last_block(text: str) -> int:
-    """The line, from 0, at which the last block begins that surely begins there."""
+    """Return the line, from 0, at which the last block begins that surely begins there."""
     tokens: list[Token] = []
     _MARKDOWN.block.parse(text, _MARKDOWN, {}, tokens)
     blocks = [(token.map[0], token.type) for token in tokens if token.map and token.level == 0]
@@ -103,7 +103,7 @@ def _first_line_of_last_block(text: str) -> int:
 
 
 def _surely_begins(lines: list[str], blocks: Sequence[tuple[int, str]]) -> bool:
-    """Whether the last block stays apart from the one before it, whatever is written next.
+    """Return whether the last block stays apart from the one before it, whatever is written next.
 
     `***` is a rule, and `***so` goes on with the paragraph above; only with its second line is a table
     a table. Across an empty line nothing goes on but a list: after `1. one`, `2` is not yet an item.
@@ -120,7 +120,7 @@ def _is_too_much(text: str) -> bool:
 
 
 def _plain(text: str) -> str:
-    """The text without its Markdown: paragraphs at empty lines, and a line break at each other one."""
+    """Return the text as written: paragraphs at empty lines, and a line break at each other one."""
     paragraphs = re.split(r"\n{2,}", text.strip("\n"))
     return "".join("<p>{}</p>\n".format(html.escape(each).replace("\n", "<br>\n")) for each in paragraphs)
 
@@ -129,7 +129,7 @@ def _parser() -> MarkdownIt:
     parser = MarkdownIt("commonmark", {"html": False, "breaks": True, "maxNesting": _DEPTH})
     # A definition of a link shows nothing. `[Guard]: Halt!` is one, and would vanish.
     parser.enable(["table", "strikethrough"]).disable(["image", "reference"])
-    parser.parse("x")  # its rules are put together at first use, which two threads must not do at once
+    parser.parse("x")  # compiles its rules at first use, which two threads must not do at once
     return parser
 
 

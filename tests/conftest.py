@@ -25,6 +25,16 @@ sys.dont_write_bytecode = False
 THIS_MACHINE = ["127.0.0.1", "::1", "localhost"]
 SETTINGS = ["NPC_LAB_PROVIDER", "HF_TOKEN", "OPENAI_BASE_URL", "OPENAI_ORG_ID", "OPENAI_PROJECT_ID"]
 
+# Files that take long, the longest first: what begins last should be short.
+LONGEST = ["lesson_arena", "grade", "lessons", "hostile", "fault_surfaces", "kills", "store", "cli", "faults"]
+LONGEST += ["arena_controls", "weights", "keys", "patience", "hostile_store", "wheel", "notebooks"]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Let pytest-xdist begin with the files that take longest."""
+    order = {f"test_{name}.py": place for place, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: order.get(item.path.name, len(order)))
+
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
     """Connections reach this machine and nothing else; Unix sockets serve asyncio and Jupyter's kernels."""

@@ -42,8 +42,6 @@ from npc_lab.lessons.course import course_folder
 from npc_lab.lessons.exercises.catalogue import EXERCISES
 from npc_lab.lessons.help import solution_code
 
-pytestmark = pytest.mark.xdist_group("grade")
-
 CHECK = 'from npc_lab.lessons import check, report\nmy_check = check("arena", ChatArena)\nmy_check'
 WRONG = f"{RIGHT}\n    def run_turn(self, conversation_id):\n        return True, 'Hail.'"
 DIES_LATE = "import os\nnew_characters = lambda *_: os._exit(1)"

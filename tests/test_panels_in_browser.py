@@ -330,7 +330,7 @@ def test_the_talk_stays_at_its_newest_line_unless_the_reader_scrolled_up(
         chat = Panel(notebook)
         chat.send("Hello!")
         chat.see("First.")
-        box = chat.lines.first.locator("xpath=../..")
+        box = chat.lines.first.locator("xpath=../../..")
         assert box.evaluate(IN_SIGHT, "First.")
         go_on[0].set()
         chat.see("Second.")

@@ -30,11 +30,11 @@ _MEASURES = {
 def arena_controls(
     arena: Any, npc1_id: str, npc2_id: str, opening: str = DEFAULT_OPENING, max_turns: int = 10
 ) -> ArenaControls:
-    """Controls to let two NPCs talk in a notebook: put them at the end of a cell.
+    """Return controls that let two NPCs talk in a notebook: put them at the end of a cell.
 
     arena: a `ChatArena`, or a learner's own. max_turns: how many lines one press of Start asks for.
-    Where the factory has a store, the last talk that these two began with this opening goes on.
-    Raises `NPCNotFoundInArenaError` for an unknown id.
+    If the factory has a store, the last talk that these two began with this opening goes on.
+    Raise `NPCNotFoundInArenaError` for an unknown id.
     """
     return ArenaControls(arena, npc1_id, npc2_id, opening, max_turns)
 
@@ -122,7 +122,7 @@ class ArenaControls(TalkPanel):
         )
 
     def _build_desk(self) -> None:
-        """What the director has: a line to drop in, thoughts, descriptions to change, files to keep."""
+        """Make the director's parts: a line to drop in, thoughts, descriptions to change, files to keep."""
         self._line = widgets.Text(
             description="Director:",
             placeholder="A line for the next speaker",
@@ -161,7 +161,7 @@ class ArenaControls(TalkPanel):
         return menu
 
     def _options(self) -> list[tuple[str, str]]:
-        """All characters of the factory, or where the arena keeps it to itself, the two that were named."""
+        """Return all characters of the factory; if the arena hides it, the two that were named."""
         npc_ids = list(dict.fromkeys([*getattr(self._factory, "npcs", {}), *self._named]))
         names = [name_of(self._factory, npc_id) for npc_id in npc_ids]
         return [
@@ -178,7 +178,7 @@ class ArenaControls(TalkPanel):
     # What the page sends
 
     def _hear_start(self) -> Task | None:
-        """After a pause it goes on to the turns asked for; a new number in Turns counts from their first."""
+        """Start, or go on to the turns asked for. A new number in Turns counts from the first of them."""
         if self._is_busy():
             return None
         stage, turns = self._open_stage(), self._turns.value
@@ -239,7 +239,7 @@ class ArenaControls(TalkPanel):
     # From the first line to the last
 
     def _stage_that_goes_on(self, npc1_id: str, npc2_id: str, opening: str) -> Stage | None:
-        """The talk that was not finished the last time, if there is one."""
+        """Return the talk that was not finished the last time, if there is one."""
         conversation_id = unfinished(self._arena, npc1_id, npc2_id, opening)
         return Stage(self._arena, npc1_id, npc2_id, opening, conversation_id) if conversation_id else None
 
@@ -300,7 +300,7 @@ class ArenaControls(TalkPanel):
         self._picture.value = _image(stage.picture if stage else b"")
 
     def _state(self) -> str:
-        """How far the talk is, in one line."""
+        """Return how far the talk is, in one line."""
         stage = self._stage
         if stage is None:
             return f"0 of {self._turns.value} turns done · press Start, or Step for one line"
@@ -335,7 +335,7 @@ class ArenaControls(TalkPanel):
         self._scroll.show([line.widget for line in self._lines])
 
     def _rows(self, scene: Scene, begin: int) -> Iterator[tuple[str, str, str, str]]:
-        """What there is to see from line `begin` on: the kind, the name, the words, and what stands below."""
+        """Yield each line from number `begin` on: its kind, the name, the words, and what stands below."""
         transcript, stream, waiting = scene
         for message in transcript[begin:]:
             seconds = f"{message.seconds:.1f} s" if message.seconds is not None else ""
@@ -364,7 +364,7 @@ class ArenaControls(TalkPanel):
             pile.show([f"<b>{escaped(name)}</b>", *written])
 
     def _cast(self) -> list[str]:
-        """Both characters, or the one that talks with itself."""
+        """Return both characters, or the one that talks with itself."""
         return list(dict.fromkeys(self._npc_ids()))
 
     def _draw_sheets(self) -> None:

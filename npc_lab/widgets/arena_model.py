@@ -1,9 +1,10 @@
-"""The stage under the arena's controls, without its widgets: run, pause, stop, and what is said meanwhile.
+"""The model of the arena's controls, without widgets: run, pause, stop, and what is said meanwhile.
 
-`run` waits for the model. It is called in a worker thread and raises nothing: `reason` says why it ended.
-The arena knows nothing of streams. So the stage lends it a factory whose NPCs are heard while they speak,
-and can be stopped in mid-word. Any arena that keeps its factory as an attribute can be watched like this,
-whatever the attribute is called; another one is seen line by line.
+`Stage.run` waits for the language model. It is called in a worker thread and raises nothing: `reason` says
+why it ended.
+The arena knows nothing of streams. So the stage lends it a factory whose NPCs can be heard while they speak
+and stopped in mid-word. That works for any arena with its factory in an attribute, whatever its name; the
+talk of another arena is shown line by line.
 """
 
 from __future__ import annotations
@@ -16,19 +17,19 @@ from datetime import datetime
 from itertools import takewhile
 from typing import Any, NamedTuple
 
-from npc_lab.arena import INTERRUPTED
 from npc_lab.character import NPCConfig
 from npc_lab.errors import ChatArenaError, ReplyError, in_words
 from npc_lab.factory import NPCFactory, find_npc
 from npc_lab.plots import png, talk_figure
 from npc_lab.reply import ReplyStream
+from npc_lab.stops import INTERRUPTED
 from npc_lab.store import NoStore, store_of
 from npc_lab.text import well_formed
 from npc_lab.transcript import DIRECTOR, SYSTEM, Message, Transcript, spoken, told_apart
 from npc_lab.widgets.words import thought_in
 
 STOPPED, PAUSED = "you stopped it", "you paused it"
-# A picture of a long talk takes half a second to draw, which a quick model must not wait for at every turn.
+# A picture takes a tenth of a second to draw. A quick model must not wait for one at every turn.
 SECONDS_BETWEEN_PICTURES = 2.0
 
 
@@ -53,7 +54,7 @@ class _Speech:
 
 
 class Stage:
-    """One conversation of an arena. Raises what the arena raises where an id is unknown.
+    """One conversation of an arena. Raise what the arena raises for an unknown id.
 
     goes_on_with: the id of a conversation that began before, if it is to go on.
     goes_on: whether it is such a one. asked: turns to be done in all. done: turns done. measures, picture:
@@ -123,7 +124,7 @@ class Stage:
         return len(reply.text + reply.thought)
 
     def scene(self) -> Scene:
-        """What there is to see now."""
+        """Return what there is to see now."""
         speech = self._speech  # read first: a line that is recorded meanwhile is in the transcript then
         transcript = self.transcript
         is_unfinished = speech is not None and speech.after == len(transcript.spoken)
@@ -161,13 +162,13 @@ class Stage:
             self._speech.stream.close()
 
     def listen(self, stream: ReplyStream) -> None:
-        """Somebody begins to speak."""
+        """Note that somebody begins to speak."""
         self._speech = _Speech(stream, self._spoken_before)
         if self.wants_stop:  # before there was a stream that could be closed
             stream.close()
 
     def direct(self, line: str) -> None:
-        """A line of the director's, for the next speaker. It is recorded once nobody is speaking."""
+        """Take a line of the director's for the next speaker. It is recorded once nobody is speaking."""
         self._directions.append(line)
 
     def record_directions(self) -> None:
@@ -179,7 +180,7 @@ class Stage:
                 del self._directions[0]
 
     def thoughts(self, seat: int) -> list[str]:
-        """What the character in this seat thought, oldest first, and what it is thinking now."""
+        """Return what the character in this seat thought, oldest first, and what it is thinking now."""
         npc_id, partner = self._npc_ids[seat], "npc2_user_id" if seat == 1 else "npc1_user_id"
         npc = find_npc(self._factory.npcs, npc_id)
         user_id = _part(self._arena.conversations[self._conversation_id], partner)
@@ -196,7 +197,7 @@ class Stage:
         return list(filter(None, thoughts))
 
     def _seated(self, message: Any, seat: int) -> Message:
-        """The message with its speaker's seat. A learner's own arena need not note it: the two alternate."""
+        """Return the message with its speaker's seat. A learner's arena need not note it: they alternate."""
         if isinstance(message, Message) and (message.seat or message.sender in (SYSTEM, DIRECTOR)):
             return message
         seats: dict[str, int | None] = {SYSTEM: None, DIRECTOR: None}
@@ -205,7 +206,7 @@ class Stage:
         return Message(message.sender, message.content, message.timestamp, seats.get(message.sender, seat))
 
     def _turn(self) -> bool:
-        """One turn. Gives whether the talk goes on."""
+        """Run one turn. Return whether the talk goes on."""
         if self.wants_stop or self.wants_pause:
             self.reason, self.ended = STOPPED if self.wants_stop else PAUSED, INTERRUPTED
             return False
@@ -252,7 +253,7 @@ class Stage:
 
 
 def unfinished(arena: Any, npc1_id: str, npc2_id: str, opening: str) -> str | None:
-    """The id of the talk that goes on: the last one of these two that began like this and is in a store."""
+    """Return the id of the last talk that these two began like this, if it is in a store and has a line."""
     if isinstance(store_of(factory_of(arena)), NoStore) or not hasattr(arena, "latest_conversation"):
         return None
     latest: str | None = arena.latest_conversation(npc1_id, npc2_id, opening)
@@ -265,30 +266,30 @@ def shared(earlier: Sequence[Message], later: Sequence[object]) -> int:
 
 
 def next_seat(transcript: Transcript) -> int:
-    """Who speaks next, or is speaking: 1 or 2."""
+    """Return the seat that speaks next, or is speaking: 1 or 2."""
     last = next((message.seat for message in reversed(transcript) if message.seat), 2)
     return 3 - last
 
 
 def factory_of(arena: Any) -> Any:
-    """The arena's factory, whatever the attribute is called; None where there is none to be found."""
+    """Return the arena's factory, whatever the attribute is called; None if it has none."""
     candidates = [getattr(arena, "npc_factory", None), *getattr(arena, "__dict__", {}).values()]
     return next((each for each in candidates if hasattr(each, "chat_with_npc")), None)
 
 
 def name_of(factory: Any, npc_id: str) -> str:
-    """What the NPC is called, or its id."""
+    """Return what the NPC is called, or its id."""
     config = getattr(getattr(factory, "npcs", {}).get(npc_id), "config", None)
     return well_formed((config.called() if isinstance(config, NPCConfig) else "") or str(npc_id))
 
 
 def _part(conversation: Any, name: str) -> Any:
-    """A learner's conversation may be an object of a class of its own."""
+    """Return this part of a conversation, which may be a dict or an object of a learner's own class."""
     return conversation[name] if hasattr(conversation, "__getitem__") else getattr(conversation, name)
 
 
 class _WatchedFactory:
-    """A factory like the one it stands for. What its NPCs say can be watched, and stopped."""
+    """A factory like the one it wraps. What its NPCs say can be watched, and stopped."""
 
     def __init__(self, factory: NPCFactory, stage: Stage):
         self._factory = factory
@@ -298,7 +299,7 @@ class _WatchedFactory:
         return getattr(self._factory, name)
 
     def chat_with_npc(self, npc_id: str, user_id: str, message: str) -> str:
-        """The same answer as the factory's. Raises `ReplyError` also where it was stopped."""
+        """Return the same answer as the factory. Raise `ReplyError` also if it was stopped."""
         try:
             stream = self._factory.stream_with_npc(npc_id, user_id, message)
             self._stage.listen(stream)
@@ -313,10 +314,9 @@ class _WatchedFactory:
 
 
 def _watched(arena: Any, stage: Stage) -> Any:
-    """The same arena, with a factory that can be watched where it has one that streams.
+    """Return the same arena, but with a factory that can be watched, if its factory can stream.
 
-    It shares all its attributes with the learner's own one, which is left as it is; only, whoever asks it
-    for its factory gets the watched one.
+    It shares all other attributes with the learner's own arena, which is left as it is.
     """
     factories = {
         name: _always(_WatchedFactory(value, stage))

@@ -37,7 +37,7 @@ _HOW_TO_SAVE = 'Or in a cell: form.save("character.json")'
 
 
 def character_form(factory: NPCFactory) -> CharacterForm:
-    """A form to make characters of this factory in a notebook: put it at the end of a cell."""
+    """Return a form that makes characters of this factory in a notebook: put it at the end of a cell."""
     return CharacterForm(factory)
 
 
@@ -67,14 +67,14 @@ class CharacterForm(Panel):
 
     @property
     def config(self) -> NPCConfig:
-        """The character sheet as the form shows it. Raises `CharacterError` where a field is wrong."""
+        """The character sheet as the form shows it. Raise `CharacterError` if a value is invalid."""
         return NPCConfig(**self._values())
 
     def create(self) -> str:
-        """Make the character, as the button does, and give its id; works without a browser.
+        """Make the character, as the button does, and return its id; works without a browser.
 
-        Where nothing has changed since the last time, that is the same character. Raises `CharacterError`
-        where a field is wrong, or where the description is empty.
+        If nothing has changed since the last time, that is the same character. Raise `CharacterError` if a
+        field has an invalid value or the description is empty.
         """
         with self._lock:
             values, before = self._values(), self._npc_id
@@ -88,7 +88,7 @@ class CharacterForm(Panel):
             return str(self._npc_id)
 
     def load(self, source: str | PathLike[str] | bytes | bytearray | memoryview) -> None:
-        """Fill the form from a character card: a file's path, or its bytes. Raises `CardError`."""
+        """Fill the form from a character card: a file's path, or its bytes. Raise `CardError`."""
         card = read_card(source)
         with self._lock:
             self._replace(_values_of(card.config), card)
@@ -98,7 +98,7 @@ class CharacterForm(Panel):
             )
 
     def save(self, path: str | PathLike[str]) -> None:
-        """Write the character to a .json file, as a card. Raises `CharacterError`."""
+        """Write the character to a .json file, as a card. Raise `CharacterError`."""
         write_card(self._as_card(), path)
 
     def _build(self) -> None:
@@ -127,7 +127,7 @@ class CharacterForm(Panel):
         )
 
     def _build_start(self) -> None:
-        """What fills all fields at once."""
+        """Make the parts that fill all fields at once."""
         self._starters = widgets.Dropdown(
             options=_starters(),
             description="Start from:",
@@ -153,7 +153,7 @@ class CharacterForm(Panel):
         self._upload_place.children = (upload,)
 
     def _arranged_fields(self) -> widgets.Widget:
-        """Texts below each other, and what is only one line high in pairs."""
+        """Return the fields: texts below each other, fields of one line in pairs."""
         small = [field.widget for field in self._fields.values() if field.is_small]
         large = [field.widget for field in self._fields.values() if not field.is_small]
         return widgets.VBox([*large, widgets.HBox(small, layout=_wrapping())], layout=_growing(3, "20em"))
@@ -161,7 +161,7 @@ class CharacterForm(Panel):
     # What the page sends
 
     def _try(self, action: Callable[[], object], notice: Notice) -> None:
-        """Do this. What went wrong the last time is no longer said, what goes wrong now is."""
+        """Do this. An exception becomes this notice; the one of the last time goes."""
 
         def do() -> None:
             notice.clear()
@@ -184,7 +184,7 @@ class CharacterForm(Panel):
             self._try(lambda: self._replace(_values_of(config), Card(config)), self._start_notice)
 
     def _hear_upload(self, upload: widgets.FileUpload) -> None:
-        """A file arrived. It is forgotten at once: else the same file, chosen again, would be no change."""
+        """Read the file that arrived. Forget it at once: else choosing it again would be no change."""
         with self._lock:
             content = _uploaded(upload)
             if content is not None:
@@ -360,7 +360,7 @@ class _Json(_Field):
 
 
 class _OptionalNumber(_Field):
-    """A number that may also be left to the endpoint, which is None. `usual` is where a number begins."""
+    """A number, or None to leave it to the endpoint. usual: the number that is shown first."""
 
     def __init__(self, number: widgets.Widget, usual: float, help_text: str):
         self._is_left = widgets.Checkbox(
@@ -382,7 +382,7 @@ class _OptionalNumber(_Field):
 
 
 def _fields() -> dict[str, _Field]:
-    """A field for each field of the character sheet, in the order in which a character is thought up."""
+    """Return a field for each field of the character sheet, in the order in which one thinks it up."""
     name = widgets.Text(**_named("name"))
     history_size = widgets.IntText(**_named("history_size"))
     has_scratchpad = widgets.Checkbox(**_named("has_scratchpad"), indent=False)
@@ -429,7 +429,7 @@ def _fields() -> dict[str, _Field]:
 
 
 def _named(name: str) -> dict[str, Any]:
-    """How each control is named, and how wide it is."""
+    """Return the arguments that say how a control is named, and how wide it is."""
     return {
         "description": name.replace("_", " ").capitalize(),
         "style": {"description_width": "initial"},
@@ -446,7 +446,7 @@ def _menu(name: str, choices: Iterable[str]) -> widgets.Dropdown:
 
 
 def _growing(share: int, least: str, **more: str) -> widgets.Layout:
-    """At least so wide, and otherwise so large a share of what is left."""
+    """Return a layout: at least this wide, and this share of the width that is left."""
     return widgets.Layout(flex=f"{share} 1 {least}", width="auto", **more)
 
 
@@ -460,7 +460,7 @@ def _preview_markup(config: NPCConfig) -> str:
 
 
 def _starters() -> list[tuple[str, NPCConfig]]:
-    """What a learner may start from: nothing, or one of the characters that come along."""
+    """Return what a learner may start from: an empty sheet, or a character of one of the kit's worlds."""
     worlds = [load_world(name) for name in WORLDS]
     shipped = [(f"{sheet.name} ({world.title})", sheet) for world in worlds for sheet in world.characters]
     return [("an empty sheet", NPCConfig("", "")), *shipped]
@@ -475,7 +475,7 @@ def _values_of(config: NPCConfig) -> dict[str, Any]:
 
 
 def _uploaded(upload: widgets.FileUpload) -> Any:
-    """The content of the file that was chosen, or None. ipywidgets 7 keeps a dict of files, 8 a tuple."""
+    """Return the content of the chosen file, or None. ipywidgets 7 keeps a dict of files, 8 a tuple."""
     files = upload.value.values() if isinstance(upload.value, dict) else upload.value
     return next((file["content"] for file in files), None)
 

@@ -21,10 +21,10 @@ _YOUR_NEXT = "(your next message)"
 
 
 def chat_box(factory: NPCFactory, npc_id: str, user: str = "you") -> ChatBox:
-    """A box to talk with an NPC in a notebook: put it at the end of a cell.
+    """Return a box to talk with an NPC in a notebook: put it at the end of a cell.
 
     user: a user's *name*, registered on first use. What the two said before is shown.
-    Raises `NPCNotFoundError`.
+    Raise `NPCNotFoundError`.
     """
     return ChatBox(factory, npc_id, user)
 
@@ -52,7 +52,7 @@ class ChatBox(TalkPanel):
         super()._ipython_display_()
 
     def say(self, text: str) -> str:
-        """Say something and wait for the answer; works without a browser. Raises `ReplyError`."""
+        """Say something and wait for the answer; works without a browser. Raise `ReplyError`."""
         with self._lock_when_free():
             try:
                 self._talk.catch_up()
@@ -119,7 +119,7 @@ class ChatBox(TalkPanel):
             self._hear_send()
 
     def _hear_send(self) -> None:
-        """The text may come a moment after the key or the click that sends it."""
+        """Send the text, which may arrive a moment after the key or the click that sends it."""
         self._send_until = until = time.monotonic() + SECONDS_FOR_A_LATE_MESSAGE
         self._pump.soon(lambda: self._handle(lambda: self._send_input(until)))
 
@@ -151,7 +151,7 @@ class ChatBox(TalkPanel):
         return self._ask(turn)
 
     def _turn_for(self, text: str) -> Turn:
-        """A new turn, or where the learner edits the last one, another take of it."""
+        """Return a new turn; if the learner edits the last one, that one with another take."""
         self._talk.catch_up()
         if self._edited is None:
             return self._talk.new_turn(text)

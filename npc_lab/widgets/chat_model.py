@@ -36,7 +36,7 @@ _ASKING: WeakKeyDictionary[SimpleChatNPC, dict[str, threading.Lock]] = WeakKeyDi
 
 @dataclass(eq=False)  # two tries are two, however alike they are
 class Take:
-    """One try at a turn: what was said, and what there is of the answer.
+    """One try at a turn: what was said, and the answer as far as it came.
 
     exchange: the two messages as the character remembers them; empty if it was stopped, or failed.
     mark: why an answer is not whole, in a few words. error: why it failed, if it did.
@@ -51,7 +51,7 @@ class Take:
 
     @classmethod
     def remembered(cls, exchange: list[ChatMessage], has_scratchpad: bool) -> Take:
-        """A take of which only the character's memory is left."""
+        """Return a take of which only the character's memory is left."""
         reply = Reply()
         for answer in exchange[1:]:
             reply.text, _ = split_thoughts(answer["content"], has_scratchpad)
@@ -59,7 +59,7 @@ class Take:
         return cls(exchange[0]["content"], reply, exchange)
 
     def facts(self) -> str:
-        """Model, seconds and tokens of the reply, as far as they are known; what is estimated says so."""
+        """Return model, seconds and tokens of the reply, as far as known; an estimate is named as one."""
         reply = self.reply
         if not reply.raw and not reply.reasoning:
             return ""
@@ -105,13 +105,13 @@ class Turn:
         self.settle()
 
     def add(self, take: Take) -> None:
-        """Another try, which is shown. Earlier ones of which nothing came are in the way now."""
+        """Add another try and show it. Earlier ones without an answer go."""
         self.takes = [each for each in self.takes if each.reply.text or each is self.chosen]
         self.takes.append(take)
         self.shown = len(self.takes) - 1
 
     def drop(self, take: Take) -> None:
-        """Forget a take of which nothing came, unless its question would be lost with it."""
+        """Forget a take without an answer, unless its question would be lost with it."""
         others = [each for each in self.takes if each is not take]
         if any(each.question == take.question for each in others):
             self.takes, self.shown = others, len(others) - 1
@@ -163,7 +163,10 @@ class Talk:
     def next_prompt(
         self, message: str, instead_of: Turn | None = None
     ) -> tuple[list[ChatMessage], list[ChatMessage]]:
-        """What would be sent with this message now, or instead of this last turn; and what is forgotten."""
+        """Return what would be sent with this message now, and what the NPC has forgotten.
+
+        instead_of: the last turn, if the message would take its place.
+        """
         npc = self._npc()
         if instead_of is not None and instead_of.exchange:
             npc = self._with_last_taken_back(npc)
@@ -180,7 +183,7 @@ class Talk:
         self.was_stopped = False
 
     def catch_up(self, newest: Turn | None = None) -> None:
-        """Take over what was said elsewhere: in another box, in a cell. Raises `NPCNotFoundError`.
+        """Take over what was said elsewhere: in another box, in a cell. Raise `NPCNotFoundError`.
 
         newest: a turn that is being asked and stays the last.
         """
@@ -201,7 +204,7 @@ class Talk:
         self.turns = turns if newest is None else [*turns, newest]
 
     def new_turn(self, question: str) -> Turn:
-        """The learner says something. Raises `ReplyError` where it is no message."""
+        """Return a turn in which the learner says this. Raise `ReplyError` if it is no valid message."""
         self._npc().preview(question, self._user_id)
         if self.turns:
             self.turns[-1].settle()
@@ -209,7 +212,7 @@ class Talk:
         return self.turns[-1]
 
     def new_take(self, question: str) -> Turn:
-        """Another take of the last turn."""
+        """Return the last turn, with another take."""
         self.turns[-1].add(Take(question))
         return self.turns[-1]
 
@@ -245,7 +248,7 @@ class Talk:
             self.stream.close()
 
     def _together(self) -> AbstractContextManager[None]:
-        """In a store the old answer goes when the new one comes: who is killed between keeps the old one."""
+        """Replace the old answer in the store in one step: a program killed meanwhile keeps the old one."""
         return store_of(self._factory).together()
 
     @contextmanager
@@ -293,7 +296,7 @@ class Talk:
         return taken
 
     def _with_last_taken_back(self, npc: SimpleChatNPC) -> SimpleChatNPC:
-        """Another NPC that remembers the same, without the last exchange."""
+        """Return another NPC that remembers the same, without the last exchange."""
         other = SimpleChatNPC(npc.client, npc.model, npc.config)
         other.chat_histories[self._user_id] = deepcopy(npc.chat_histories[self._user_id])
         other.take_back(self._user_id)
@@ -313,5 +316,5 @@ def _why_unfinished(take: Take) -> str:
 
 
 def _asking(npc: SimpleChatNPC, user_id: str) -> threading.Lock:
-    """Held by the box that is asking. The NPC's own turn is free between taking back and asking again."""
+    """Return the lock of the box that is asking. The NPC's own lock is free between take back and ask."""
     return _ASKING.setdefault(npc, {}).setdefault(user_id, threading.Lock())

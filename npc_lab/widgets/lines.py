@@ -22,7 +22,7 @@ MOST_CHARACTERS_A_SECOND = 10_000  # of the last paragraph, which is sent again 
 
 
 class Line:
-    """What one speaker says: the name, the words, and below them what there is to know about them.
+    """What one speaker says: the name, the words, and facts about them below.
 
     A line grows. Its finished paragraphs are sent to the browser once, only the last one is sent again.
     """
@@ -124,7 +124,7 @@ def _column() -> widgets.VBox:
 
 
 def prompt_markup(title: str, messages: Sequence[ChatMessage], forgotten: Sequence[ChatMessage]) -> str:
-    """The markup of one prompt: the system message, what is forgotten (greyed), and all else that is sent."""
+    """Return a prompt as HTML: the system message, what is forgotten (greyed), and all else that is sent."""
     if not messages:
         return f"<p><b>{escaped(title)}</b>: nothing yet.</p>"
     characters = sum(len(message["content"]) for message in messages)

@@ -52,19 +52,19 @@ _STYLE = """<style>
 
 
 def styled(*parts: widgets.Widget) -> widgets.VBox:
-    """The root of a panel: its parts below each other, with the style that they need."""
+    """Return the root of a panel: its parts below each other, with the style that they need."""
     root = widgets.VBox([widgets.HTML(_STYLE, layout=widgets.Layout(display="none")), *parts])
     root.add_class("npc-lab")
     return root
 
 
 def row(*parts: widgets.Widget) -> widgets.HBox:
-    """Parts beside each other, and below each other where the page is narrow."""
+    """Return parts beside each other; in a narrow page, below each other."""
     return widgets.HBox(list(parts), layout=widgets.Layout(flex_flow="row wrap", align_items="center"))
 
 
 def button(name: str, on_click: Callable[[], None], tooltip: str, style: str = "") -> widgets.Button:
-    """A button that calls `on_click` without arguments."""
+    """Return a button that calls `on_click` without arguments."""
     made = widgets.Button(
         description=name, tooltip=tooltip, button_style=style, layout=widgets.Layout(width="auto")
     )
@@ -73,24 +73,24 @@ def button(name: str, on_click: Callable[[], None], tooltip: str, style: str = "
 
 
 def html_box(markup: str = "") -> widgets.HTML:
-    """Markup of our own making."""
+    """Return a widget that shows HTML of the kit's own making."""
     return widgets.HTML(markup, layout=widgets.Layout(width="auto"))
 
 
 def quiet(text: str) -> str:
-    """The markup of a line that should not stand out."""
+    """Return the HTML of a line that should not stand out."""
     return f"<span class='npc-lab-quiet'>{escaped(text)}</span>" if text else ""
 
 
 def exactly(text: str) -> str:
-    """The markup that shows a text exactly as it is written, blanks and line ends included."""
+    """Return the HTML that shows a text exactly as it is written, blanks and line ends included."""
     return f"<pre>{escaped(text)}</pre>"
 
 
 class Fold:
     """A part that can be opened and shut. Its head is a button, so that the keyboard reaches it.
 
-    (An Accordion's head is not.) `make` brings the content up to date; what nobody looks at is not made.
+    (It does not reach an Accordion's head.) `make` brings the content up to date while it is open.
     """
 
     def __init__(self, name: str, content: widgets.Widget, make: Callable[[], None] | None = None):
@@ -127,14 +127,14 @@ class Fold:
 
 
 class Waiting:
-    """How long nothing has come of a reply. It changes once a second, and never while words arrive."""
+    """Seconds since the last new words of a reply. It changes once a second, never while words arrive."""
 
     def __init__(self) -> None:
         self._heard: object = None
         self._since = time.monotonic()
 
     def words(self, heard: object) -> str:
-        """The wait so far, or "". heard: anything that differs once more has come."""
+        """Return the wait so far, or "". heard: any value that changes when more has arrived."""
         if heard != self._heard:
             self._heard, self._since = heard, time.monotonic()
         seconds = int(time.monotonic() - self._since)
@@ -142,7 +142,7 @@ class Waiting:
 
 
 class Notice:
-    """Says what went wrong and what to do next, with a button that tries again where that may help."""
+    """Says what went wrong and what to do next, with a button that tries again if that may help."""
 
     def __init__(self, on_retry: Callable[[], None] = lambda: None):
         self._words = html_box()

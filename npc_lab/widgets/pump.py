@@ -7,7 +7,7 @@ time differs, because not every front end shows what a thread changes:
     thread      a second thread draws. Works in JupyterLab 4, Notebook 7 and Notebook 6.
     browser     the browser keeps the time: two hidden numbers, linked in the page. We change the first, the
                 page copies it to the second and tells us, we draw and change the first again. Each drawing is
-                then part of an answer to the page, which Google Colab shows where it drops a thread's.
+                then part of an answer to the page, which Google Colab shows, while it drops a thread's.
     blocking    whoever asks draws, and is busy until the end. No button is heard meanwhile.
 
 `choose_pump` knows which fits. The environment variable NPC_LAB_PUMP overrules it.
@@ -52,7 +52,7 @@ class Task:
         threading.Thread(target=self._run, daemon=True).start()
 
     def step(self, seconds: float = SECONDS_BETWEEN_DRAWINGS) -> bool:
-        """Wait so long, or until the work is done, and draw. Gives whether this was the last drawing."""
+        """Wait so long, or until the work is done, and draw. Return whether this was the last drawing."""
         if not self._is_done.wait(seconds):
             self._draw()
             return False
@@ -88,13 +88,13 @@ class Task:
 
 
 class _Waiting:
-    """What is done once the messages that are under way from the page have arrived."""
+    """Callbacks to run once the messages that are under way from the page have arrived."""
 
     def __init__(self) -> None:
         self._soon: deque[tuple[float, Callable[[], None]]] = deque()  # when, by time.monotonic(), and what
 
     def settle(self) -> None:
-        """Do now what waits. Whoever asks from a cell does so after all that the page had sent before."""
+        """Do now what waits. A cell that calls this runs after all that the page had sent before."""
         self._do_what_waits(until=math.inf)
 
     def _do_what_waits(self, until: float) -> None:
@@ -172,18 +172,18 @@ class BrowserPump(_Waiting):
             self._ask()
 
     def _watch(self, task: Task) -> None:
-        """Where the page is silent, ask again: it may have been reloaded. The end needs no page."""
+        """Ask again if the page is silent: it may have been reloaded. The end needs no page."""
         try:
             while not task.has_ended.wait(SECONDS_UNTIL_THE_PAGE_IS_GONE):
                 silence = time.monotonic() - self._last_heard
                 if silence > SECONDS_UNTIL_THE_PAGE_IS_GONE and not task.step(0):
                     self._ask()
-        finally:  # also where a drawing failed
+        finally:  # also if a drawing failed
             task.finish()
 
 
 class BlockingPump:
-    """Whoever asks draws, and waits. `stop` is called when the kernel is interrupted meanwhile."""
+    """The calling thread draws, and waits. `stop` is called when the kernel is interrupted meanwhile."""
 
     widget: widgets.Widget | None = None
 
@@ -191,7 +191,7 @@ class BlockingPump:
         self._stop = stop
 
     def start(self, task: Task) -> None:
-        """Begin the task and come back when it has ended. Passes `KeyboardInterrupt` on, after a stop."""
+        """Begin the task and return when it has ended. Pass `KeyboardInterrupt` on, after a stop."""
         try:
             task.begin()
             task.see_through()
@@ -212,7 +212,7 @@ Pump = ThreadPump | BrowserPump | BlockingPump
 
 
 def choose_pump(stop: Callable[[], None]) -> Pump:
-    """The pump for this front end, or the one that NPC_LAB_PUMP names."""
+    """Return the pump for this front end, or the one that NPC_LAB_PUMP names."""
     name = os.environ.get("NPC_LAB_PUMP", "").strip().lower() or _fitting()
     match name:
         case "thread":

@@ -77,24 +77,24 @@ class Saving:
 
 
 def on_colab() -> bool:
-    """Whether this kernel is one of Google Colab's."""
+    """Return whether this kernel is one of Google Colab's."""
     return "google.colab" in sys.modules
 
 
 def file_name(title: str, ending: str) -> str:
-    """A name that any system takes for a file of this title."""
+    """Return a file name for this title that is valid on any system."""
     letters = "".join(letter if letter.isalnum() else "_" for letter in title)[:60]
     return f"{letters or 'talk'}{ending}"
 
 
 def link(words: str, name: str, kind: str, text: str) -> str:
-    """The markup of a link, shown as these words of ours, that downloads the text as a file of this name."""
+    """Return the HTML of a link with these words that downloads the text as a file of this name."""
     content = base64.b64encode(text.encode()).decode()
     return f"<a download='{escaped(name)}' href='data:{kind};charset=utf-8;base64,{content}'>{words}</a>"
 
 
 def send(name: str, write: Callable[[Path], object]) -> None:
-    """On Colab: have a file of this name written, and send it to the learner's own machine."""
+    """On Colab: write a file of this name, and send it to the learner's own machine."""
     files: Any = importlib.import_module("google.colab.files")
     path = Path(tempfile.mkdtemp()) / name
     write(path)
