@@ -89,12 +89,7 @@ class ChatArena:
         return self._user_ids[npc_id]
 
     def start_conversation(
-        self,
-        npc1_id: str,
-        npc2_id: str,
-        initial_prompt: str = DEFAULT_OPENING,
-        *,
-        seed: int | None = None,
+        self, npc1_id: str, npc2_id: str, initial_prompt: str = DEFAULT_OPENING, *, seed: int | None = None
     ) -> str:
         """Seat two NPCs and return the conversation's id. NPC 1 will speak first, answering the opening.
 
