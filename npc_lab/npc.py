@@ -25,7 +25,7 @@ from npc_lab.reply import Reply, ReplyStream
 from npc_lab.scratchpad import split_thoughts
 from npc_lab.store.record import NoRecord, NPCRecord
 from npc_lab.text import well_formed
-from npc_lab.wire.usage import Usage
+from npc_lab.wire.usage import Usage, usage_of
 
 
 class SimpleChatNPC:
@@ -44,7 +44,7 @@ class SimpleChatNPC:
         self.config = config
         self._record = record or NoRecord()
         self.seeds: dict[str, int] = {}
-        self._usage: dict[str, Usage] = {}
+        self._costs: dict[str, list[tuple[Any, int, int]]] = {}  # of each reply, as it is told
         self.chat_histories: MutableMapping[str, History] = self._record.histories()
         self._one_at_a_time = OneAtATime()
 
@@ -73,9 +73,8 @@ class SimpleChatNPC:
 
     def usage(self, user_id: str | None = None) -> Usage:
         """Return what its replies to this user have cost since it was made; without a user, all of them."""
-        if user_id is not None:
-            return self._usage.get(user_id, Usage())
-        return sum(list(self._usage.values()), Usage())
+        costs = self._costs.copy() if user_id is None else {user_id: self._costs.get(user_id, [])}
+        return sum((usage_of(*cost) for of_user in costs.values() for cost in of_user.copy()), Usage())
 
     def chat(self, user_message: str, user_id: str) -> str:
         """Say something, wait for the answer and return it without its private thoughts.
@@ -129,15 +128,12 @@ class SimpleChatNPC:
         def note(error: ReplyError) -> None:
             self._record.add_error(user_id, user_message, error, self.client)
 
-        def count(usage: Usage) -> None:
-            self._usage[user_id] = self._usage.get(user_id, Usage()) + usage
-
         return ReplyStream(
             client=self.client,
             request=request,
             remember=remember,
             note=note,
-            count=count,
+            count=lambda *cost: self._costs.setdefault(user_id, []).append(cost),
             lock=lambda stream: self._one_at_a_time.acquire(user_id, stream),
             has_scratchpad=self.config.has_scratchpad,
             whole=whole,

@@ -34,7 +34,6 @@ from npc_lab.text import shorten, untypeset, well_formed
 from npc_lab.wire.answers import Delta
 from npc_lab.wire.faults import reply_error
 from npc_lab.wire.reading import Reading
-from npc_lab.wire.usage import Usage, usage_of
 
 # A stream that nobody reads for so many seconds loses its lock as soon as somebody else wants it.
 ABANDONED_AFTER = 3.0
@@ -78,8 +77,9 @@ class ReplyStream:
 
     request: a callback that returns what is to be sent, called once the lock is acquired. remember: puts
     the finished reply into the history and returns what it put there. note: is told why there was no
-    reply. count: is told what the reply has cost, if the endpoint began to send it. lock: acquires the
-    user's lock and returns it. whole: the reply comes in one piece.
+    reply. count: is told what the reply has cost, if the endpoint began to send it: the endpoint's own
+    count, and the characters sent and written. lock: acquires the user's lock and returns it. whole: the
+    reply comes in one piece.
     """
 
     def __init__(
@@ -88,7 +88,7 @@ class ReplyStream:
         request: Callable[[], dict[str, Any]],
         remember: Callable[[Reply], list[ChatMessage]],
         note: Callable[[ReplyError], None],
-        count: Callable[[Usage], None],
+        count: Callable[[Any, int, int], None],
         lock: Callable[[ReplyStream], threading.Lock | None],
         has_scratchpad: bool,
         whole: bool,
@@ -157,14 +157,10 @@ class ReplyStream:
             self._reply.seconds = time.perf_counter() - self._started
         self._reading.stop(is_over=self._all_arrived)
         if self._began:
-            self._count(self._usage())
+            reply, sent = self.reply, sum(len(message["content"]) for message in self.sent)
+            self._count(reply.usage, sent, len(reply.raw) + len(reply.reasoning))
         if self._lock is not None:
             self._lock.release()
-
-    def _usage(self) -> Usage:
-        reply = self.reply
-        sent = sum(len(message["content"]) for message in self.sent)
-        return usage_of(reply.usage, sent, len(reply.raw + reply.reasoning))
 
     # The transaction, step by step
 

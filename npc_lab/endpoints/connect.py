@@ -16,7 +16,7 @@ from npc_lab.endpoints.fake import FakeClient, small_talk
 from npc_lab.endpoints.pace import CALLS, Pace, max_calls
 from npc_lab.endpoints.providers import PROVIDERS, Provider
 from npc_lab.errors import ConnectError, MissingKeyError, ReplyError, did_you_mean
-from npc_lab.wire.abilities import can
+from npc_lab.wire.abilities import ABILITIES, Abilities
 from npc_lab.wire.answers import is_wanted
 from npc_lab.wire.faults import is_in_vain
 
@@ -143,7 +143,7 @@ def _open_local(gguf: str | None, pace: Pace | None) -> Connection:
 
     server = serve(gguf)
     client = _client("", server.base_url, pace, counted=False)
-    can(client.base_url, repeat=REPEAT)
+    ABILITIES.setdefault(str(client.base_url), Abilities(REPEAT))
     return _say(Connection(client, server.model), "the embedded model on this machine, no key needed")
 
 

@@ -2,7 +2,7 @@
 
 An endpoint is known by its address. Whoever makes a client for it says what it can do:
 
-    can(client.base_url, repeat=...)
+    ABILITIES[str(client.base_url)] = Abilities(repeat={"cache_prompt": False})
 
 Today there is one such ability: to give the same reply again. An endpoint that reads a part of the prompt
 from a cache, or answers two requests at once, computes in another order, and its words differ. So a request
@@ -17,7 +17,7 @@ from typing import Any
 
 
 @dataclass
-class Alone:
+class Room:
     """Many may be inside at once, or one who is alone."""
 
     _changed: threading.Condition = field(default_factory=threading.Condition)
@@ -44,25 +44,15 @@ class Alone:
 class Abilities:
     """What an endpoint can do. repeat: fields that make a request with a seed give the same reply again."""
 
-    repeat: dict[str, Any] = field(default_factory=dict)
-    room: Alone = field(default_factory=Alone)
+    repeat: dict[str, Any]
+    _room: Room = field(default_factory=Room)
+
+    @contextmanager
+    def used_for(self, request: dict[str, Any]) -> Iterator[dict[str, Any]]:
+        """Yield the request as the endpoint is sent it. In the block it is alone there, if it must be."""
+        is_repeated = "seed" in request
+        with self._room.entered(alone=is_repeated):
+            yield {**self.repeat, **request} if is_repeated else request
 
 
-_known: dict[str, Abilities] = {}
-
-
-def can(base_url: Any, repeat: dict[str, Any]) -> None:
-    """Note what the endpoint at this address can do."""
-    _known[str(base_url)] = Abilities(repeat)
-
-
-@contextmanager
-def using_abilities(client: Any, request: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    """Yield the request as the client's endpoint is sent it, and keep it alone there if it must be."""
-    abilities = _known.get(str(getattr(client, "base_url", "")))
-    if abilities is None:
-        yield request
-        return
-    is_repeated = "seed" in request
-    with abilities.room.entered(alone=is_repeated):
-        yield {**abilities.repeat, **request} if is_repeated else request
+ABILITIES: dict[str, Abilities] = {}  # by the endpoint's address

@@ -20,7 +20,7 @@ from typing import Any
 
 from npc_lab.errors import ReplyError
 from npc_lab.text import well_formed
-from npc_lab.wire.abilities import using_abilities
+from npc_lab.wire.abilities import ABILITIES
 from npc_lab.wire.dialects import Adaptation, adapt, fitting, known, remember
 from npc_lab.wire.faults import endpoint_words
 
@@ -84,8 +84,12 @@ def answer(client: Any, request: dict[str, Any], hold: Callable[[Any], None]) ->
 def _answer_once(
     client: Any, request: dict[str, Any], hold: Callable[[Any], None]
 ) -> Generator[Delta, None, None]:
-    with using_abilities(client, request) as sent:
-        yield from _answer_to(client, sent, hold)
+    abilities = ABILITIES.get(str(getattr(client, "base_url", "")))
+    if abilities is None:
+        yield from _answer_to(client, request, hold)
+    else:
+        with abilities.used_for(request) as sent:
+            yield from _answer_to(client, sent, hold)
 
 
 def _answer_to(
