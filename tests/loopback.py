@@ -34,6 +34,8 @@ KEY = "sk-loopback-0123456789-NEVER-SHOW-THIS-KEY"
 MODEL = "loopback-model"
 # Long enough for a machine under load, short enough to fail a test before anybody loses patience.
 PATIENCE = 10.0
+# Until a request arrives: a whole process may have to start first, on a busy machine.
+ARRIVAL = 60.0
 LOOK_AGAIN = 0.02
 
 DONE = "[DONE]"
@@ -588,9 +590,9 @@ class Loopback:
 
     def _wait(self, predicate: Callable[[], bool], what: str) -> None:
         with self._changed:
-            if not self._changed.wait_for(predicate, PATIENCE):
+            if not self._changed.wait_for(predicate, ARRIVAL):
                 state = f"{len(self.requests)} arrived, {self._in_progress} in progress"
-                raise AssertionError(f"Waited {PATIENCE:g} s for {what}: {state}.")
+                raise AssertionError(f"Waited {ARRIVAL:g} s for {what}: {state}.")
 
     # What the connections' threads call
 

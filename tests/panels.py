@@ -13,7 +13,7 @@ import ipywidgets as widgets
 from npc_lab import FakeReply
 
 # Long enough for a machine under load; nobody waits so long where all is well.
-PATIENCE = 5.0
+PATIENCE = 30.0
 LOOK_AGAIN = 0.005
 
 
