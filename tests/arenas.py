@@ -1436,6 +1436,15 @@ class TurnGivesNone(TurnGivesTheLineOnly):
 
 
 @mistake(GIVES)
+class TurnGivesOne(PlainArena):
+    """1 == True, but no True is what the caller is told to expect."""
+
+    def run_turn(self, conversation_id: str) -> Any:
+        succeeded, line = super().run_turn(conversation_id)
+        return 1 if succeeded else succeeded, line
+
+
+@mistake(GIVES)
 class TurnGivesTheMessage(PlainArena):
     def run_turn(self, conversation_id: str) -> Any:
         succeeded, line = super().run_turn(conversation_id)

@@ -495,6 +495,29 @@ def test_an_unknown_talk_among_many_stops_before_any_begins() -> None:
     assert arena.npc_factory.client.calls == []
 
 
+def test_ctrl_c_ends_each_of_many_talks_after_the_turn_it_is_in() -> None:
+    began, go_on = threading.Event(), threading.Event()
+    threads: list[threading.Thread] = []
+
+    def reply(messages: Any) -> str:
+        if messages[-1]["content"] == "interrupt":
+            began.wait(30)
+            raise KeyboardInterrupt
+        threads.append(threading.current_thread())
+        began.set()
+        go_on.wait(30)
+        return "Hail."
+
+    arena, one, two = make(reply)
+    talk, interrupts = arena.start_conversation(one, one), arena.start_conversation(one, two, "interrupt")
+    with pytest.raises(KeyboardInterrupt):
+        arena.run_conversations([talk, interrupts], 9, max_workers=2)
+    go_on.set()
+    threads[0].join(30)
+    assert spoken(arena.get_conversation_history(talk)) == [DEFAULT_OPENING, "Hail."]
+    assert arena.conversations[talk]["stop_reason"] == "interrupted"
+
+
 def test_a_talk_named_twice_runs_once() -> None:
     arena, one, two = make()
     talk = arena.start_conversation(one, two)

@@ -571,6 +571,31 @@ def test_a_line_that_has_not_begun_shows_who_is_thinking() -> None:
     assert panel.lines[-1] == "One\nHail."
 
 
+class SlowToReturn(ChatArena):
+    """After a line is recorded, its first turn waits before it returns."""
+
+    def __init__(self, factory: NPCFactory):
+        super().__init__(factory)
+        self.recorded, self.go_on = gates(2)
+
+    def run_turn(self, conversation_id: str) -> Any:
+        outcome = super().run_turn(conversation_id)
+        self.recorded.set()
+        self.go_on.wait(PATIENCE)
+        return outcome
+
+
+def test_a_line_that_is_just_recorded_is_seen_once() -> None:
+    arena, one, two = cast()
+    panel = Desk(slow := SlowToReturn(arena.npc_factory), one, two, max_turns=1)
+    panel.press("Start")
+    assert slow.recorded.wait(PATIENCE)
+    panel.drop_in("It rains.")  # draws everything
+    assert panel.lines == [OPENING, "One\nOne says line 1", "(director)\nIt rains.\n(for the next speaker)"]
+    slow.go_on.set()
+    panel.wait()
+
+
 def test_an_empty_opening_leaves_the_first_word_to_the_first() -> None:
     panel = desk(max_turns=1, opening="")
     panel.press_and_wait("Start")
@@ -1221,6 +1246,17 @@ def test_a_learners_own_measures_are_shown_and_what_is_wrong_with_them_too() -> 
     panel.press_and_wait("Start")
     assert "evaluate_conversationNotImplementedError: to do" in panel.text
     assert panel.progress == (2, 2)
+
+
+def test_a_learners_own_measure_stays_text() -> None:
+    class Measured(FirstDraft):
+        def evaluate_conversation(self, key: str) -> dict[str, Any]:
+            return {"mood": PAYLOAD}
+
+    panel = with_arena(Measured, max_turns=1)
+    panel.press_and_wait("Start")
+    assert PAYLOAD in panel.text
+    assert foreign_markup(panel.widget) == []
 
 
 def test_an_npc_of_a_learners_arena_talks_with_itself() -> None:

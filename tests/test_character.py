@@ -28,6 +28,13 @@ def test_every_field_that_is_filled_in_is_told_to_the_model() -> None:
     assert "#SCRATCHPAD" not in message
 
 
+def test_every_secret_and_every_taboo_is_told_to_the_model() -> None:
+    config = NPCConfig("w", "c", secrets=["the oak", "the well"], taboo=["potatoes", "paper money"])
+    message = config.system_message()
+    for part in ("- the oak", "- the well", "- potatoes", "- paper money"):
+        assert part in message.splitlines()
+
+
 def test_a_scratchpad_asks_for_both_marks() -> None:
     message = NPCConfig("w", "c", 10, True).system_message()
     assert message.startswith("WORLD SETTING: w\n###\nc")

@@ -414,6 +414,16 @@ def test_another_answer_takes_the_place_of_the_first_which_can_be_chosen_again()
     assert not is_shown(box.widget, button(box.widget, "◀"))
 
 
+def test_a_chosen_answer_stands_alone_also_where_it_has_paragraphs() -> None:
+    inn = tavern("Red.\n\nAs blood.", "Green.")
+    box = inn.box()
+    box.say("A colour?")
+    click(box, "Regenerate")
+    assert lines(box.widget)[1].split("\n")[:-1] == ["Mira", "Green."]
+    click(box, "◀")
+    assert lines(box.widget)[1].split("\n")[:-1] == ["Mira", "Red.", "As blood."]
+
+
 def test_the_last_message_can_be_edited_and_a_draft_is_kept() -> None:
     inn = tavern("One.", "Two.", "Three.")
     box = inn.box()
@@ -929,6 +939,17 @@ def test_what_was_sent_and_what_will_be_is_shown_exactly() -> None:
     assert shown(upcoming, False)[1:] == ["&lt;b&gt;third&lt;/b&gt;  ", "Three.", " fourth"]
     assert shown(upcoming, True) == ["first", "One.", "second", "Two."]
     assert "(forgotten, not sent)" in upcoming
+
+
+def test_of_much_that_is_forgotten_the_newest_is_shown() -> None:
+    inn = Tavern(FakeClient(lambda _: "Hm."), history_size=2)
+    inn.factory.register_user("you")
+    for number in range(13):
+        inn.factory.chat_with_npc(inn.npc_id, "you", f"line {number}")
+    upcoming = sent_in(open_fold(inn.box().widget, "What was sent"))[0]
+    assert "4 more forgotten messages" in upcoming
+    shown = re.findall(r"<div class='npc-lab-forgotten'><code>user.*?<pre>(.*?)</pre>", upcoming)
+    assert shown == [f"line {number}" for number in range(2, 12)]
 
 
 def test_a_prompt_that_was_never_sent_does_not_hide_the_last_one() -> None:

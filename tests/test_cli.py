@@ -25,6 +25,7 @@ from typer.testing import CliRunner
 import npc_lab.cli as cli
 from npc_lab import Connection, FakeClient, FakeReply, connect, fake_error
 from npc_lab.cli import doctor, screen, start
+from npc_lab.lessons import course
 from npc_lab.text import printable
 
 KNIGHT, MERCHANT = "Sir Geoffrey", "Hildebrand"
@@ -562,6 +563,16 @@ def test_start_without_jupyterlab_says_how_to_get_it(
     assert result.code == 1
     assert 'pip install "npc-lab[course]"' in one_line(result.notices)
     assert (folder / "00_setup.ipynb").exists()
+
+
+def test_start_without_any_notebooks_says_so_and_makes_no_folder(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(course, "_PACKAGE", tmp_path / "site-packages" / "npc_lab")
+    result = run("start", str(folder), "--no-open")
+    assert result.code == 1
+    assert "came without its notebooks. Install it again." in one_line(result.notices)
+    assert not folder.exists()
 
 
 def test_start_finds_the_notebooks_of_this_checkout(folder: Path) -> None:

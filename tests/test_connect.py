@@ -70,6 +70,24 @@ def test_the_named_provider_with_the_key_from_the_environment(monkeypatch: Any, 
     assert KEY not in printed.out + printed.err
 
 
+# As each provider's own pages name the environment variable of its key.
+KEY_NAMES = {
+    "nebius": "NEBIUS_API_KEY",
+    "openai": "OPENAI_API_KEY",
+    "openrouter": "OPENROUTER_API_KEY",
+    "groq": "GROQ_API_KEY",
+    "together": "TOGETHER_API_KEY",
+    "mistral": "MISTRAL_API_KEY",
+    "ollama": "",
+}
+
+
+def test_a_key_is_found_under_the_name_that_its_provider_gives_it(monkeypatch: Any) -> None:
+    assert {name: provider.key_name for name, provider in PROVIDERS.items()} == KEY_NAMES
+    monkeypatch.setenv("MISTRAL_API_KEY", KEY)
+    assert connect("mistral").client.api_key == KEY
+
+
 def test_the_argument_goes_before_the_environment(monkeypatch: Any) -> None:
     monkeypatch.setenv("NPC_LAB_PROVIDER", "nebius")
     monkeypatch.setenv("OPENAI_API_KEY", KEY)

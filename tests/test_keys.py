@@ -617,6 +617,14 @@ def test_a_key_that_a_cell_printed_is_found(tmp_path: Path) -> None:
 
 
 @pytest.mark.once
+def test_a_key_that_a_notebook_keeps_as_two_texts_is_found(tmp_path: Path) -> None:
+    key = NINE_KINDS["OpenAI"]
+    cell = {"cell_type": "code", "source": [f"connect(api_key='{key[:9]}", f"{key[9:]}')"], "outputs": []}
+    (path := tmp_path / "mine.ipynb").write_text(json.dumps({"cells": [cell]}))
+    assert find_keys.places(path) == ["cell 1"]
+
+
+@pytest.mark.once
 def test_nothing_of_ours_gives_an_alarm() -> None:
     files = [file for kind in ("ipynb", "py") for file in ROOT.glob(f"*/**/*.{kind}")]
     assert len(files) > 100

@@ -28,6 +28,7 @@ from npc_lab.errors import ConversationNotFoundError
 from npc_lab.lessons import Report, Step, check
 from npc_lab.lessons.checking import exercise as checking
 from npc_lab.lessons.exercises import lesson05_arena
+from npc_lab.lessons.exercises.arena_trial import numbers_in
 
 PACKAGE = str(Path(npc_lab.__file__).parent)
 STEPS = lesson05_arena.exercise.steps
@@ -614,7 +615,16 @@ class PrintsTheSpeakerLast(arenas.PlainArena):
         print(number, message.content, "--", message.sender)
 
 
-@pytest.mark.parametrize("arena", [ExactNumbers, MethodsMadeInInit, PrintsTheMessage, PrintsTheSpeakerLast])
+class RunsPieceByPiece(arenas.PlainArena):
+    """Its `run_conversation` is a generator, so that each line can be read while the talk goes on."""
+
+    def run_conversation(self, conversation_id: str, max_turns: int = 10, verbose: bool = False) -> Any:
+        yield from super().run_conversation(conversation_id, max_turns, verbose)
+
+
+@pytest.mark.parametrize(
+    "arena", [ExactNumbers, MethodsMadeInInit, PrintsTheMessage, PrintsTheSpeakerLast, RunsPieceByPiece]
+)
 def test_unusual_but_right_arenas_pass(arena: Any) -> None:
     report = check("arena", arena)
     assert report.passed, str(report)
@@ -674,3 +684,37 @@ def test_these_mistakes_are_named_too(arena: Any, words: str) -> None:
     report = check("arena", arena)
     assert not report.passed
     assert words in first_line(report)
+
+
+def told(report: Report) -> str:
+    """What the learner is told of the steps that are incorrect."""
+    return "\n".join(step.message for step in report.steps if step.outcome == "incorrect")
+
+
+@pytest.mark.parametrize("pair", ["no", {"line": "Hail.", "ok": True}], ids=lambda pair: type(pair).__name__)
+def test_a_text_or_a_dict_of_two_is_no_pair(pair: Any) -> None:
+    class GivesAnother(arenas.PlainArena):
+        def run_turn(self, conversation_id: str) -> Any:
+            super().run_turn(conversation_id)
+            return pair
+
+    message = told(check("arena.turn", GivesAnother))
+    assert "Expected: two values: True and the line" in message
+    assert f"Got:      {pair!r}" in message
+
+
+@pytest.mark.parametrize(
+    ("arena", "got"),
+    [(arenas.VerbosePrintsNothing, "nothing was printed"), (arenas.PrintsWithoutTheLine, "“[Turn 1] npc-")],
+    ids=["nothing", "not the line"],
+)
+def test_the_line_that_was_not_printed_is_named(arena: Any, got: str) -> None:
+    message = told(check("arena.run", arena))
+    assert re.search(r"^Expected: line 1, “.+”, is printed$", message, re.M), message
+    assert re.search(f"^Got:      {re.escape(got)}", message, re.M), message
+
+
+def test_a_number_inside_of_an_id_is_no_turns_number() -> None:
+    assert numbers_in("npc-1d0e5f2a7c33: ") == set()
+    assert numbers_in("0f8fad5b-d9cb-469f-a165-70867728950e: ") == set()
+    assert numbers_in("[Turn 3] npc-1d0e5f2a7c33: ") == {3}

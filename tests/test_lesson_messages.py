@@ -122,6 +122,16 @@ def test_no_system_text_is_a_stretch_step() -> None:
     assert (last.required, last.outcome) == (False, INCORRECT)
 
 
+def test_no_system_text_may_be_none_too() -> None:
+    def build(system: str | None, exchanges: Exchanges, line: str) -> Any:
+        built = build_in_one(str(system), exchanges, line)
+        return built[1:] if system == "" else built
+
+    last = check("messages", build).steps[-1]
+    assert (last.required, last.outcome) == (False, INCORRECT)
+    assert "None" in last.message
+
+
 def prints_them(system: str, exchanges: Exchanges, line: str) -> Any:
     print(build_in_one(system, exchanges, line))
 

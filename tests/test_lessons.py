@@ -3,6 +3,7 @@
 import ast
 import builtins
 import contextlib
+import getpass
 import os
 import re
 import signal
@@ -19,8 +20,10 @@ from npc_lab.lessons import check, hint, report, solution
 from npc_lab.lessons.checking.exercise import Exercise, Wrong
 from npc_lab.lessons.checking.learners_code import is_stub, show, where, why_none
 from npc_lab.lessons.checking.limits import AskedForInput, TimeIsUp, run_limited
+from npc_lab.lessons.checking.progress import Progress
 from npc_lab.lessons.exercises.catalogue import EXERCISES
 from npc_lab.lessons.help import hints, solution_code
+from npc_lab.text import shorten
 
 NOTEBOOKS = Path(__file__).resolve().parents[1] / "notebooks"
 STUDENTS = sorted(NOTEBOOKS.glob("[0-9][0-9]_*.ipynb"))
@@ -349,6 +352,13 @@ def test_the_table_shows_the_last_check_of_each_exercise() -> None:
     assert not report().passed
 
 
+def test_the_course_is_passed_only_with_every_exercise() -> None:
+    passed, failed = (double().check(lambda number, factor=factor: number * factor) for factor in (2, 3))
+    assert Progress({"first": passed, "second": passed}).passed
+    assert not Progress({"first": passed, "second": failed}).passed
+    assert not Progress({}).passed
+
+
 # ---- limits ----
 
 
@@ -380,6 +390,14 @@ def test_input_and_exit_end_only_the_code() -> None:
     assert isinstance(run_limited(lambda: input("?"), 1).error, AskedForInput)
     assert isinstance(run_limited(lambda: sys.stdin.readline(), 1).error, AskedForInput)
     assert isinstance(run_limited(sys.exit, 1).error, SystemExit)
+
+
+def test_the_input_of_a_notebook_ends_the_code_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Jupyter's own functions do not read sys.stdin: they would wait for ever."""
+    monkeypatch.setattr(builtins, "input", lambda prompt="": "typed")
+    monkeypatch.setattr(getpass, "getpass", lambda prompt="": "typed")
+    assert isinstance(run_limited(lambda: input("?"), 1).error, AskedForInput)
+    assert isinstance(run_limited(lambda: getpass.getpass("?"), 1).error, AskedForInput)
 
 
 def test_what_is_printed_is_caught_up_to_a_limit(capsys: pytest.CaptureFixture[str]) -> None:
@@ -470,6 +488,22 @@ def test_any_value_can_be_shown() -> None:
     assert len(show("x" * 10_000)) <= 300
     assert len(show(list(range(10_000)))) <= 300
     assert "\x1b" not in show("\x1b[31mred")
+
+
+def test_a_text_that_is_too_long_is_cut_to_its_limit() -> None:
+    assert shorten("x" * 300, 300) == "x" * 300
+    assert shorten("x" * 400, 300) == "x" * 299 + "…"
+
+
+def test_an_object_that_refuses_every_question_can_be_shown() -> None:
+    class Refuses:
+        def __getattribute__(self, name: str) -> Any:
+            raise RuntimeError
+
+        def __repr__(self) -> str:
+            return str(self.words)
+
+    assert show(Refuses()) == "<Refuses>"
 
 
 @pytest.mark.parametrize("code", ["...", "pass", '"""Only words."""', '"""Words."""\n    ...', "return None"])

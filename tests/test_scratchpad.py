@@ -78,6 +78,7 @@ ODD_REPLIES = {
     "one line, second scratchpad cut": (f"#SCRATCHPAD a. #ANSWER Hi. #SCRATCHPAD {SECRET}", "Hi."),
     "start mark twice": (f"#SCRATCHPAD\n#SCRATCHPAD\n{SECRET}\n#ANSWER\nGood day.", "Good day."),
     "end mark twice": (f"#SCRATCHPAD\n{SECRET}\n#ANSWER #ANSWER\n#ANSWER\nGood day.", "Good day."),
+    "two end marks in the line": (f"#SCRATCHPAD Hm. #ANSWER No. {SECRET}. #ANSWER Good day.", "Good day."),
     "think": (f"<think>{SECRET}</think>Good day.", "Good day."),
     "think in capitals": (f"<THINK>\n{SECRET}\n</THINK>\nGood day.", "Good day."),
     "think without end": (f"<think>{SECRET}", ""),

@@ -47,6 +47,10 @@ def test_the_same_words_in_another_order_are_nothing_new() -> None:
     assert stops_at(["Ja.", "Ja.", "Ja.", "Ja."], StopOnRepetition()) == 4
 
 
+def test_a_talk_that_goes_in_circles_from_the_beginning_is_stopped() -> None:
+    assert stops_at(LIVELY[:2] * 5, StopOnRepetition()) == 5
+
+
 def test_one_stale_line_is_forgiven() -> None:
     lines = [*LIVELY[:3], LIVELY[2], *LIVELY[3:6], LIVELY[5], *LIVELY[6:]]
     assert stops_at(lines, StopOnRepetition()) is None

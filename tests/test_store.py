@@ -359,6 +359,18 @@ def test_the_view_lines_reads_well(path: Path) -> None:
     ]
 
 
+def test_no_private_thought_is_in_the_view_lines(path: Path) -> None:
+    arena, _, hans = arena_at(path, lambda _: THINKING.format("Ann"))
+    factory = arena.npc_factory
+    thinker, ann = factory.register_npc(*KNIGHT, has_scratchpad=True), factory.register_user("ann")
+    factory.chat_with_npc(thinker, ann, "Hello!")
+    arena.run_conversation(arena.start_conversation(thinker, hans), 1)
+    assert [words for (words,) in rows(path, "SELECT words FROM lines WHERE speaker = 'Guy'")] == [
+        "Hail, Ann."
+    ] * 2
+    assert "He lies" not in str(rows(path, "SELECT * FROM lines"))
+
+
 def test_a_turn_has_its_model_usage_seconds_and_ending(path: Path, loopback: Any) -> None:
     server = loopback([Text("Hail.", finish_reason="length")])
     factory = NPCFactory(server.client(), "asked-for", store=path)
@@ -689,10 +701,11 @@ def refused(path: Path) -> str:
     return str(error.value)
 
 
-def test_a_newer_file_is_refused_and_left_as_it_is(path: Path) -> None:
+@pytest.mark.parametrize("newer", [schema.SCHEMA + 1, 99])
+def test_a_newer_file_is_refused_and_left_as_it_is(path: Path, newer: int) -> None:
     factory_at(path).store.close()  # type: ignore[union-attr]
     with closing(sqlite3.connect(path)) as connection:
-        connection.execute("PRAGMA user_version = 99")
+        connection.execute(f"PRAGMA user_version = {newer}")
     assert "newer npc_lab" in refused(path)
 
 

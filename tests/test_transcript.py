@@ -28,6 +28,11 @@ def test_print_shows_names_turns_and_wrapped_lines() -> None:
     assert "\x1b" not in text
 
 
+def test_a_name_cannot_repaint_the_terminal() -> None:
+    talk = Transcript([Message("npc-a", "Hail.", NOW, 1)], {1: "Sir\x1b[2J Guy\r"})
+    assert str(talk) == "[1] Sir[2J Guy: Hail."
+
+
 def test_a_notebook_shows_names_and_words_and_runs_nothing() -> None:
     page = transcript()._repr_html_()
     assert "Sir Guy" in page

