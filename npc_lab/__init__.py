@@ -22,7 +22,7 @@ Where replies come from stands beside it, in endpoints: the providers, the fake,
 Nothing here imports a widget, a notebook, a model engine, or `openai` before one is used.
 """
 
-from npc_lab.arena import ChatArena, Conversation
+from npc_lab.arena import ChatArena
 from npc_lab.character import NPCConfig
 from npc_lab.endpoints.connect import Connection, connect
 from npc_lab.endpoints.fake import FakeClient, FakeReply, fake_error
@@ -45,7 +45,8 @@ from npc_lab.memory import History
 from npc_lab.npc import SimpleChatNPC
 from npc_lab.reply import Reply, ReplyStream
 from npc_lab.stops import StopCondition, StopOnRepetition, StopOnText, StopWhen
-from npc_lab.transcript import Message, Transcript
+from npc_lab.transcript import Conversation, Message, Transcript
+from npc_lab.wire.usage import Usage
 
 __all__ = [
     "CardError",
@@ -76,6 +77,7 @@ __all__ = [
     "StopOnText",
     "StopWhen",
     "Transcript",
+    "Usage",
     "UserNotFoundError",
     "connect",
     "fake_error",

@@ -12,39 +12,46 @@ Of its factory the arena needs only `register_user`, `chat_with_npc`, `get_npc_c
 `npcs`: any factory that has these four will do. If it has a store, the talks are kept there, too.
 """
 
+import functools
 import threading
 import time
 import uuid
-from collections.abc import Callable, Container, Iterable, MutableMapping
+from collections.abc import Callable, Container, Iterable, Mapping, MutableMapping
 from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import suppress
 from datetime import datetime
-from typing import Any, TypedDict
+from typing import Any
 
 from npc_lab.character import NPCConfig
-from npc_lab.errors import ChatArenaError, ConversationNotFoundError, NPCNotFoundInArenaError, ReplyError
-from npc_lab.stops import StopCondition, StopWhen
+from npc_lab.errors import (
+    ChatArenaError,
+    ConversationNotFoundError,
+    NPCNotFoundInArenaError,
+    ReplyError,
+    in_words,
+    no_text,
+)
+from npc_lab.stops import INTERRUPTED, StopCondition, StopWhen, check_count, turns_done, turns_of
 from npc_lab.store import store_of
-from npc_lab.store.record import LazyDict
-from npc_lab.transcript import DIRECTOR, SYSTEM, Message, Transcript, told_apart
-
-DEFAULT_OPENING = "Hello! Who are you?"
-
-
-class Conversation(TypedDict):
-    """One talk. `npc1_user_id` is the user as whom NPC 1 speaks to NPC 2, and the other way round.
-
-    `current_turn` is the id of the NPC that speaks next, `metrics` what was measured last,
-    `stop_reason` why the last run ended.
-    """
-
-    npc1_id: str
-    npc2_id: str
-    npc1_user_id: str
-    npc2_user_id: str
-    messages: list[Message]
-    current_turn: str
-    metrics: dict[str, float]
-    stop_reason: str
+from npc_lab.store.record import LazyDict, NotedDict
+from npc_lab.transcript import (
+    DEFAULT_OPENING,
+    DIRECTOR,
+    SYSTEM,
+    Conversation,
+    Message,
+    Transcript,
+    cue,
+    last_seat,
+    next_seat,
+    seat_of,
+    seats_of,
+    seconds_spoken,
+    since_last_spoken,
+    spoken_in,
+    told_apart,
+)
+from npc_lab.wire.usage import Usage
 
 
 class ChatArena:
@@ -64,6 +71,12 @@ class ChatArena:
         self._registering = threading.Lock()
         self._speaking: dict[str, threading.Lock] = {}  # one turn at a time in each conversation
 
+    def __init_subclass__(cls, **options: Any) -> None:
+        """Keep what a learner's own `evaluate_conversation` returns with the conversation."""
+        super().__init_subclass__(**options)
+        if measure := vars(cls).get("evaluate_conversation"):
+            cls.evaluate_conversation = _kept(measure)  # type: ignore[method-assign]
+
     def register_npc_in_arena(self, npc_id: str) -> str:
         """Make the NPC a user of its own factory, so that it can talk with others. Return its user id.
 
@@ -75,16 +88,20 @@ class ChatArena:
                 self._user_ids[npc_id] = self.npc_factory.register_user(f"user_{npc_id}")
         return self._user_ids[npc_id]
 
-    def start_conversation(self, npc1_id: str, npc2_id: str, initial_prompt: str = DEFAULT_OPENING) -> str:
+    def start_conversation(
+        self, npc1_id: str, npc2_id: str, initial_prompt: str = DEFAULT_OPENING, *, seed: int | None = None
+    ) -> str:
         """Seat two NPCs and return the conversation's id. NPC 1 will speak first, answering the opening.
 
-        An empty opening is not recorded; NPC 1 is then greeted with the default. Raise
+        An empty opening is not recorded; NPC 1 is then greeted with the default. seed: a whole number; the
+        same talk with the same seed comes again, if the endpoint takes seeds. Raise
         `NPCNotFoundInArenaError` if the factory lacks one of the two.
         """
-        if not isinstance(initial_prompt, str):
-            raise ChatArenaError(f"The opening line must be text, not {initial_prompt!r:.60}.")
         for npc_id in (npc1_id, npc2_id):
             self._check_npc(npc_id)
+        self._check_opening(initial_prompt)
+        if seed is not None and (not isinstance(seed, int) or isinstance(seed, bool)):
+            raise ChatArenaError(f"A seed must be a whole number, not {seed!r:.60}.")
         conversation_id = f"talk-{uuid.uuid4().hex[:12]}"
         with self._store.together():
             user1_id, user2_id = self.register_npc_in_arena(npc1_id), self.register_npc_in_arena(npc2_id)
@@ -95,10 +112,13 @@ class ChatArena:
                 npc2_user_id=self.npc_factory.register_user(f"{user2_id} in {conversation_id}, seat 2"),
                 messages=[Message(SYSTEM, initial_prompt, _now())] if initial_prompt.strip() else [],
                 current_turn=npc1_id,
-                metrics={},
+                metrics=self._noted(conversation_id, {}),
                 stop_reason="",
+                ended="",
+                seed=seed,
             )
-            self._keep_new(conversation_id, conversation)
+            self._store.add_conversation(conversation_id, conversation)
+        self._hand_out_seed(conversation)
         self._openings[conversation_id] = (npc1_id, npc2_id, initial_prompt)
         self.conversations[conversation_id] = conversation
         return conversation_id
@@ -123,7 +143,7 @@ class ChatArena:
         `ConversationNotFoundError` if there is no such conversation.
         """
         outcome = self._turn(conversation_id)
-        return (True, outcome.content) if isinstance(outcome, Message) else (False, outcome)
+        return (True, outcome.content) if isinstance(outcome, Message) else (False, str(outcome))
 
     def direct(self, conversation_id: str, line: str) -> None:
         """Drop in a line as the director. The next speaker hears it after the partner's line."""
@@ -150,24 +170,33 @@ class ChatArena:
         on_turn: a callback, called with each new line. verbose: print each, with its turn and speaker.
         """
         conversation = self._conversation(conversation_id)
-        _check_count("max_turns", max_turns, least=0)
+        check_count("max_turns", max_turns, least=0)
         if verbose:
-            for message in _since_last_spoken(conversation):
+            for message in since_last_spoken(conversation):
                 self._print(conversation_id, message)
-        conversation["stop_reason"] = f"{max_turns} turn{'s' if max_turns != 1 else ''} done"
-        for _ in range(max_turns):
-            outcome = self._turn(conversation_id)
-            if not isinstance(outcome, Message):
-                conversation["stop_reason"] = outcome
-                break
-            if verbose:
-                self._print(conversation_id, outcome)
-            if on_turn:
-                on_turn(outcome)
-            if stop and (reason := stop(conversation["messages"])):
-                conversation["stop_reason"] = str(reason)
-                break
-        self._note_stop(conversation_id, conversation["stop_reason"])
+        ended, reason, done = "turns", turns_done(max_turns), 0
+        try:
+            for _ in range(max_turns):
+                outcome = self._turn(conversation_id)
+                if not isinstance(outcome, Message):
+                    ended, reason = f"failed:{outcome.kind}", str(outcome)
+                    break
+                done += 1
+                if verbose:
+                    self._print(conversation_id, outcome)
+                if on_turn:
+                    on_turn(outcome)
+                if stop and (why := stop(conversation["messages"])):
+                    ended, reason = "interrupted" if why == INTERRUPTED else "stop", str(why)
+                    break
+        except Exception as error:
+            ended, reason = f"failed:{type(error).__name__}", in_words(error)
+            raise
+        except BaseException:  # Ctrl-C, or the notebook's stop button
+            ended, reason = INTERRUPTED, f"{INTERRUPTED}, {turns_done(done)}"
+            raise
+        finally:
+            self._note_end(conversation_id, ended, reason)
         transcript = self.get_conversation_history(conversation_id)
         if verbose:
             print(transcript.ending())
@@ -176,7 +205,7 @@ class ChatArena:
     def run_conversations(
         self,
         conversation_ids: Iterable[str],
-        max_turns: int = 10,
+        max_turns: int | Mapping[str, int] = 10,
         max_workers: int = 8,
         *,
         stop: StopCondition | None = None,
@@ -184,7 +213,7 @@ class ChatArena:
         """Run many conversations side by side, in at most `max_workers` threads, with a progress bar.
 
         Return each one's transcript by its id. A conversation that fails ends there, with its
-        `stop_reason`; the others go on.
+        `stop_reason`; the others go on. max_turns: for all of them, or a mapping from each id to its turns.
         """
         from tqdm import tqdm
 
@@ -193,15 +222,15 @@ class ChatArena:
         wanted = list(dict.fromkeys(conversation_ids))
         for conversation_id in wanted:
             self._conversation(conversation_id)
-        _check_count("max_turns", max_turns, least=0)
-        _check_count("max_workers", max_workers, least=1)
+        turns = {each: turns_of(each, max_turns) for each in wanted}
+        check_count("max_workers", max_workers, least=1)
         interrupted = threading.Event()
-        stop_all = StopWhen(lambda _: interrupted.is_set(), "interrupted")
+        stop_all = StopWhen(lambda _: interrupted.is_set(), INTERRUPTED)
         stop_each = stop_all | stop if stop else stop_all
         pool = ThreadPoolExecutor(max_workers)
-        with tqdm(total=len(wanted) * max_turns, unit="turn", desc="talks") as bar:
+        with tqdm(total=sum(turns.values()), unit="turn", desc="talks") as bar:
             running = {
-                pool.submit(self._run_one, each, max_turns, stop_each, lambda _: bar.update()): each
+                pool.submit(self._run_one, each, turns[each], stop_each, lambda _: bar.update()): each
                 for each in wanted
             }
             try:
@@ -225,27 +254,35 @@ class ChatArena:
         seconds per reply. Opening and director's lines count nowhere; an empty talk gives zeros.
         """
         conversation = self._conversation(conversation_id)
-        spoken = _spoken(conversation)
+        spoken = spoken_in(conversation)
         turns = max(len(spoken), 1)
-        conversation["metrics"] = {
+        metrics = {
             "turn_count": len(spoken),
             "avg_response_length": sum(len(message.content) for message in spoken) / turns,
-            "avg_response_time": _seconds_spoken(conversation) / turns,
+            "avg_response_time": seconds_spoken(conversation) / turns,
         }
-        self._store.note_metrics(conversation_id, conversation["metrics"])
-        return dict(conversation["metrics"])
+        with self._store.together():
+            conversation["metrics"] |= metrics
+        return metrics
 
-    def _turn(self, conversation_id: str) -> Message | str:
-        """Let the next NPC speak, and record its line. Return it, or the reason why there is none."""
+    def usage(self, conversation_id: str) -> Usage:
+        """Return what the replies of this talk have cost. NPCs of a foreign factory need not count."""
+        conversation = self._conversation(conversation_id)
+        npcs = self.npc_factory.npcs
+        seats = {(npcs[npc_id], partner) for npc_id, partner in seats_of(conversation).values()}
+        return sum((npc.usage(partner) for npc, partner in seats if hasattr(npc, "usage")), Usage())
+
+    def _turn(self, conversation_id: str) -> Message | ReplyError:
+        """Let the next NPC speak, and record its line. Return it, or why there is none."""
         conversation = self._conversation(conversation_id)
         with self._one_at_a_time(conversation_id):
-            seat = _next_seat(conversation)
-            outcome: Message | str = ""
+            seat = next_seat(conversation)
+            outcome: Message | ReplyError | None = None
             try:
                 with self._store.together():  # memory and line are kept both, or neither
                     outcome = self._speak(conversation, seat)
                     if isinstance(outcome, Message):
-                        partner = conversation["npc2_user_id" if seat == 1 else "npc1_user_id"]
+                        _, partner = seats_of(conversation)[seat]
                         self._store.add_message(conversation_id, **vars(outcome), heard_by=partner)
             finally:  # also where Ctrl-C comes while it is written: the NPC remembers it by then
                 if isinstance(outcome, Message):
@@ -253,50 +290,59 @@ class ChatArena:
                     conversation["current_turn"] = conversation["npc1_id" if seat == 2 else "npc2_id"]
             return outcome
 
-    def _speak(self, conversation: Conversation, seat: int) -> Message | str:
+    def _speak(self, conversation: Conversation, seat: int) -> Message | ReplyError:
         """Ask the NPC in this seat for a line, not yet recorded. Return it, or why there is none."""
-        npc_id, partner = conversation["npc1_id"], conversation["npc2_user_id"]
-        if seat == 2:
-            npc_id, partner = conversation["npc2_id"], conversation["npc1_user_id"]
+        npc_id, partner = seats_of(conversation)[seat]
         started = time.perf_counter()
         try:
-            line = self.npc_factory.chat_with_npc(npc_id, partner, _cue(conversation))
+            line = self.npc_factory.chat_with_npc(npc_id, partner, cue(conversation))
         except ReplyError as error:
-            return str(error)
+            return error
         if not isinstance(line, str):  # a factory of your own may forget to return it
-            return f"chat_with_npc must return text, not {line!r:.60}."
+            return no_text(f"{type(self.npc_factory).__name__}.chat_with_npc", line)
         return Message(npc_id, line, _now(), seat, time.perf_counter() - started)
 
     def _one_at_a_time(self, conversation_id: str) -> threading.Lock:
         return self._speaking.setdefault(conversation_id, threading.Lock())
 
-    def _keep_new(self, conversation_id: str, conversation: Conversation) -> None:
-        people = (conversation["npc1_id"], conversation["npc2_id"])
-        users = (conversation["npc1_user_id"], conversation["npc2_user_id"])
-        self._store.add_conversation(conversation_id, *people, *users)
-        for message in conversation["messages"]:
-            self._store.add_message(conversation_id, **vars(message))
+    def _noted(self, conversation_id: str, metrics: dict[str, Any]) -> dict[str, Any]:
+        """Return metrics of which the store keeps every change: numbers of one's own, too."""
+        return NotedDict(metrics, lambda changed: self._store.note_metrics(conversation_id, changed))
 
-    def _note_stop(self, conversation_id: str, reason: str) -> None:
+    def _note_end(self, conversation_id: str, ended: str, reason: str) -> None:
         self.conversations[conversation_id]["stop_reason"] = reason
-        self._store.note_stop(conversation_id, reason)
+        self.conversations[conversation_id]["ended"] = ended
+        self._store.note_end(conversation_id, ended, reason)
+
+    def _hand_out_seed(self, conversation: Conversation) -> None:
+        """Keep the talk's seed at each NPC for its partner. Say so if an NPC cannot take one."""
+        if (seed := conversation["seed"]) is None:
+            return
+        for npc_id, partner in seats_of(conversation).values():
+            npc = self.npc_factory.npcs[npc_id]
+            if not hasattr(npc, "seeds"):
+                print("This factory's NPCs take no seeds: the talk is played without, and cannot come again.")
+                return
+            npc.seeds[partner] = seed
 
     def _stored(self, conversation_id: str) -> Conversation:
         """Return a conversation as the store has it."""
-        npc1_id, npc2_id, _ = self._openings[conversation_id]
         stored = self._store.conversation(conversation_id)
-        conversation = Conversation(
-            npc1_id=npc1_id,
-            npc2_id=npc2_id,
-            npc1_user_id=stored.npc1_user_id,
-            npc2_user_id=stored.npc2_user_id,
-            messages=[Message(**message) for message in stored.messages],
-            current_turn=npc1_id,
-            metrics=stored.metrics,
-            stop_reason=stored.stop_reason,
-        )
-        conversation["current_turn"] = conversation["npc2_id" if _last_seat(conversation) == 1 else "npc1_id"]
+        stored["messages"] = [Message(**fields) for fields in stored["messages"]]
+        stored["metrics"] = self._noted(conversation_id, stored["metrics"])
+        conversation: Conversation = {**stored, "current_turn": ""}  # type: ignore[typeddict-item]
+        conversation["current_turn"] = conversation["npc2_id" if last_seat(conversation) == 1 else "npc1_id"]
+        self._hand_out_seed(conversation)
         return conversation
+
+    def _check_opening(self, initial_prompt: str) -> None:
+        if not isinstance(initial_prompt, str):
+            raise ChatArenaError(f"The opening line must be text, not {initial_prompt!r:.60}.")
+        if initial_prompt in self.npc_factory.npcs:
+            raise ChatArenaError(
+                f"The opening line is the id of an NPC, {initial_prompt!r:.60}. A talk is between two: write "
+                "what the first of them hears."
+            )
 
     def _check_npc(self, npc_id: str) -> None:
         if not _is_in(self.npc_factory.npcs, npc_id):
@@ -315,17 +361,28 @@ class ChatArena:
 
     def _print(self, conversation_id: str, message: Message) -> None:
         conversation = self.conversations[conversation_id]
-        turn_number = len(_spoken(conversation)) if _seat_of(message, conversation) else None
+        turn_number = len(spoken_in(conversation)) if seat_of(message, conversation) else None
         print(self.get_conversation_history(conversation_id).line(message, turn_number), end="\n\n")
 
     def _run_one(
         self, conversation_id: str, max_turns: int, stop: StopCondition, on_turn: Callable[[Message], object]
     ) -> None:
-        """One of many talks: whatever goes wrong in it becomes its stop reason."""
-        try:
+        """Run one of many talks. Whatever goes wrong in it is its stop reason, and ends no other."""
+        with suppress(Exception):
             self.run_conversation(conversation_id, max_turns, stop=stop, on_turn=on_turn)
-        except Exception as error:
-            self._note_stop(conversation_id, str(error) or type(error).__name__)
+
+
+def _kept(measure: Callable[..., Any]) -> Callable[..., Any]:
+    """Return the function; what it returns is written into the conversation's metrics, too."""
+
+    @functools.wraps(measure)
+    def evaluate_conversation(self: ChatArena, conversation_id: str, *more: Any, **options: Any) -> Any:
+        metrics = measure(self, conversation_id, *more, **options)
+        if isinstance(metrics, Mapping):
+            self.conversations[conversation_id]["metrics"] |= metrics
+        return metrics
+
+    return evaluate_conversation
 
 
 def _is_in(things: Container[object], key: object) -> bool:
@@ -338,56 +395,3 @@ def _is_in(things: Container[object], key: object) -> bool:
 
 def _now() -> datetime:
     return datetime.now().astimezone()
-
-
-def _seat_of(message: Message, conversation: Conversation) -> int | None:
-    """Return who said it: 1, 2, or None for others. Lines that were put there by hand may lack a seat."""
-    if message.seat is None and message.sender == conversation["npc1_id"]:
-        return 1
-    return 2 if message.seat is None and message.sender == conversation["npc2_id"] else message.seat
-
-
-def _spoken(conversation: Conversation) -> list[Message]:
-    return [message for message in conversation["messages"] if _seat_of(message, conversation)]
-
-
-def _seconds_spoken(conversation: Conversation) -> float:
-    """Return how long all replies took; a reply that was not measured counts from the line before it."""
-    messages, seconds = conversation["messages"], 0.0
-    for before, message in zip([None, *messages], messages, strict=False):
-        if message.seconds is not None:
-            seconds += message.seconds
-        elif before and _seat_of(message, conversation):
-            seconds += message.timestamp.timestamp() - before.timestamp.timestamp()
-    return seconds
-
-
-def _last_seat(conversation: Conversation) -> int | None:
-    spoken = _spoken(conversation)
-    return _seat_of(spoken[-1], conversation) if spoken else None
-
-
-def _next_seat(conversation: Conversation) -> int:
-    """Return whose turn it is, 1 or 2. If both seats have the same NPC, it is who did not speak last."""
-    if conversation["npc1_id"] == conversation["npc2_id"]:
-        return 2 if _last_seat(conversation) == 1 else 1
-    return 1 if conversation["current_turn"] == conversation["npc1_id"] else 2
-
-
-def _since_last_spoken(conversation: Conversation) -> list[Message]:
-    """Return what was recorded after the last line of a speaker: the opening, director's lines."""
-    messages = conversation["messages"]
-    places = [place for place, message in enumerate(messages) if _seat_of(message, conversation)]
-    return messages[places[-1] + 1 :] if places else messages
-
-
-def _cue(conversation: Conversation) -> str:
-    """Return what the next speaker hears: the partner's last line, then what the director said since."""
-    said = [message.content for message in conversation["messages"] if message.sender != DIRECTOR]
-    directed = [message.content for message in _since_last_spoken(conversation) if message.sender == DIRECTOR]
-    return "\n\n".join([said[-1] if said else DEFAULT_OPENING, *directed])
-
-
-def _check_count(name: str, count: int, least: int) -> None:
-    if not isinstance(count, int) or count < least:
-        raise ChatArenaError(f"{name} must be a whole number, {least} or more, not {count!r:.60}.")

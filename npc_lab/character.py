@@ -13,7 +13,9 @@
 Every field is explained at `NPCConfig`.
 """
 
+import json
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any
 
@@ -40,6 +42,9 @@ class NPCConfig:
     max_reply_tokens: where a reply is cut, in tokens; None leaves it to the endpoint.
     memory: how it forgets: "blocks", "sliding" or "all" (npc_lab/memory.py).
     send_thoughts: which of its own private thoughts it is reminded of: "all", "last" or "none".
+    examples: pairs (what a user says, what it answers, marks included), sent before each talk as if they
+        had been said. They show a small model the form. Never forgotten, and in no history.
+    request_options: further fields of each request, by name: {"top_p": 0.9, "stop": ["###"]}.
     """
 
     world_description: str
@@ -54,12 +59,18 @@ class NPCConfig:
     max_reply_tokens: int | None = None
     memory: str = "blocks"
     send_thoughts: str = "all"
+    examples: list[tuple[str, str]] = field(default_factory=list)
+    request_options: dict[str, Any] = field(default_factory=dict)
 
     def __setattr__(self, field_name: str, value: Any) -> None:
         if field_name in ("secrets", "taboo") and isinstance(value, str):
             value = [value] if value else []
+        if field_name == "request_options":
+            _refuse_options(value)
         if problem := _problem(field_name, value):
             raise CharacterError(f"{field_name} {problem}, not {value!r:.60}.")
+        if field_name == "examples":  # read from a file, pairs are lists
+            value = [(said, answered) for said, answered in value]
         super().__setattr__(field_name, value)
 
     def called(self) -> str:
@@ -82,6 +93,40 @@ class NPCConfig:
         return "\n\n".join(parts)
 
 
+# The kit writes these itself; what a character may choose among them has a field of its own.
+_NOT_OPTIONS = {
+    "temperature": "Write it into the field temperature.",
+    "max_tokens": "Write it into the field max_reply_tokens.",
+    "max_completion_tokens": "Write it into the field max_reply_tokens.",
+    "extra_body": "Write its fields directly into request_options.",
+    "n": "A character gives one reply at a time.",
+    "timeout": "Give the client a timeout instead.",
+    **dict.fromkeys(("model", "messages", "stream", "stream_options"), "The kit writes it itself."),
+    **dict.fromkeys(
+        ("tools", "tool_choice", "functions", "function_call", "modalities", "audio", "web_search_options"),
+        "A character answers with text only.",
+    ),
+    **dict.fromkeys(
+        ("store", "service_tier", "extra_headers", "extra_query"), "It is no part of a character."
+    ),
+}
+
+
+def _refuse_options(options: Any) -> None:
+    """Raise `CharacterError` unless these are options that a character may have."""
+    if not isinstance(options, Mapping) or not all(isinstance(name, str) and name for name in options):
+        raise CharacterError(f"request_options must be a dict of names and values, not {options!r:.60}.")
+    for name, value in options.items():
+        if name in _NOT_OPTIONS:
+            raise CharacterError(f"request_options cannot hold {name!r}. {_NOT_OPTIONS[name]}")
+        try:
+            same = json.loads(json.dumps(value, allow_nan=False)) == value
+        except (TypeError, ValueError, RecursionError):
+            same = False
+        if not same:
+            raise CharacterError(f"request_options[{name!r}] must be a JSON value, not {value!r:.60}.")
+
+
 FIELDS = tuple(each.name for each in fields(NPCConfig))
 
 _TITLE = r"(?:(?:Dr|Mr|Mrs|Ms|St)\. )?"
@@ -98,6 +143,11 @@ def name_in(description: str) -> str:
     """Return the name in "Your name is Ada.", "You are Sir Guy of Kent" or "Ada is a witch", or ""."""
     found = _NAME.search(description)
     return next(filter(None, found.groups())) if found else ""
+
+
+def _is_pair(example: Any) -> bool:
+    is_pair = isinstance(example, list | tuple) and len(example) == 2
+    return is_pair and all(isinstance(each, str) and each.strip() for each in example)
 
 
 def _bullets(lines: list[str]) -> str:
@@ -118,6 +168,9 @@ def _problem(field_name: str, value: Any) -> str | None:
         case "secrets" | "taboo":
             right = isinstance(value, list | tuple) and all(isinstance(line, str) for line in value)
             needed = "must be a list of texts"
+        case "examples":
+            right = isinstance(value, list | tuple) and all(_is_pair(each) for each in value)
+            needed = "must be a list of pairs (what a user says, what the character answers)"
         case "temperature":
             right, needed = value is None or (is_number and 0 <= value <= 2), "must be a number from 0 to 2"
         case "max_reply_tokens":

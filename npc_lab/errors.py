@@ -190,6 +190,19 @@ class ReplyError(NPCLabError):
         return " ".join(part for part in (self.what, self.detail, self.hint) if part)
 
 
+def no_text(who: str, returned: Any) -> ReplyError:
+    """Return the error for a class of one's own that returned something else than text as its line."""
+    what = f"{who} must return text, not {returned!r:.60}."
+    return ReplyError("malformed", "Did you forget a return?", what=what)
+
+
+def in_words(error: BaseException) -> str:
+    """Return what went wrong, in words. Our own errors explain themselves, others are named."""
+    if isinstance(error, NPCLabError):
+        return str(error)
+    return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+
+
 def _as_it_was(kind: type[NPCLabError], args: tuple[Any, ...], attributes: dict[str, Any]) -> NPCLabError:
     error = kind.__new__(kind, *args)
     vars(error).update(attributes)

@@ -25,6 +25,7 @@ from npc_lab.npc import SimpleChatNPC
 from npc_lab.reply import ReplyStream
 from npc_lab.store import Store, store_of
 from npc_lab.store.record import NoRecord, NPCRecord
+from npc_lab.wire.usage import Usage
 
 NPC = TypeVar("NPC")
 
@@ -102,6 +103,10 @@ class NPCFactory:
         Unknown ids raise here, other errors while iterating.
         """
         return self._npc(npc_id, user_id).stream(message, user_id)
+
+    def usage(self) -> Usage:
+        """Return what all replies of all NPCs have cost since the factory was made."""
+        return sum((npc.usage() for npc in list(self.npcs.values()) if hasattr(npc, "usage")), Usage())
 
     def get_npc_chat_history(self, npc_id: str, user_id: str) -> list[ChatMessage]:
         """Return what the NPC still remembers of this user, private thoughts included, as a copy."""

@@ -13,17 +13,19 @@ middle step may fail, so the last one comes only after it (npc_lab/reply.py).
          {"role": "user", "content": "Where to?"}]
 """
 
+import hashlib
 from collections.abc import MutableMapping
 from typing import Any
 
 from npc_lab.character import NPCConfig
 from npc_lab.errors import NPCLabError, ReplyError
-from npc_lab.memory import MEMORIES, ChatMessage, History
+from npc_lab.memory import MEMORIES, ChatMessage, History, exchanges
 from npc_lab.one_at_a_time import OneAtATime
 from npc_lab.reply import Reply, ReplyStream
 from npc_lab.scratchpad import split_thoughts
 from npc_lab.store.record import NoRecord, NPCRecord
 from npc_lab.text import well_formed
+from npc_lab.wire.usage import Usage, usage_of
 
 
 class SimpleChatNPC:
@@ -31,7 +33,9 @@ class SimpleChatNPC:
 
     client: an `openai.OpenAI` client, or one that works like it. model: the model's name there.
     `client`, `model` and `config` may be changed between turns. `chat_histories[user_id]` is what
-    it remembers of that user; any text serves as a user id. record: writes its turns into a store.
+    it remembers of that user; any text serves as a user id. `seeds[user_id]` is the seed of the talk with
+    this user, if it has one: the same talk with the same seed comes again, if the endpoint takes seeds.
+    record: writes its turns into a store.
     """
 
     def __init__(self, client: Any, model: str, config: NPCConfig, *, record: NPCRecord | None = None):
@@ -39,6 +43,8 @@ class SimpleChatNPC:
         self.model = model
         self.config = config
         self._record = record or NoRecord()
+        self.seeds: dict[str, int] = {}
+        self._costs: dict[str, list[tuple[Any, int, int]]] = {}  # of each reply, as it is told
         self.chat_histories: MutableMapping[str, History] = self._record.histories()
         self._one_at_a_time = OneAtATime()
 
@@ -59,11 +65,16 @@ class SimpleChatNPC:
             raise ReplyError("bad_request", "Write at least one word.", what=what)
         history = self.remembered(user_id)
         new_message = {"role": "user", "content": well_formed(user_message)}
-        return [self.get_system_message(), *self._as_sent(history), new_message]
+        return [self.get_system_message(), *self._examples(), *self._as_sent(history), new_message]
 
     def remembered(self, user_id: str) -> list[ChatMessage]:
         """Return what of the talk with this user is still remembered, as the model wrote it."""
         return self._recall(self.chat_histories.get(user_id, History()))
+
+    def usage(self, user_id: str | None = None) -> Usage:
+        """Return what its replies to this user have cost since it was made; without a user, all of them."""
+        costs = self._costs.copy() if user_id is None else {user_id: self._costs.get(user_id, [])}
+        return sum((usage_of(*cost) for of_user in costs.values() for cost in of_user.copy()), Usage())
 
     def chat(self, user_message: str, user_id: str) -> str:
         """Say something, wait for the answer and return it without its private thoughts.
@@ -103,7 +114,7 @@ class SimpleChatNPC:
 
     def _answer(self, user_message: str, user_id: str, whole: bool) -> ReplyStream:
         def request() -> dict[str, Any]:
-            return self._request(self.preview(user_message, user_id), whole)
+            return self._request(self.preview(user_message, user_id), user_id, whole)
 
         def remember(reply: Reply) -> list[ChatMessage]:
             answer = {"role": "assistant", "content": reply.raw}
@@ -122,18 +133,22 @@ class SimpleChatNPC:
             request=request,
             remember=remember,
             note=note,
+            count=lambda *cost: self._costs.setdefault(user_id, []).append(cost),
             lock=lambda stream: self._one_at_a_time.acquire(user_id, stream),
             has_scratchpad=self.config.has_scratchpad,
             whole=whole,
         )
 
-    def _request(self, messages: list[ChatMessage], whole: bool) -> dict[str, Any]:
+    def _request(self, messages: list[ChatMessage], user_id: str, whole: bool) -> dict[str, Any]:
         """Return the call's arguments. What the sheet leaves to the endpoint is not named."""
         request: dict[str, Any] = {"model": self.model, "messages": messages}
         if self.config.temperature is not None:
             request["temperature"] = self.config.temperature
         if self.config.max_reply_tokens is not None:
             request["max_tokens"] = self.config.max_reply_tokens
+        request |= self.config.request_options
+        if user_id in self.seeds:
+            request["seed"] = _seed_of_exchange(self.seeds[user_id], self._number_of_next_exchange(user_id))
         if not whole:
             request |= {"stream": True, "stream_options": {"include_usage": True}}
         return request
@@ -141,6 +156,18 @@ class SimpleChatNPC:
     def _recall(self, messages: list[ChatMessage]) -> list[ChatMessage]:
         """Return those of these messages that the character still remembers."""
         return MEMORIES[self.config.memory](messages, self.config.history_size)
+
+    def _examples(self) -> list[ChatMessage]:
+        """Return the sheet's examples as messages, as if they had been said before."""
+        return [
+            {"role": role, "content": well_formed(words)}
+            for example in self.config.examples
+            for role, words in zip(("user", "assistant"), example, strict=True)
+        ]
+
+    def _number_of_next_exchange(self, user_id: str) -> int:
+        history = self._history(user_id)
+        return len(exchanges([*history.forgotten, *history]))
 
     def _history(self, user_id: str) -> History:
         """Return the user's history; an empty one, stored nowhere, if they never talked."""
@@ -177,3 +204,8 @@ class SimpleChatNPC:
             return content
         visible, _ = split_thoughts(content, self.config.has_scratchpad)
         return visible or content
+
+
+def _seed_of_exchange(seed: int, number: int) -> int:
+    """Return the seed of one exchange of a talk, from 0 to 2**31 - 1: a seed of its own for each."""
+    return int.from_bytes(hashlib.sha256(f"{seed} {number}".encode()).digest()[:4]) >> 1

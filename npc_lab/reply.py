@@ -77,7 +77,9 @@ class ReplyStream:
 
     request: a callback that returns what is to be sent, called once the lock is acquired. remember: puts
     the finished reply into the history and returns what it put there. note: is told why there was no
-    reply. lock: acquires the user's lock and returns it. whole: the reply comes in one piece.
+    reply. count: is told what the reply has cost, if the endpoint began to send it: the endpoint's own
+    count, and the characters sent and written. lock: acquires the user's lock and returns it. whole: the
+    reply comes in one piece.
     """
 
     def __init__(
@@ -86,6 +88,7 @@ class ReplyStream:
         request: Callable[[], dict[str, Any]],
         remember: Callable[[Reply], list[ChatMessage]],
         note: Callable[[ReplyError], None],
+        count: Callable[[Any, int, int], None],
         lock: Callable[[ReplyStream], threading.Lock | None],
         has_scratchpad: bool,
         whole: bool,
@@ -96,6 +99,7 @@ class ReplyStream:
         self._request = request
         self._remember = remember
         self._note = note
+        self._count = count
         self._acquire = lock
         self._whole = whole
         self._reply = Reply()
@@ -152,6 +156,9 @@ class ReplyStream:
         if self._started and not self._reply.seconds:
             self._reply.seconds = time.perf_counter() - self._started
         self._reading.stop(is_over=self._all_arrived)
+        if self._began:
+            reply, sent = self.reply, sum(len(message["content"]) for message in self.sent)
+            self._count(reply.usage, sent, len(reply.raw) + len(reply.reasoning))
         if self._lock is not None:
             self._lock.release()
 

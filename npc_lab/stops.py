@@ -7,10 +7,12 @@ combine with `|`, and the reason says which of them held:
 """
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
+from npc_lab.errors import ChatArenaError
 from npc_lab.transcript import Message, spoken
 
+INTERRUPTED = "interrupted"  # the reason for a talk that Ctrl-C ended, and its kind
 _WORD = re.compile(r"[\w'’]+")
 
 
@@ -91,3 +93,24 @@ def _lines(messages: Sequence[Message]) -> list[str]:
 
 def _long_words(line: str) -> set[str]:
     return {word for word in _WORD.findall(line.casefold()) if len(word) >= 4}
+
+
+def turns_done(turns: int) -> str:
+    """Return in words how many turns a run has had."""
+    return f"{turns} turn{'' if turns == 1 else 's'} done"
+
+
+def turns_of(conversation_id: str, max_turns: int | Mapping[str, int]) -> int:
+    """Return how many turns a conversation is to have. Raise `ChatArenaError` if that is no number."""
+    if isinstance(max_turns, Mapping):
+        if conversation_id not in max_turns:
+            raise ChatArenaError(f"max_turns names no number of turns for {conversation_id!r:.80}.")
+        max_turns = max_turns[conversation_id]
+    check_count("max_turns", max_turns, least=0)
+    return max_turns
+
+
+def check_count(name: str, count: int, least: int) -> None:
+    """Raise `ChatArenaError` unless this is a whole number, and at least so large."""
+    if not isinstance(count, int) or count < least:
+        raise ChatArenaError(f"{name} must be a whole number, {least} or more, not {count!r:.60}.")

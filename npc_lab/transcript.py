@@ -1,4 +1,4 @@
-"""The record of an arena's talk: messages, and a transcript that draws itself.
+"""The record of an arena's talk: messages, a transcript that draws itself, and where the talk stands.
 
     talk = Transcript([Message("npc-1", "Good day.", datetime.now(), seat=1)], names={1: "Sir Guy"})
     print(talk)      [1] Sir Guy: Good day.
@@ -11,9 +11,11 @@ import textwrap
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any, TypedDict
 
 from npc_lab.text import printable, untypeset, well_formed
 
+DEFAULT_OPENING = "Hello! Who are you?"
 SYSTEM = "system"  # the sender of the opening line
 DIRECTOR = "director"  # the sender of a line dropped in from outside
 _NAMES_OF_OTHERS = {SYSTEM: "(opening)", DIRECTOR: "(director)"}
@@ -105,3 +107,81 @@ class Transcript(list[Message]):
         words = html.escape(well_formed(message.content))
         words = words if message.seat else f"<i>{words}</i>"
         return f"<p style='{style}'><b>{html.escape(self.speaker(message))}</b>\n{words}</p>"
+
+
+class Conversation(TypedDict):
+    """One talk. `npc1_user_id` is the user as whom NPC 1 speaks to NPC 2, and the other way round.
+
+    `current_turn` is the id of the NPC that speaks next, `metrics` what was measured last,
+    `stop_reason` why the last run ended, in words, and `ended` its kind: "" (none has), "turns", "stop",
+    "interrupted", or "failed:" and the kind of the error. `seed` is None unless the talk has one.
+    """
+
+    npc1_id: str
+    npc2_id: str
+    npc1_user_id: str
+    npc2_user_id: str
+    messages: list[Message]
+    current_turn: str
+    metrics: dict[str, Any]
+    stop_reason: str
+    ended: str
+    seed: int | None
+
+
+def seats_of(conversation: Conversation) -> dict[int, tuple[str, str]]:
+    """Return for each seat the NPC's id, and the id of the user as whom its partner speaks to it."""
+    return {
+        1: (conversation["npc1_id"], conversation["npc2_user_id"]),
+        2: (conversation["npc2_id"], conversation["npc1_user_id"]),
+    }
+
+
+def seat_of(message: Message, conversation: Conversation) -> int | None:
+    """Return who said it: 1, 2, or None for others. Lines that were put there by hand may lack a seat."""
+    if message.seat is None and message.sender == conversation["npc1_id"]:
+        return 1
+    return 2 if message.seat is None and message.sender == conversation["npc2_id"] else message.seat
+
+
+def spoken_in(conversation: Conversation) -> list[Message]:
+    """Return the lines that its NPCs spoke."""
+    return [message for message in conversation["messages"] if seat_of(message, conversation)]
+
+
+def seconds_spoken(conversation: Conversation) -> float:
+    """Return how long all replies took; a reply that was not measured counts from the line before it."""
+    messages, seconds = conversation["messages"], 0.0
+    for before, message in zip([None, *messages], messages, strict=False):
+        if message.seconds is not None:
+            seconds += message.seconds
+        elif before and seat_of(message, conversation):
+            seconds += message.timestamp.timestamp() - before.timestamp.timestamp()
+    return seconds
+
+
+def last_seat(conversation: Conversation) -> int | None:
+    """Return who spoke last, 1 or 2; None if nobody has."""
+    spoken = spoken_in(conversation)
+    return seat_of(spoken[-1], conversation) if spoken else None
+
+
+def next_seat(conversation: Conversation) -> int:
+    """Return whose turn it is, 1 or 2. If both seats have the same NPC, it is who did not speak last."""
+    if conversation["npc1_id"] == conversation["npc2_id"]:
+        return 2 if last_seat(conversation) == 1 else 1
+    return 1 if conversation["current_turn"] == conversation["npc1_id"] else 2
+
+
+def since_last_spoken(conversation: Conversation) -> list[Message]:
+    """Return what was recorded after the last line of a speaker: the opening, director's lines."""
+    messages = conversation["messages"]
+    places = [place for place, message in enumerate(messages) if seat_of(message, conversation)]
+    return messages[places[-1] + 1 :] if places else messages
+
+
+def cue(conversation: Conversation) -> str:
+    """Return what the next speaker hears: the partner's last line, then what the director said since."""
+    said = [message.content for message in conversation["messages"] if message.sender != DIRECTOR]
+    directed = [message.content for message in since_last_spoken(conversation) if message.sender == DIRECTOR]
+    return "\n\n".join([said[-1] if said else DEFAULT_OPENING, *directed])

@@ -25,7 +25,7 @@ from npc_lab import (
     StopWhen,
     fake_error,
 )
-from npc_lab.arena import DEFAULT_OPENING
+from npc_lab.transcript import DEFAULT_OPENING
 
 THOUGHT = "#SCRATCHPAD\nI would rather sleep.\n#ANSWER\n"
 
@@ -577,7 +577,78 @@ def test_an_arena_needs_four_things_of_its_factory() -> None:
     assert spoken(messages)[1:] == ["a heard 1", "b heard 1", "a heard 2", "b heard 2"]
     assert "NPC 2: b heard 1" in str(messages)
     arena.npc_factory.chat_with_npc = lambda *_: None
-    assert arena.run_turn(talk) == (False, "chat_with_npc must return text, not None.")
+    assert arena.run_turn(talk) == (
+        False,
+        "LearnersFactory.chat_with_npc must return text, not None. Did you forget a return?",
+    )
     assert len(arena.get_conversation_history(talk)) == 5
     arena.npc_factory = LearnersFactory()
     assert arena.run_turn(arena.start_conversation("a", "b", "fail"))[0] is False
+
+
+# --- how a run ended ------------------------------------------------------------------------------
+
+
+def test_how_a_run_ended_is_a_kind_beside_the_words() -> None:
+    arena, one, two = make()
+    talk = arena.start_conversation(one, two)
+    assert arena.conversations[talk]["ended"] == ""
+    arena.run_conversation(talk, 2)
+    assert arena.conversations[talk]["ended"] == "turns"
+    arena.run_conversation(talk, 2, stop=StopOnText("line"))
+    assert arena.conversations[talk]["ended"] == "stop"
+    arena.npc_factory.client.fail_next("rate_limit")
+    arena.run_conversation(talk, 2)
+    assert arena.conversations[talk]["ended"] == "failed:rate_limit"
+    arena.npc_factory.client.replies = lambda _: {}["bWafRAyc"]
+    arena.run_conversations([talk], 2)
+    assert arena.conversations[talk]["ended"] == "failed:malformed"
+
+
+def test_ctrl_c_says_how_far_it_came() -> None:
+    arena, one, two = make()
+    talk = arena.start_conversation(one, two)
+
+    def after_two(message: Message) -> None:
+        if message.seat == 2:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        arena.run_conversation(talk, 10, on_turn=after_two)
+    assert arena.conversations[talk]["ended"] == "interrupted"
+    assert arena.conversations[talk]["stop_reason"] == "interrupted, 2 turns done"
+
+
+def test_what_a_factory_of_ones_own_raises_reaches_the_caller_and_is_the_reason_among_many() -> None:
+    arena, one, two = make()
+    talk = arena.start_conversation(one, two)
+
+    def broken(*_: Any) -> str:
+        raise KeyError("bWafRAyc")
+
+    arena.npc_factory.chat_with_npc = broken
+    with pytest.raises(KeyError):
+        arena.run_conversation(talk, 2)
+    (transcript,) = arena.run_conversations([talk], 2).values()
+    assert transcript.stop_reason == "KeyError: 'bWafRAyc'"
+    assert arena.conversations[talk]["ended"] == "failed:KeyError"
+
+
+def test_each_of_many_talks_may_have_turns_of_its_own() -> None:
+    arena, one, two = make()
+    talks = [arena.start_conversation(one, two) for _ in range(3)]
+    lengths = dict(zip(talks, (1, 4, 0), strict=True))
+    transcripts = arena.run_conversations(talks, lengths)
+    assert [len(transcripts[talk].spoken) for talk in talks] == [1, 4, 0]
+    with pytest.raises(ChatArenaError, match="max_turns names no number of turns for"):
+        arena.run_conversations(talks, {talks[0]: 1})
+    with pytest.raises(ChatArenaError, match="max_turns must be a whole number"):
+        arena.run_conversations(talks, {**lengths, talks[1]: "4"})
+
+
+def test_the_id_of_a_third_npc_is_no_opening_line() -> None:
+    arena, one, two = make()
+    three = arena.npc_factory.register_npc("London", "You are Three")
+    with pytest.raises(ChatArenaError, match="The opening line is the id of an NPC"):
+        arena.start_conversation(one, two, three)
+    assert not arena.conversations

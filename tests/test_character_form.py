@@ -42,6 +42,8 @@ FULL = NPCConfig(
     max_reply_tokens=80,
     memory="sliding",
     send_thoughts="last",
+    examples=[("Good evening!", "#SCRATCHPAD\nA guest.\n#ANSWER\nSit down."), ("Beer?", "Old beer.")],
+    request_options={"top_p": 0.9, "stop": ["###"]},
 )
 
 

@@ -1200,3 +1200,98 @@ def test_the_panels_say_when_nothing_is_written(path: Path) -> None:
     assert len(desk.run(2)) == 3
     for panel in (box, desk):
         assert "Nothing is written" in text_of(panel.widget)
+
+
+# --- how a talk ended, its seed, and numbers of one's own ------------------------------------------
+
+
+def test_how_a_talk_ended_and_its_seed_are_there_the_next_day(path: Path) -> None:
+    def town() -> tuple[ChatArena, list[str]]:
+        factory = NPCFactory(FakeClient(lambda messages: f"Aye, {len(messages)}."), "m", store=path)
+        return ChatArena(factory), [
+            factory.register_npc("London", f"You are {name}.") for name in ("Guy", "Hans")
+        ]
+
+    arena, npcs = town()
+    talk = arena.start_conversation(*npcs, seed=2**70)
+    arena.run_conversation(talk, 2)
+    other = arena.start_conversation(*npcs)
+    arena.npc_factory.client.fail_next("rate_limit")
+    arena.run_conversation(other, 2)
+    arena.npc_factory.store.close()
+    arena, npcs = town()
+    assert [arena.conversations[each]["ended"] for each in (talk, other)] == ["turns", "failed:rate_limit"]
+    assert [arena.conversations[each]["seed"] for each in (talk, other)] == [2**70, None]
+    arena.run_conversation(talk, 2)
+    assert all("seed" in call for call in arena.npc_factory.client.calls)
+    arena.npc_factory.store.close()
+
+
+def test_numbers_of_ones_own_stay_with_the_talk(path: Path) -> None:
+    class Measured(ChatArena):
+        def evaluate_conversation(self, conversation_id: str) -> dict[str, Any]:
+            return {**super().evaluate_conversation(conversation_id), "politeness": 0.5}
+
+    def town() -> tuple[ChatArena, list[str]]:
+        factory = NPCFactory(FakeClient(lambda messages: "Aye."), "m", store=path)
+        return Measured(factory), [
+            factory.register_npc("London", f"You are {name}.") for name in ("Guy", "Hans")
+        ]
+
+    arena, npcs = town()
+    talk = arena.start_conversation(*npcs)
+    arena.run_conversation(talk, 2)
+    assert arena.evaluate_conversation(talk)["politeness"] == 0.5
+    arena.conversations[talk]["metrics"]["laughs"] = 3
+    arena.conversations[talk]["metrics"].update(object=object())
+    arena.npc_factory.store.close()
+    arena, _ = town()
+    kept = arena.conversations[talk]["metrics"]
+    assert {name: kept[name] for name in ("turn_count", "politeness", "laughs")} == {
+        "turn_count": 2,
+        "politeness": 0.5,
+        "laughs": 3,
+    }
+    assert "object" not in kept
+    arena.npc_factory.store.close()
+
+
+def test_a_file_of_schema_1_is_raised_whole(path: Path) -> None:
+    """The tables as 0.1.0 made them, with a talk in them."""
+    arena, npcs = ChatArena(NPCFactory(FakeClient(lambda messages: "Aye."), "m", store=path)), []
+    npcs = [arena.npc_factory.register_npc("London", f"You are {name}.") for name in ("Guy", "Hans")]
+    talk = arena.start_conversation(*npcs)
+    arena.run_conversation(talk, 3)
+    arena.npc_factory.store.close()
+    with closing(sqlite3.connect(path)) as file:
+        file.executescript(
+            f"PRAGMA legacy_alter_table = ON; ALTER TABLE conversations RENAME TO today;"
+            f"{schema._IN_SCHEMA_1['conversations']};"
+            "INSERT INTO conversations SELECT number, id, npc1_id, npc2_id, npc1_user_id, npc2_user_id, at,"
+            " metrics, stop_reason FROM today; DROP TABLE today; PRAGMA user_version = 1;"
+        )
+    with closing(schema.open_to_read(path)) as looked_at:
+        assert looked_at.execute("PRAGMA user_version").fetchone() == (1,)
+    arena = ChatArena(NPCFactory(FakeClient(lambda messages: "Aye."), "m", store=path))
+    assert len(arena.get_conversation_history(talk)) == 4
+    assert arena.conversations[talk]["ended"] == ""
+    assert len(arena.run_conversation(talk, 1)) == 5
+    assert arena.conversations[talk]["ended"] == "turns"
+    arena.npc_factory.store.close()
+    with closing(sqlite3.connect(path)) as file:
+        assert file.execute("PRAGMA user_version").fetchone() == (2,)
+        assert file.execute("PRAGMA foreign_key_check").fetchall() == []
+        assert len(file.execute("SELECT * FROM lines").fetchall()) == 5
+
+
+def test_a_file_of_schema_1_that_others_changed_is_refused_and_stays(path: Path) -> None:
+    with closing(sqlite3.connect(path)) as file:
+        for statement in schema._statements():
+            file.execute(statement)
+        file.executescript(
+            "DROP TABLE conversations; CREATE TABLE conversations (id TEXT); PRAGMA user_version = 1;"
+        )
+    before = path.read_bytes()
+    with pytest.raises(NPCLabError, match="were changed by another program"):
+        NPCFactory(FakeClient(["Aye."]), "m", store=path)
+    assert path.read_bytes() == before

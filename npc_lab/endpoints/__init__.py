@@ -3,6 +3,7 @@
 In reading order:
 
     providers.py    the table of providers: addresses, names of keys
+    pace.py         how fast, and how often, clients may ask
     connect.py      `client, model = connect()`: choose one, and say which
     fake.py         a client that asks no model: for tests, checks and a first look
     weights.py      the embedded model's file: fetched once, checked, kept

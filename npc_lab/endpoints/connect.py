@@ -13,8 +13,10 @@ import sys
 from typing import Any, NamedTuple
 
 from npc_lab.endpoints.fake import FakeClient, small_talk
+from npc_lab.endpoints.pace import CALLS, Pace, max_calls
 from npc_lab.endpoints.providers import PROVIDERS, Provider
-from npc_lab.errors import ConnectError, MissingKeyError, did_you_mean
+from npc_lab.errors import ConnectError, MissingKeyError, ReplyError, did_you_mean
+from npc_lab.wire.abilities import ABILITIES, Abilities
 from npc_lab.wire.answers import is_wanted
 from npc_lab.wire.faults import is_in_vain
 
@@ -38,6 +40,7 @@ def connect(
     model: str | None = None,
     api_key: str | None = None,
     base_url: str | None = None,
+    per_minute: float | None = None,
 ) -> Connection:
     """Return a client of the `openai` package (or the fake) and a model's name, and print what was chosen.
 
@@ -45,7 +48,9 @@ def connect(
     NPC_LAB_PROVIDER, or else the first provider whose key is found in the environment or in Colab's
     secrets, or else the embedded model if it is installed. model: another model than the provider's
     default; with "local", the path of a GGUF file. api_key: the key, if it is not to be looked for.
-    base_url: any other OpenAI-compatible address.
+    base_url: any other OpenAI-compatible address. per_minute: how many calls at most leave this client in a
+    minute, evenly spaced, whatever thread they come from. The environment's NPC_LAB_MAX_CALLS says how many
+    calls this process may send in all; the embedded model and the fake cost nothing and are not counted.
 
     Raise `MissingKeyError` if a key is needed and none is found, `ConnectError` if the provider is unknown,
     the key is invalid, or the embedded model cannot start.
@@ -58,9 +63,13 @@ def connect(
     ):
         if not isinstance(value, str | None):
             raise ConnectError(f"{name} must be text.")  # without the value: it may be a key
+    pace = None if per_minute is None else Pace(per_minute)
+    max_calls()  # it is a number, or this raises
     secrets = _Secrets()
     if provider is None and base_url:  # comes first: no key of the environment goes to an unknown address
-        return _open(Provider("your endpoint", base_url, "", "", ""), model, _clean_key(api_key), base_url)
+        return _open(
+            Provider("your endpoint", base_url, "", "", ""), model, _clean_key(api_key), base_url, pace
+        )
     provider = provider or os.environ.get("NPC_LAB_PROVIDER", "").strip() or None
     if provider is None:
         provider = "nebius" if api_key else _first_possible(secrets)
@@ -73,7 +82,7 @@ def connect(
             "the fake: it makes small talk, no model is asked",
         )
     if provider == LOCAL:
-        return _open_local(model)
+        return _open_local(model, pace)
     if provider not in PROVIDERS:
         advice = did_you_mean(provider, PROVIDER_NAMES, f"There are {', '.join(PROVIDER_NAMES)}.")
         asked_for = repr(provider) if len(provider) <= _LONGEST_NAME else "of this name"  # it may be a key
@@ -82,7 +91,7 @@ def connect(
     key = _clean_key(api_key) or secrets.find(chosen.key_name)
     if chosen.key_name and not key:
         raise MissingKeyError(_ways_to_a_key(chosen, secrets))
-    return _open(chosen, model, key, base_url or chosen.base_url)
+    return _open(chosen, model, key, base_url or chosen.base_url, pace)
 
 
 def _first_possible(secrets: "_Secrets") -> str:
@@ -118,7 +127,7 @@ def _ways_to_a_key(provider: Provider, secrets: "_Secrets") -> str:
     )
 
 
-def _open(provider: Provider, model: str | None, key: str, base_url: str) -> Connection:
+def _open(provider: Provider, model: str | None, key: str, base_url: str, pace: Pace | None) -> Connection:
     model = model or provider.model
     if not model:
         raise ConnectError("Which model? Name one that the endpoint has: connect(base_url=..., model=...).")
@@ -126,35 +135,54 @@ def _open(provider: Provider, model: str | None, key: str, base_url: str) -> Con
         raise ConnectError(
             "The base_url is not an address. It begins with https:// and usually ends with /v1/."
         )
-    return _say(Connection(_client(key, base_url), model), provider.name)
+    return _say(Connection(_client(key, base_url, pace, counted=True), model), provider.name)
 
 
-def _open_local(gguf: str | None) -> Connection:
-    from npc_lab.endpoints.embedded import serve
+def _open_local(gguf: str | None, pace: Pace | None) -> Connection:
+    from npc_lab.endpoints.embedded import REPEAT, serve
 
     server = serve(gguf)
-    client = _client("", server.base_url)
+    client = _client("", server.base_url, pace, counted=False)
+    ABILITIES.setdefault(str(client.base_url), Abilities(REPEAT))
     return _say(Connection(client, server.model), "the embedded model on this machine, no key needed")
 
 
-def _client(key: str, base_url: str) -> Any:
+def _client(key: str, base_url: str, pace: Pace | None, counted: bool) -> Any:
     """Return a client that waits a minute for each part of a reply, and makes no pointless retries.
 
-    The hooks are event hooks of httpx, as the openai package documents them for its clients.
+    pace: when its calls may leave. counted: whether they count against NPC_LAB_MAX_CALLS. The hooks are event
+    hooks of httpx, as the openai package documents them for its clients.
     """
     from openai import DefaultHttpxClient, OpenAI
+
+    def brake(_: Any) -> None:
+        if pace:
+            pace.wait(is_wanted)
+        _spare_what_nobody_wants()
+        if counted:
+            _count_call()
 
     return OpenAI(
         api_key=key or "no-key-needed",  # endpoints without keys still require a header that is not empty
         base_url=base_url,
         timeout=TIMEOUT_SECONDS,
         http_client=DefaultHttpxClient(
-            event_hooks={"request": [_spare_what_nobody_wants], "response": [_spare_what_is_in_vain]}
+            event_hooks={"request": [brake], "response": [_spare_what_is_in_vain]}
         ),
     )
 
 
-def _spare_what_nobody_wants(request: Any) -> None:
+def _count_call() -> None:
+    """Count the call. Raise, before it is sent, if NPC_LAB_MAX_CALLS are sent already."""
+    from openai import OpenAIError
+
+    try:
+        CALLS.count()
+    except ReplyError as error:  # the openai package passes on its own errors only
+        raise OpenAIError(str(error)) from error
+
+
+def _spare_what_nobody_wants() -> None:
     """Stop a retry if the reply was stopped while the openai package waited to ask again."""
     if not is_wanted():
         from openai import OpenAIError

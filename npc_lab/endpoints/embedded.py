@@ -26,6 +26,9 @@ from typing import Any, BinaryIO
 from npc_lab.endpoints.weights import INSTALL, weights_path
 from npc_lab.errors import ConnectError
 
+# What makes a request with a seed give the same reply again: part of a prompt read from the cache is computed
+# in another order, and a word may change.
+REPEAT = {"cache_prompt": False}
 SLOTS = 2  # talks that the engine keeps in its cache and answers at once; further ones wait
 CONTEXT_TOKENS = 4096  # of each slot: prompt and reply. What is longer is refused with an error, never cut
 REPLY_TOKENS = 256  # the limit of a reply if the request sets none

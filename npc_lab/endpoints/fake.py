@@ -7,14 +7,16 @@ and notes every call. What it answers is up to you:
     FakeClient(lambda messages: messages[-1]["content"])    computed from what was sent
     FakeClient(["Good day.", fake_error("rate_limit")])     a planned failure
     FakeClient([FakeReply("It was a dark", "length")])      an odd ending
+    FakeClient(lambda messages, fields: f"Seed {fields['seed']}")    computed from the other fields, too
 """
 
 import re
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
+from inspect import Parameter, signature
 from types import SimpleNamespace
 from typing import Any
 from zlib import crc32
@@ -44,13 +46,14 @@ class FakeReply:
 
 
 Planned = str | FakeReply | Exception
-Replies = Sequence[Planned] | Callable[[list[ChatMessage]], Planned]
+Replies = Sequence[Planned] | Callable[..., Planned]
 
 
 class FakeClient:
     """A client whose replies you write yourself.
 
-    replies: a list, used in order, or a function of the messages. Each reply is a text, a `FakeReply`, or
+    replies: a list, used in order, or a function of the messages; a function with a second parameter is
+    given the request's other fields, too, as a dict. Each reply is a text, a `FakeReply`, or
     an exception to raise. budget: how many calls it answers before it fails with "quota", so that an endless
     loop ends; None for any number. seconds_per_piece: how long a stream waits before each piece. calls: the
     arguments of every call so far.
@@ -102,7 +105,10 @@ class FakeClient:
             if not callable(self.replies):
                 return self._next_in_list(self.replies)
         # Outside the lock: the function may take long, or ask another NPC.
-        return self.replies(deepcopy(call["messages"]))
+        messages = deepcopy(call["messages"])
+        if not _takes_fields(self.replies):
+            return self.replies(messages)
+        return self.replies(messages, {name: call[name] for name in call if name != "messages"})
 
     def _next_in_list(self, replies: Sequence[Planned]) -> Planned:
         if self._answered == len(replies):
@@ -130,6 +136,16 @@ class FakeClient:
         if reply.finish_reason:
             yield chunk({}, reply.finish_reason)
             yield ChatCompletionChunk.construct(**_envelope(model, "chat.completion.chunk", [], usage))
+
+
+def _takes_fields(replies: Callable[..., Any]) -> bool:
+    """Whether the function has a second parameter to be filled, unlike `lambda messages, n=3: ...`."""
+    try:
+        parameters = list(signature(replies).parameters.values())
+    except (TypeError, ValueError):  # some built-in functions have none to look at
+        return False
+    positional = [each for each in parameters if each.kind <= Parameter.POSITIONAL_OR_KEYWORD]
+    return len(positional) > 1 and positional[1].default in (Parameter.empty, None)
 
 
 class FakeStream:
@@ -248,14 +264,18 @@ _LINES = (
 )
 
 
-def small_talk(messages: list[ChatMessage]) -> str:
-    """Return a line in the character's name, not the previous one, with both marks if they are asked for."""
+def small_talk(messages: list[ChatMessage], fields: Mapping[str, Any] | None = None) -> str:
+    """Return a line in the character's name, not the previous one, with both marks if they are asked for.
+
+    Which line it is depends on what was said, and on the seed among the request's other fields, if any.
+    """
     system = messages[0]["content"] if messages and messages[0]["role"] == "system" else ""
     name = name_in(system) or "Somebody"
     lines = [line.format(name=name) for line in _LINES]
     my_last = next((m["content"] for m in reversed(messages) if m["role"] == "assistant"), "")
     before = next((place for place, line in enumerate(lines) if my_last.endswith(line)), crc32(name.encode()))
     heard = messages[-1]["content"] if messages else ""
+    heard += str((fields or {}).get("seed", ""))
     line = lines[(before + 1 + crc32(heard.encode()) % 5) % len(lines)]
     if "#SCRATCHPAD" not in system:
         return line

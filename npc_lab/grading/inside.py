@@ -90,6 +90,7 @@ def _connect_to_the_fake() -> None:
         model: str | None = None,
         api_key: str | None = None,
         base_url: str | None = None,
+        per_minute: float | None = None,
     ) -> Connection:
         """Return the fake, whatever is asked for."""
         return real(FAKE, model=model)

@@ -22,11 +22,11 @@ import sqlite3
 import sys
 import threading
 import weakref
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from datetime import datetime
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from npc_lab.character import FIELDS, NPCConfig
 from npc_lab.errors import NPCLabError
@@ -48,16 +48,6 @@ from npc_lab.text import well_formed
 _SECONDS_TO_RETRY = 0.05  # where writing failed before, nobody waits long for the next try
 
 Statement = tuple[str, tuple[Any, ...]]
-
-
-class StoredConversation(NamedTuple):
-    """A talk as the store has it. messages: the fields of each line, as `add_message` took them."""
-
-    npc1_user_id: str
-    npc2_user_id: str
-    metrics: dict[str, float]
-    stop_reason: str
-    messages: list[dict[str, Any]]
 
 
 class Store:
@@ -176,39 +166,45 @@ class Store:
             for conversation_id, npc1_id, npc2_id, opening in rows
         }
 
-    def conversation(self, conversation_id: str) -> StoredConversation:
-        """Return one conversation, whole."""
+    def conversation(self, conversation_id: str) -> dict[str, Any]:
+        """Return one conversation's fields by name; its messages as the fields that `add_message` took."""
+        columns = "npc1_id, npc2_id, npc1_user_id, npc2_user_id, metrics, stop_reason, ended, seed"
         with reading(self.path):
-            ((user1_id, user2_id, metrics, stop_reason),) = self.read(
-                "SELECT npc1_user_id, npc2_user_id, metrics, stop_reason FROM conversations WHERE id = ?",
-                conversation_id,
-            )
+            (row,) = self.read(f"SELECT {columns} FROM conversations WHERE id = ?", conversation_id)
             rows = self.read(
                 "SELECT sender, content, at, seat, seconds FROM messages WHERE conversation_id = ?"
                 " ORDER BY id",
                 conversation_id,
             )
-            messages = [
-                {
-                    "sender": sender,
-                    "content": content,
-                    "timestamp": datetime.fromisoformat(at),
-                    "seat": seat_in(seat),
-                    "seconds": number_in(seconds),
-                }
-                for sender, content, at, seat, seconds in rows
-            ]
-            return StoredConversation(user1_id, user2_id, _numbers_in(metrics), stop_reason, messages)
+            fields = dict(zip(columns.split(", "), row, strict=True))
+            return fields | {
+                "metrics": _metrics_in(fields["metrics"]),
+                "seed": None if fields["seed"] is None else int(fields["seed"]),
+                "messages": [
+                    {
+                        "sender": sender,
+                        "content": content,
+                        "timestamp": datetime.fromisoformat(at),
+                        "seat": seat_in(seat),
+                        "seconds": number_in(seconds),
+                    }
+                    for sender, content, at, seat, seconds in rows
+                ],
+            }
 
-    def add_conversation(
-        self, conversation_id: str, npc1_id: str, npc2_id: str, npc1_user_id: str, npc2_user_id: str
-    ) -> None:
-        """Keep a new conversation, still without a line."""
-        self.write(
-            "INSERT INTO conversations (id, npc1_id, npc2_id, npc1_user_id, npc2_user_id, at, metrics,"
-            " stop_reason) VALUES (?, ?, ?, ?, ?, ?, '{}', '')",
-            *(conversation_id, npc1_id, npc2_id, npc1_user_id, npc2_user_id, now()),
-        )
+    def add_conversation(self, conversation_id: str, conversation: Mapping[str, Any]) -> None:
+        """Keep a new conversation, with its opening line if it has one."""
+        names = ("npc1_id", "npc2_id", "npc1_user_id", "npc2_user_id")
+        seed = conversation["seed"]
+        with self.together():
+            self.write(
+                "INSERT INTO conversations (id, npc1_id, npc2_id, npc1_user_id, npc2_user_id, at, metrics,"
+                " stop_reason, ended, seed) VALUES (?, ?, ?, ?, ?, ?, '{}', '', '', ?)",
+                *(conversation_id, *(conversation[name] for name in names), now()),
+                None if seed is None else str(seed),
+            )
+            for message in conversation["messages"]:
+                self.add_message(conversation_id, **vars(message))
 
     def add_message(
         self,
@@ -228,13 +224,16 @@ class Store:
             *(conversation_id, sender, seat, content, timestamp.isoformat(), seconds, sender, heard_by),
         )
 
-    def note_metrics(self, conversation_id: str, metrics: dict[str, float]) -> None:
-        """Keep what was measured."""
-        self.write("UPDATE conversations SET metrics = ? WHERE id = ?", json.dumps(metrics), conversation_id)
+    def note_metrics(self, conversation_id: str, metrics: Mapping[str, Any]) -> None:
+        """Keep what was measured. What is no JSON stays in memory only."""
+        kept = {name: value for name, value in metrics.items() if _is_json(value)}
+        self.write("UPDATE conversations SET metrics = ? WHERE id = ?", json.dumps(kept), conversation_id)
 
-    def note_stop(self, conversation_id: str, reason: str) -> None:
-        """Keep why a run ended."""
-        self.write("UPDATE conversations SET stop_reason = ? WHERE id = ?", reason, conversation_id)
+    def note_end(self, conversation_id: str, ended: str, reason: str) -> None:
+        """Keep how a run ended: its kind, and the reason in words."""
+        self.write(
+            "UPDATE conversations SET ended = ?, stop_reason = ? WHERE id = ?", ended, reason, conversation_id
+        )
 
     # Reading and writing
 
@@ -340,9 +339,20 @@ class NoStore(Store):
         pass
 
 
-def _numbers_in(metrics: str) -> dict[str, float]:
+def _metrics_in(words: str) -> dict[str, Any]:
     """Return the metrics in this JSON. Raise an error that `reading` understands if it is malformed."""
-    return {name: float(number) for name, number in json.loads(metrics).items()}
+    metrics = json.loads(words)
+    if not isinstance(metrics, dict):
+        raise ValueError("metrics must be a JSON object")
+    return metrics
+
+
+def _is_json(value: Any) -> bool:
+    try:
+        json.dumps(value)
+    except (TypeError, ValueError, RecursionError):
+        return False
+    return True
 
 
 def _close(store: "weakref.ref[Store]") -> None:

@@ -6,7 +6,7 @@ record.histories()["rosamund"]    what it remembers of this user, read when it i
 
 import json
 import threading
-from collections.abc import Callable, Iterable, Iterator, MutableMapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping
 from typing import Any, TypeVar
 
 from npc_lab.character import NPCConfig
@@ -75,6 +75,33 @@ class LazyDict(MutableMapping[str, Value]):
 
     def __repr__(self) -> str:
         return repr(dict(self))
+
+
+class NotedDict(dict[str, Value]):
+    """Works like a dict. `note` is called with all of it after each change."""
+
+    def __init__(self, values: Mapping[str, Value], note: Callable[[dict[str, Value]], None]):
+        super().__init__(values)
+        self._note = note
+
+    def __setitem__(self, key: str, value: Value) -> None:
+        super().__setitem__(key, value)
+        self._note(self)
+
+    def __delitem__(self, key: str) -> None:
+        super().__delitem__(key)
+        self._note(self)
+
+    def __ior__(self, other: Any) -> "NotedDict[Value]":  # type: ignore[override,misc]
+        self.update(other)
+        return self
+
+    # A dict's own methods would go past the two above.
+    update = MutableMapping.update
+    setdefault = MutableMapping.setdefault
+    pop = MutableMapping.pop
+    popitem = MutableMapping.popitem
+    clear = MutableMapping.clear
 
 
 class NPCRecord:

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from npc_lab.errors import NPCLabError
 
 APPLICATION = 0x4E50434C  # "NPCL", in the file's header
-SCHEMA = 1
+SCHEMA = 2
 SECONDS_TO_WAIT = 5.0  # for another process that is writing
 
 _NOT_WRITTEN = ("SQLITE_FULL", "SQLITE_READONLY", "SQLITE_CANTOPEN", "SQLITE_IOERR", "SQLITE_PERM")
@@ -74,7 +74,9 @@ CREATE TABLE conversations (         -- talks of two NPCs in an arena
     npc2_user_id TEXT NOT NULL,
     at TEXT NOT NULL,
     metrics TEXT NOT NULL,           -- JSON, as measured last
-    stop_reason TEXT NOT NULL        -- why the last run ended
+    stop_reason TEXT NOT NULL,       -- why the last run ended, in words
+    ended TEXT NOT NULL,             -- the kind of that: 'turns', 'stop', 'interrupted', 'failed:KIND', or ''
+    seed TEXT                        -- a whole number; NULL: the talk has none
 );
 CREATE TABLE messages (              -- the lines of these talks
     id INTEGER PRIMARY KEY,
@@ -101,6 +103,29 @@ CREATE VIEW lines AS                 -- everything that was said aloud and is re
     FROM turns JOIN npcs ON npcs.id = npc_id
     WHERE remembered IS NOT NULL AND NOT EXISTS (SELECT 1 FROM messages WHERE turn_id = turns.id)
     ORDER BY talk, line;
+"""
+
+
+# What was made otherwise in files of schema 1. They are raised when they are opened to be written.
+_IN_SCHEMA_1 = {
+    "conversations": """\
+CREATE TABLE conversations (         -- talks of two NPCs in an arena
+    number INTEGER PRIMARY KEY,
+    id TEXT NOT NULL UNIQUE,
+    npc1_id TEXT NOT NULL,
+    npc2_id TEXT NOT NULL,
+    npc1_user_id TEXT NOT NULL,      -- the user as whom NPC 1 speaks to NPC 2
+    npc2_user_id TEXT NOT NULL,
+    at TEXT NOT NULL,
+    metrics TEXT NOT NULL,           -- JSON, as measured last
+    stop_reason TEXT NOT NULL        -- why the last run ended
+)"""
+}
+_RAISE_TO_2 = """
+ALTER TABLE conversations RENAME TO conversations_1;
+{conversations};
+INSERT INTO conversations SELECT *, '', NULL FROM conversations_1;
+DROP TABLE conversations_1;
 """
 
 
@@ -155,6 +180,7 @@ def in_memory(path: Path) -> sqlite3.Connection:
     if path.exists() and path.stat().st_size:
         with closing(open_to_read(path)) as there:
             there.backup(memory)
+        _raise(memory)
     else:
         for statement in _statements():
             memory.execute(statement)
@@ -278,20 +304,34 @@ def _refuse(path: Path, header: Header) -> None:
 
 def _check(connection: sqlite3.Connection, path: Path) -> None:
     """Raise `NPCLabError` unless its tables are ours. Tables that others added may stay, triggers may not."""
-    _refuse(path, _header_in(connection))
+    header = _header_in(connection)
+    _refuse(path, header)
     there = dict(connection.execute("SELECT name, sql FROM sqlite_schema WHERE type <> 'trigger'"))
     acts = connection.execute("SELECT name FROM sqlite_schema WHERE type = 'trigger'").fetchall()
-    if acts or not _made_by_us().items() <= there.items():
+    if acts or not _made_by_us(header.schema).items() <= there.items():
         raise NPCLabError(
             f"The tables in {str(path)!r} were changed by another program. Use a copy from before that, or "
             "choose another name."
         )
 
 
-def _made_by_us() -> dict[str, str]:
+def _made_by_us(schema: int) -> dict[str, str]:
     """Return the names of our tables, indexes and views, each with the SQL that makes it."""
     made = [statement.rstrip(";") for statement in _statements()[1:]]
-    return {statement.split(maxsplit=3)[2]: statement for statement in made}
+    by_name = {statement.split(maxsplit=3)[2]: statement for statement in made}
+    return by_name | (_IN_SCHEMA_1 if schema == 1 else {})
+
+
+def _raise(connection: sqlite3.Connection) -> None:
+    """Raise tables of schema 1 to those of today. They were checked before."""
+    if _header_in(connection).schema != 1:
+        return
+    connection.execute("PRAGMA legacy_alter_table = ON")  # or the other tables would refer to the old name
+    raising = _RAISE_TO_2.format(conversations=_made_by_us(SCHEMA)["conversations"])
+    for statement in _split(raising):
+        connection.execute(statement)
+    connection.execute("PRAGMA legacy_alter_table = OFF")
+    connection.execute(f"PRAGMA user_version = {SCHEMA}")
 
 
 def _header_in(connection: sqlite3.Connection) -> Header:
@@ -306,7 +346,9 @@ def _prepare(connection: sqlite3.Connection, path: Path) -> None:
         if _header_in(connection) == (0, 0) and not connection.execute("PRAGMA schema_version").fetchone()[0]:
             for statement in _statements():
                 connection.execute(statement)
+            connection.execute(f"PRAGMA user_version = {SCHEMA}")
         _check(connection, path)
+        _raise(connection)
         connection.execute(f"PRAGMA user_version = {SCHEMA}")  # it can be written to, or this fails
     except BaseException:
         connection.execute("ROLLBACK")
@@ -320,11 +362,15 @@ def _prepare(connection: sqlite3.Connection, path: Path) -> None:
 
 
 def _statements() -> list[str]:
-    statements = [f"PRAGMA application_id = {APPLICATION}"]
-    text = ""
-    for line in _TABLES.splitlines(keepends=True):
+    return [f"PRAGMA application_id = {APPLICATION}", *_split(_TABLES)]
+
+
+def _split(statements: str) -> list[str]:
+    """Split SQL into its statements."""
+    found, text = [], ""
+    for line in statements.splitlines(keepends=True):
         text += line
         if sqlite3.complete_statement(text):
-            statements.append(text.strip())
+            found.append(text.strip())
             text = ""
-    return statements
+    return found

@@ -8,11 +8,10 @@ from typing import Any
 
 import ipywidgets as widgets
 
-from npc_lab.arena import DEFAULT_OPENING
 from npc_lab.errors import ChatArenaError
 from npc_lab.factory import find_npc
 from npc_lab.rendering import escaped, html_table
-from npc_lab.transcript import Message, Transcript
+from npc_lab.transcript import DEFAULT_OPENING, Message, Transcript
 from npc_lab.widgets.arena_model import Scene, Stage, factory_of, name_of, next_seat, shared, unfinished
 from npc_lab.widgets.lines import ASIDE, ONE, TWO, Line, Pile, Scroll
 from npc_lab.widgets.look import exactly, html_box, quiet, row

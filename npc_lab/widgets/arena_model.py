@@ -18,14 +18,15 @@ from itertools import takewhile
 from typing import Any, NamedTuple
 
 from npc_lab.character import NPCConfig
-from npc_lab.errors import ChatArenaError, ReplyError
+from npc_lab.errors import ChatArenaError, ReplyError, in_words
 from npc_lab.factory import NPCFactory, find_npc
 from npc_lab.plots import png, talk_figure
 from npc_lab.reply import ReplyStream
+from npc_lab.stops import INTERRUPTED
 from npc_lab.store import NoStore, store_of
 from npc_lab.text import well_formed
 from npc_lab.transcript import DIRECTOR, SYSTEM, Message, Transcript, spoken, told_apart
-from npc_lab.widgets.words import in_words, thought_in
+from npc_lab.widgets.words import thought_in
 
 STOPPED, PAUSED = "you stopped it", "you paused it"
 # A picture takes a tenth of a second to draw. A quick model must not wait for one at every turn.
@@ -58,8 +59,8 @@ class Stage:
     goes_on_with: the id of a conversation that began before, if it is to go on.
     goes_on: whether it is such a one. asked: turns to be done in all. done: turns done. measures, picture:
     what was measured last, as numbers and as a PNG (empty without matplotlib). reason: why the last run
-    ended. failed: whether because of an error. wants_pause, wants_stop: what was asked of this run, or of
-    the last one.
+    ended. ended: the kind of that, as in a conversation. failed: whether because of an error. wants_pause,
+    wants_stop: what was asked of this run, or of the last one.
     """
 
     def __init__(self, arena: Any, npc1_id: str, npc2_id: str, opening: str, goes_on_with: str | None = None):
@@ -72,8 +73,9 @@ class Stage:
         self.asked = self.done = 0
         self.measures: Mapping[str, Any] = {}
         self.picture = b""
-        self.reason = ""
+        self.reason = self.ended = ""
         self.failed = False
+        self.kind_of_failure = "unknown"  # a learner's own arena tells the reason only, in words
         self.wants_pause = self.wants_stop = False
         self._speech: _Speech | None = None
         self._spoken_before = 0  # lines, when the present turn began
@@ -133,7 +135,8 @@ class Stage:
         """Before `run`: forget what the buttons asked for last time, and note how many turns are wanted."""
         self.asked = self.done + max(self.rest, turns)
         self.wants_pause = self.wants_stop = self.failed = False
-        self.reason, self._speech = "", None
+        self.reason = self.ended = ""
+        self._speech = None
 
     def run(self, turns: int) -> None:
         """Let the two speak so many more lines, until somebody stops them or one gets no reply."""
@@ -143,14 +146,14 @@ class Stage:
                 if not self._turn():
                     break
             else:
-                self.reason = f"{turns} turn{'s' if turns != 1 else ''} done"
+                self.reason, self.ended = f"{turns} turn{'s' if turns != 1 else ''} done", "turns"
             self._draw_picture()
             conversation = self._arena.conversations[self._conversation_id]
             if isinstance(conversation, dict):
-                conversation["stop_reason"] = self.reason
-            store_of(self._factory).note_stop(self._conversation_id, self.reason)
+                conversation |= {"stop_reason": self.reason, "ended": self.ended}
+            store_of(self._factory).note_end(self._conversation_id, self.ended, self.reason)
         except Exception as error:  # a learner's own arena may raise anything
-            self._fail(in_words(error))
+            self._fail(in_words(error), type(error).__name__)
 
     def stop(self) -> None:
         """End the talk here: the line that is being spoken is not recorded."""
@@ -205,7 +208,7 @@ class Stage:
     def _turn(self) -> bool:
         """Run one turn. Return whether the talk goes on."""
         if self.wants_stop or self.wants_pause:
-            self.reason = STOPPED if self.wants_stop else PAUSED
+            self.reason, self.ended = STOPPED if self.wants_stop else PAUSED, INTERRUPTED
             return False
         self._speech, self._spoken_before = None, len(self.transcript.spoken)
         began = self._turn_began = time.perf_counter()
@@ -218,15 +221,17 @@ class Stage:
             raise ChatArenaError(f"run_turn must give (True, line) or (False, reason), not {outcome!r:.60}.")
         succeeded, line_or_reason = outcome
         if not succeeded:
-            self._fail(str(line_or_reason))
+            self._fail(str(line_or_reason), self.kind_of_failure)
             return False
         self._speech = None
         self.done += 1
         self._measure()
         return True
 
-    def _fail(self, reason: str) -> None:
-        self.failed, self.reason = not self.wants_stop, STOPPED if self.wants_stop else reason
+    def _fail(self, reason: str, kind: str) -> None:
+        self.failed, self.reason, self.ended = True, reason, f"failed:{kind}"
+        if self.wants_stop:
+            self.failed, self.reason, self.ended = False, STOPPED, INTERRUPTED
 
     def _measure(self) -> None:
         try:
@@ -295,10 +300,14 @@ class _WatchedFactory:
 
     def chat_with_npc(self, npc_id: str, user_id: str, message: str) -> str:
         """Return the same answer as the factory. Raise `ReplyError` also if it was stopped."""
-        stream = self._factory.stream_with_npc(npc_id, user_id, message)
-        self._stage.listen(stream)
-        for _ in stream:
-            pass
+        try:
+            stream = self._factory.stream_with_npc(npc_id, user_id, message)
+            self._stage.listen(stream)
+            for _ in stream:
+                pass
+        except ReplyError as error:
+            self._stage.kind_of_failure = error.kind
+            raise
         if not stream.exchange:
             raise ReplyError("interrupted_stream", "Press Start to go on.", what="The reply was stopped.")
         return stream.reply.text

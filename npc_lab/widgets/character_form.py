@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterable
 from copy import deepcopy
 from dataclasses import replace
@@ -30,6 +31,7 @@ _HOW_TO_LOAD = (
     "If nothing happens, the file was too large. Close this part, open it again and choose a smaller one.",
     'Or load it in a cell, which takes larger ones too: form.load("card.png")',
 )
+_ARROW = "→"
 _TITLE = "<b>System message</b><br>"
 _HOW_TO_SAVE = 'Or in a cell: form.save("character.json")'
 
@@ -315,6 +317,48 @@ class _Lines(_Field):
         self._control.value = "\n".join(value)
 
 
+class _Examples(_Field):
+    """Pairs of what is said and what is answered: two lines each, the second after an arrow."""
+
+    def __init__(self, help_text: str):
+        super().__init__(_area("examples", 2), help_text)
+        self._given: list[tuple[str, str]] = []
+        self._shown = ""
+
+    def get(self) -> list[tuple[str, str]]:
+        if self._control.value == self._shown:  # texts with line ends stay whole until somebody edits
+            return list(self._given)
+        lines = [line.strip() for line in self._control.value.split("\n") if line.strip()]
+        said = [line for line in lines if not line.startswith(_ARROW)]
+        answered = [line.removeprefix(_ARROW).strip() for line in lines if line.startswith(_ARROW)]
+        if len(lines) % 2 or lines[::2] != said:
+            raise CharacterError(f"examples: write what is said on one line and '{_ARROW} the answer' below.")
+        return list(zip(said, answered, strict=True))
+
+    def set(self, value: list[tuple[str, str]]) -> None:
+        self._given = list(value)
+        self._shown = self._control.value = "\n".join(
+            f"{said}\n{_ARROW} {answered}" for said, answered in value
+        )
+
+
+class _Json(_Field):
+    """A JSON object."""
+
+    def __init__(self, name: str, help_text: str):
+        super().__init__(_area(name, 2), help_text)
+        self._name = name
+
+    def get(self) -> dict[str, Any]:
+        try:
+            return json.loads(self._control.value or "{}")  # type: ignore[no-any-return]
+        except ValueError as error:
+            raise CharacterError(f'{self._name} must be JSON, such as {{"top_p": 0.9}}: {error}.') from error
+
+    def set(self, value: dict[str, Any]) -> None:
+        self._control.value = json.dumps(value, ensure_ascii=False) if value else ""
+
+
 class _OptionalNumber(_Field):
     """A number, or None to leave it to the endpoint. usual: the number that is shown first."""
 
@@ -351,6 +395,9 @@ def _fields() -> dict[str, _Field]:
         "goal": _Field(_area("goal", 2), "What it wants to reach."),
         "secrets": _Lines("secrets", "What it knows and must not tell: one thing on each line."),
         "taboo": _Lines("taboo", "What it never speaks of, for instance what its world cannot know."),
+        "examples": _Examples(
+            f"How it talks: what is said on one line, '{_ARROW} its answer' below. Sent before each talk."
+        ),
         "temperature": _OptionalNumber(
             widgets.FloatText(**_named("temperature"), step=0.1),
             0.6,
@@ -374,6 +421,9 @@ def _fields() -> dict[str, _Field]:
             _menu("send_thoughts", SEND_THOUGHTS),
             "Which of its own private thoughts it is reminded of.",
             is_small=True,
+        ),
+        "request_options": _Json(
+            "request_options", 'Further fields of each request, as JSON, such as {"top_p": 0.9}.'
         ),
     }
 

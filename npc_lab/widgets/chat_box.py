@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import ipywidgets as widgets
 
-from npc_lab.errors import NPCLabError, ReplyError
+from npc_lab.errors import NPCLabError, ReplyError, in_words
 from npc_lab.factory import NPCFactory
 from npc_lab.rendering import escaped
 from npc_lab.transcript import Transcript
@@ -16,7 +16,6 @@ from npc_lab.widgets.lines import ONE, TWO, Line, Pile, Scroll, prompt_markup
 from npc_lab.widgets.look import button, exactly, html_box, quiet, row
 from npc_lab.widgets.panel import TalkPanel
 from npc_lab.widgets.pump import SECONDS_FOR_A_LATE_MESSAGE, Task
-from npc_lab.widgets.words import in_words
 
 _YOUR_NEXT = "(your next message)"
 

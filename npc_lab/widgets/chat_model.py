@@ -26,7 +26,8 @@ from npc_lab.reply import Reply, ReplyStream
 from npc_lab.scratchpad import split_thoughts
 from npc_lab.store import store_of
 from npc_lab.transcript import Message, Transcript
-from npc_lab.widgets.words import estimated_tokens, thought_in
+from npc_lab.widgets.words import thought_in
+from npc_lab.wire.usage import estimated_tokens
 
 WENT_ON = "The talk went on elsewhere meanwhile. Nothing was changed; try again."
 _LOOK_AGAIN = 0.05  # seconds between two looks at whether somebody pressed Stop

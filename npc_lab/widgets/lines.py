@@ -13,7 +13,7 @@ import ipywidgets as widgets
 from npc_lab.memory import ChatMessage
 from npc_lab.rendering import escaped, split_finished, to_html
 from npc_lab.widgets.look import exactly, html_box, quiet
-from npc_lab.widgets.words import estimated_tokens
+from npc_lab.wire.usage import estimated_tokens
 
 ONE, TWO, ASIDE = "npc-lab-one", "npc-lab-two", "npc-lab-aside"  # the first speaker, the second, nobody
 _GROUP = 20  # lines

@@ -14,12 +14,12 @@ from pathlib import Path
 
 import ipywidgets as widgets
 
+from npc_lab.errors import in_words
 from npc_lab.export import export
 from npc_lab.transcript import Transcript
 from npc_lab.widgets.look import Fold, Notice, Waiting, button, row, styled
 from npc_lab.widgets.pump import BlockingPump, Task, choose_pump
 from npc_lab.widgets.saving import Saving
-from npc_lab.widgets.words import in_words
 
 
 class Panel:

@@ -15,11 +15,11 @@ from typing import Any
 
 import ipywidgets as widgets
 
+from npc_lab.errors import in_words
 from npc_lab.export import as_html, as_jsonl, as_markdown, export
 from npc_lab.rendering import escaped
 from npc_lab.transcript import Transcript
 from npc_lab.widgets.look import button, html_box, quiet, row
-from npc_lab.widgets.words import in_words
 
 _KINDS: list[tuple[str, str, str, Callable[[Transcript, str], str]]] = [
     (".md", "Markdown", "text/markdown", as_markdown),

@@ -3,5 +3,7 @@
 answers.py     send a request; convert what comes back to one shape
 reading.py     read a reply so that whoever waits for it can stop at once
 dialects.py    what some endpoints do not take, and what they are sent instead
+abilities.py   what some can do beyond the protocol, and what they are sent for it
 faults.py      what it means if an endpoint does not reply
+usage.py       how many tokens replies have cost
 """

@@ -15,11 +15,12 @@ from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import closing, suppress
 from contextvars import ContextVar
 from dataclasses import dataclass
-from inspect import isawaitable
+from inspect import Parameter, isawaitable, signature
 from typing import Any
 
 from npc_lab.errors import ReplyError
 from npc_lab.text import well_formed
+from npc_lab.wire.abilities import ABILITIES
 from npc_lab.wire.dialects import Adaptation, adapt, fitting, known, remember
 from npc_lab.wire.faults import endpoint_words
 
@@ -83,7 +84,19 @@ def answer(client: Any, request: dict[str, Any], hold: Callable[[Any], None]) ->
 def _answer_once(
     client: Any, request: dict[str, Any], hold: Callable[[Any], None]
 ) -> Generator[Delta, None, None]:
-    response = _create(client)(**request)
+    abilities = ABILITIES.get(str(getattr(client, "base_url", "")))
+    if abilities is None:
+        yield from _answer_to(client, request, hold)
+    else:
+        with abilities.used_for(request) as sent:
+            yield from _answer_to(client, sent, hold)
+
+
+def _answer_to(
+    client: Any, request: dict[str, Any], hold: Callable[[Any], None]
+) -> Generator[Delta, None, None]:
+    create = _create(client)
+    response = create(**_as_arguments(create, request))
     if isawaitable(response):
         response.close()  # type: ignore[attr-defined]  # never awaited, and Python would warn of it
         raise ReplyError("bad_request", "Use openai.OpenAI instead.", what="This client is asynchronous.")
@@ -112,6 +125,21 @@ def _create(client: Any) -> Callable[..., Any]:
             what=f"A client of type {type(client).__name__} has no chat.completions.create.",
         ) from None
     return create
+
+
+_USUAL = {"model", "messages", "temperature", "max_tokens", "stream", "stream_options"}
+
+
+def _as_arguments(create: Callable[..., Any], request: dict[str, Any]) -> dict[str, Any]:
+    """Return the request as arguments: what `openai`'s `create` does not know goes into `extra_body`."""
+    if request.keys() <= _USUAL:
+        return request
+    parameters = signature(create).parameters
+    if any(each.kind is Parameter.VAR_KEYWORD for each in parameters.values()):
+        return request
+    unknown = {name: value for name, value in request.items() if name not in parameters}
+    arguments = {name: value for name, value in request.items() if name in parameters}
+    return {**arguments, "extra_body": unknown} if unknown else arguments
 
 
 def _whole_in(response: Any) -> Any:

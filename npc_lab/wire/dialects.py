@@ -29,6 +29,7 @@ import re
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from npc_lab.errors import ReplyError
@@ -149,6 +150,29 @@ ADAPTATIONS = (
     ),
 )
 _TURNS_AND_ROLES = ADAPTATIONS[4:]
+_ALWAYS_SENT = {
+    "model",
+    "messages",
+    "temperature",
+    "max_tokens",
+    "max_completion_tokens",
+    "stream",
+    "stream_options",
+}
+
+
+@lru_cache
+def _without_option(name: str) -> Adaptation:
+    """Return what helps if the endpoint refuses this option of a character."""
+    note = f"This endpoint does not take {name}; it is left out."
+    return Adaptation(note, _words(_refuses(re.escape(name))), _without(name))
+
+
+def _candidates(request: Request) -> list[Adaptation]:
+    """Return what may help with this request, in the order in which it is tried."""
+    options = sorted(request.keys() - _ALWAYS_SENT)
+    return [*ADAPTATIONS, *map(_without_option, options)]
+
 
 # By address and model. A stand-in has no address that another one could not have, too.
 _helped: dict[tuple[str, str], tuple[Adaptation, ...]] = {}
@@ -165,8 +189,9 @@ def remember(client: Any, model: Any, adaptations: list[Adaptation]) -> None:
     if not _key(client, model)[0].startswith("http"):
         return
     with _lock:
-        wanted = {*known(client, model), *adaptations}
-        _helped[_key(client, model)] = tuple(each for each in ADAPTATIONS if each in wanted)
+        wanted = dict.fromkeys([*known(client, model), *adaptations])
+        order = {each: place for place, each in enumerate(ADAPTATIONS)}
+        _helped[_key(client, model)] = tuple(sorted(wanted, key=lambda each: order.get(each, len(order))))
 
 
 def fitting(error: Exception, request: Request) -> Adaptation | None:
@@ -176,7 +201,7 @@ def fitting(error: Exception, request: Request) -> Adaptation | None:
     status = getattr(error, "status_code", None)
     if not is_late and status not in (*_STATUSES, _STATUS_OF_A_TEMPLATE):
         return None
-    candidates = _TURNS_AND_ROLES if status == _STATUS_OF_A_TEMPLATE else ADAPTATIONS
+    candidates = _TURNS_AND_ROLES if status == _STATUS_OF_A_TEMPLATE else _candidates(request)
     reason = _reason(error, request)
     return next(
         (each for each in candidates if each.refused.search(reason) and each.change(request) != request), None

@@ -56,7 +56,8 @@ def reply_error(error: Exception, client: Any, began: bool, spoke: bool) -> Repl
     began: whether the endpoint had begun to answer. spoke: whether words had arrived. The caller
     raises the result `from error`; keys are removed from both, because a traceback shows both.
     """
-    ours = error if isinstance(error, ReplyError) else _explain(error, client, began, spoke)
+    own = next((each for each in (error, error.__cause__) if isinstance(each, ReplyError)), None)
+    ours = own or _explain(error, client, began, spoke)
     hide_key_in(error, client)
     return ReplyError(ours.kind, ours.hint, without_key(ours.detail, client), without_key(ours.what, client))
 

@@ -14,7 +14,6 @@ from itertools import pairwise
 from time import sleep  # by name: a learner may replace what stands in `time`
 from typing import Any
 
-from npc_lab.arena import DEFAULT_OPENING
 from npc_lab.lessons.checking.exercise import Exercise, Wrong
 from npc_lab.lessons.checking.learners_code import error_line, quote, show
 from npc_lab.lessons.exercises.arena_trial import (
@@ -28,6 +27,7 @@ from npc_lab.lessons.exercises.arena_trial import (
     printed_by,
 )
 from npc_lab.lessons.exercises.practice_factory import Actor
+from npc_lab.transcript import DEFAULT_OPENING
 
 KEYS = ("npc1_id", "npc2_id", "npc1_user_id", "npc2_user_id", "messages", "current_turn", "metrics")
 ROUNDING = 0.06  # a number may differ by this much because it was rounded
