@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from browser import Jupyter, running_jupyter
+from hypothesis import settings
 from loopback import Loopback
 from pytest_socket import SocketBlockedError, socket_allow_hosts
 
@@ -21,6 +22,10 @@ if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
 # Where no bytecode is kept, each of some two hundred processes would compile the package anew.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 sys.dont_write_bytecode = False
+
+# On a busy machine an example may take its time.
+settings.register_profile("no clock", deadline=None)
+settings.load_profile("no clock")
 
 THIS_MACHINE = ["127.0.0.1", "::1", "localhost"]
 SETTINGS = ["NPC_LAB_PROVIDER", "HF_TOKEN", "OPENAI_BASE_URL", "OPENAI_ORG_ID", "OPENAI_PROJECT_ID"]
