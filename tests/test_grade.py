@@ -205,7 +205,7 @@ def graded(folder: Path, pipe: int) -> Graded:
     with pytest.MonkeyPatch.context() as patch:
         for name in ("NEBIUS_API_KEY", "HF_TOKEN", "DATABASE_URL"):
             patch.setenv(name, "a secret of the teacher")
-        return Graded(notebooks, "--timeout", "3")
+        return Graded(notebooks, "--timeout", "10")
 
 
 def test_a_right_answer_gets_every_point(graded: Graded) -> None:

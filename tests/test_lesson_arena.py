@@ -30,6 +30,8 @@ from npc_lab.lessons.checking import exercise as checking
 from npc_lab.lessons.exercises import lesson05_arena
 from npc_lab.lessons.exercises.arena_trial import numbers_in
 
+pytestmark = pytest.mark.once
+
 PACKAGE = str(Path(npc_lab.__file__).parent)
 STEPS = lesson05_arena.exercise.steps
 THOUGHT = "#SCRATCHPAD\nHe is lying.\n#ANSWER\n"
@@ -122,7 +124,6 @@ def thinks_and_says(messages: list[dict[str, str]]) -> str:
     return f"{THOUGHT}{who} says line {number}" + "." * number
 
 
-@pytest.mark.once
 @pytest.mark.parametrize("right", RIGHT, ids=lambda right: right.name)
 def test_each_right_arena_serves_the_original_exercise(
     right: Right, capsys: pytest.CaptureFixture[str]
@@ -155,7 +156,6 @@ def test_each_right_arena_serves_the_original_exercise(
     assert [arena.conversations[talk][key] for key in talk_keys][3] == knight
 
 
-@pytest.mark.once
 @pytest.mark.parametrize("right", RIGHT, ids=lambda right: right.name)
 def test_each_right_arena_survives_a_failure_and_refuses_unknown_ids(right: Right) -> None:
     factory, knight, merchant = knight_and_merchant(thinks_and_says)
@@ -277,7 +277,6 @@ def parts_with(wrong: Mistake) -> list[str]:
     return list(dict.fromkeys(step.part for step in steps if re.search(words, step.name, re.I)))
 
 
-@pytest.mark.once
 @pytest.mark.parametrize("wrong", MISTAKES, ids=lambda wrong: wrong.name)
 def test_every_mistake_is_named(wrong: Mistake) -> None:
     """In its own part of the check; in the whole check below, some at every run and all with `whole`."""
@@ -293,7 +292,6 @@ def test_every_mistake_is_named(wrong: Mistake) -> None:
 FIRST = {(wrong.kind, parts_with(wrong)[0]): wrong for wrong in reversed(MISTAKES)}.values()
 
 
-@pytest.mark.once
 @pytest.mark.parametrize(
     "wrong",
     [
@@ -423,7 +421,6 @@ ODD = {
 }
 
 
-@pytest.mark.once
 @pytest.mark.parametrize("name", [*METHODS, "__init__"])
 @pytest.mark.parametrize("odd", ODD.values(), ids=ODD)
 def test_whatever_a_method_gives_or_raises_there_is_a_report(name: str, odd: Callable[..., Any]) -> None:
