@@ -284,7 +284,7 @@ def test_nothing_is_installed(graded: Graded, folder: Path) -> None:
 
 def test_an_endless_cell_is_stopped_and_the_others_count(graded: Graded) -> None:
     row = graded.rows["endless.ipynb"]
-    assert (row["outcome"], row["note"]) == ("correct", "Code cell 1 was stopped after 3 seconds.")
+    assert (row["outcome"], row["note"]) == ("correct", "Code cell 1 was stopped after 10 seconds.")
 
 
 def test_a_kernel_that_dies_is_told_of_and_leaves_no_process(graded: Graded, pipe: int) -> None:
