@@ -409,11 +409,11 @@ def test_a_stopped_stream_leaves_nothing(path: Path) -> None:
     assert rows(path, "SELECT (SELECT count(*) FROM turns) + (SELECT count(*) FROM errors)") == [(0,)]
 
 
-def test_no_key_is_ever_in_the_file(path: Path, loopback: Any) -> None:
+def test_no_key_is_ever_in_the_file(path: Path, loopback: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     echoed = Text(f"Your key is {KEY}.", reasoning=f"I saw {KEY}")
     server = loopback([echoed, Status(400, f"Bad key {KEY}"), Text("#SCRATCHPAD\n" + KEY + "\n#ANSWER\nHm.")])
     client = server.client()
-    client.__class__.__repr__ = lambda self: f"Client({KEY})"
+    monkeypatch.setattr(type(client), "__repr__", lambda self: f"Client({KEY})")
     factory = NPCFactory(client, "m", store=path)
     arena = ChatArena(factory)
     guy = factory.register_npc("London", f"My key is {KEY}", has_scratchpad=False, goal=repr(client))
