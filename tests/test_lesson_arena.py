@@ -67,7 +67,9 @@ def _short_waits(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(lesson05_arena, "PAUSES", tuple(times * pause for pause in lesson05_arena.PAUSES))
     if judged.get("arena", getattr(wrong, "arena", None)) in ENDLESS and wrong is not FIRST_ENDLESS:
         monkeypatch.setattr(checking, "STEP_SECONDS", 1.0)
-    elif "right" in judged or (wrong and wrong.arena not in ENDLESS):  # it ends by itself, on a busy machine too
+    elif "right" in judged or (
+        wrong and wrong.arena not in ENDLESS
+    ):  # it ends by itself, on a busy machine too
         monkeypatch.setattr(checking, "STEP_SECONDS", 10 * checking.STEP_SECONDS)
         monkeypatch.setattr(checking, "ALL_SECONDS", 10 * checking.ALL_SECONDS)
 
