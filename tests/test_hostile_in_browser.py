@@ -174,7 +174,7 @@ def load(card):
 for text in TEXTS:
     name = text[:200]
     load(Card(NPCConfig(text, text, name=name, goal=text, secrets=[text], taboo=[text])).to_json().encode())
-    form._handle(form.create, form._notice)
+    form._guarded(form.create, form._notice)
     ours = {"npc_lab": {"memory": text}}
     load(json.dumps({"spec": "chara_card_v3", "data": {"name": name, "extensions": ours}}).encode())
     load(json.dumps({"spec": text, "data": {text: text}}).encode())

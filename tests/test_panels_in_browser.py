@@ -1,5 +1,6 @@
 """The panels in a real browser, with a real kernel and an endpoint that speaks when a test wants it to."""
 
+import json
 import re
 import threading
 from collections.abc import Iterator
@@ -488,6 +489,9 @@ def test_nothing_that_is_said_or_named_does_harm(jupyter: Jupyter, loopback: Any
         arena.see("1 of 1 turns done")
         for field in form.root.locator("input[type=text]:visible, textarea:visible").all():
             field.fill(payload)
+        in_one_line = " ".join(HARMFUL)
+        form.root.get_by_label("Examples").fill(f"{in_one_line}\n→ {in_one_line}")
+        form.root.get_by_label("Request options").fill(json.dumps({"stop": [payload]}))
         form.click("Create")
         form.see("<script>")
         for panel in (chat, arena, form):
