@@ -187,7 +187,7 @@ class ChatArena:
                 if on_turn:
                     on_turn(outcome)
                 if stop and (why := stop(conversation["messages"])):
-                    ended, reason = "interrupted" if why == INTERRUPTED else "stop", str(why)
+                    ended, reason = INTERRUPTED if why == INTERRUPTED else "stop", str(why)
                     break
         except Exception as error:
             ended, reason = f"failed:{type(error).__name__}", in_words(error)

@@ -61,11 +61,6 @@ class _Calls:
                 )
             self._sent += 1
 
-    def left(self) -> int | None:
-        """Return how many calls may still be sent; None if there is no limit."""
-        limit = max_calls()
-        return None if limit is None else max(limit - self._sent, 0)
-
 
 CALLS = _Calls()
 
