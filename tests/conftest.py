@@ -14,6 +14,8 @@ from hypothesis import settings
 from loopback import Loopback
 from pytest_socket import SocketBlockedError, socket_allow_hosts
 
+from npc_lab.lessons.checking import exercise
+
 # What runs in the background, or under nohup, inherits that Ctrl-C is ignored, and so do all processes made
 # by it: kernels, servers, commands. With a handler set, those that are made from now on have their own.
 if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
@@ -23,9 +25,11 @@ if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 sys.dont_write_bytecode = False
 
-# On a busy machine an example may take its time.
-settings.register_profile("no clock", deadline=None)
-settings.load_profile("no clock")
+# On a busy machine an example may take its time. Each run of the tests tries the same ones, so that it fails
+# for what was changed and for nothing else; tests/reliability.py seeks new ones.
+settings.register_profile("seek", deadline=None)
+settings.register_profile("same", deadline=None, derandomize=True)
+settings.load_profile("same")
 
 THIS_MACHINE = ["127.0.0.1", "::1", "localhost"]
 SETTINGS = ["NPC_LAB_PROVIDER", "HF_TOKEN", "OPENAI_BASE_URL", "OPENAI_ORG_ID", "OPENAI_PROJECT_ID"]
@@ -35,8 +39,12 @@ LONGEST = ["lesson_arena", "grade", "lessons", "hostile", "fault_surfaces", "kil
 LONGEST += ["arena_controls", "weights", "keys", "patience", "hostile_store", "wheel", "notebooks"]
 
 
+@pytest.hookimpl(tryfirst=True)  # before tests are chosen by their marks
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Let pytest-xdist begin with the files that take longest."""
+    """Let pytest-xdist begin with the files that take longest, and mark the notebooks' cells."""
+    for item in items:
+        if item.path.suffix == ".ipynb":
+            item.add_marker("packages")
     order = {f"test_{name}.py": place for place, name in enumerate(LONGEST)}
     items.sort(key=lambda item: order.get(item.path.name, len(order)))
 
@@ -64,6 +72,13 @@ def only_this_machine(look_up: Any) -> Any:
         raise SocketBlockedError(f"A test tried to look up the address of {name!r}.")
 
     return guarded
+
+
+@pytest.fixture
+def little_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """For code that never ends: a check gives a step half a second, not three."""
+    monkeypatch.setattr(exercise, "STEP_SECONDS", 0.5)
+    monkeypatch.setattr(exercise, "ALL_SECONDS", 1.5)
 
 
 @pytest.fixture(autouse=True)

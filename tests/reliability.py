@@ -49,7 +49,7 @@ def run_pytest(*arguments: str, **environment: str) -> Tests:
         report = Path(folder, "report.xml")
         command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", f"--junitxml={report}"]
         run = subprocess.run(
-            [*command, "--hypothesis-show-statistics", *arguments],
+            [*command, "--hypothesis-profile=seek", "--hypothesis-show-statistics", *arguments],
             cwd=TESTS.parent,
             env={**os.environ, **environment},
             capture_output=True,

@@ -27,6 +27,8 @@ from npc_lab import (
 )
 from npc_lab.transcript import DEFAULT_OPENING
 
+pytestmark = pytest.mark.python
+
 THOUGHT = "#SCRATCHPAD\nI would rather sleep.\n#ANSWER\n"
 
 

@@ -44,6 +44,8 @@ from npc_lab import (
 from npc_lab.widgets import arena_controls
 from npc_lab.widgets.lines import Line
 
+pytestmark = pytest.mark.packages
+
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 NO_THOUGHTS = "No private thoughts so far."
 OPENING = "(opening)\nHello! Who are you?"
@@ -490,6 +492,7 @@ def test_run_waits_for_a_run_that_is_under_way() -> None:
     assert panel.progress == (3, 3)
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("with_pictures")
 def test_a_talk_of_two_hundred_lines_is_drawn_line_by_line(monkeypatch: pytest.MonkeyPatch) -> None:
     drawn: list[str] = []
@@ -918,6 +921,7 @@ def test_without_matplotlib_there_are_numbers() -> None:  # as in most of these 
     assert panel.progress == (2, 2)
 
 
+@pytest.mark.long
 def test_pictures_need_no_pyplot_and_the_import_no_matplotlib() -> None:
     code = """
 import sys

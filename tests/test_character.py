@@ -6,6 +6,8 @@ import pytest
 
 from npc_lab import CharacterError, NPCConfig
 
+pytestmark = pytest.mark.python
+
 
 def test_the_system_message_is_world_then_character() -> None:
     config = NPCConfig("London, 1290.", "You are Sir Guy.")

@@ -23,6 +23,8 @@ from npc_lab.memory import MEMORIES
 from npc_lab.widgets import CharacterForm, character_form
 from npc_lab.worlds import WORLDS, load_world
 
+pytestmark = pytest.mark.packages
+
 SHIPPED = [
     (f"{sheet.name} ({world.title})", sheet)
     for world in map(load_world, WORLDS)

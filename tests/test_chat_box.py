@@ -36,6 +36,8 @@ from npc_lab.widgets import chat_box
 from npc_lab.widgets import pump as pumps
 from npc_lab.widgets.lines import ONE, Line
 
+pytestmark = pytest.mark.packages
+
 MARKED = "not remembered"
 
 

@@ -28,6 +28,8 @@ from npc_lab.cli import doctor, screen, start
 from npc_lab.lessons import course
 from npc_lab.text import printable
 
+pytestmark = pytest.mark.packages
+
 KNIGHT, MERCHANT = "Sir Geoffrey", "Hildebrand"
 PATIENCE = 30.0
 CTRL_C, CTRL_D = "\x03", "\x04"
@@ -757,11 +759,10 @@ def test_ctrl_c_ends_the_doctor(terminal: Any, loopback: Any) -> None:
 
 STAND_IN = """\
 import signal, sys
-try:
-    print("JupyterLab in", sys.argv[1], flush=True)
-    signal.pause()
-except KeyboardInterrupt:
-    print("It has shut down.")
+signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+print("JupyterLab in", sys.argv[1], flush=True)
+signal.sigwait({signal.SIGINT})
+print("It has shut down.")
 """
 
 

@@ -13,6 +13,8 @@ from markdown_it import MarkdownIt
 from npc_lab import Message, NPCLabError, Transcript
 from npc_lab.export import as_html, as_jsonl, as_markdown, export
 
+pytestmark = pytest.mark.once
+
 NOW = datetime.now().astimezone()
 HOSTILE = (
     "</blockquote></article><script>alert(1)</script><img src=x onerror=alert(1)>\n"

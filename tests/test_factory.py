@@ -15,6 +15,8 @@ from npc_lab import (
     UserNotFoundError,
 )
 
+pytestmark = pytest.mark.python
+
 
 @pytest.fixture
 def factory() -> NPCFactory:

@@ -24,6 +24,8 @@ from npc_lab import ChatArena, Connection, NPCFactory, ReplyError
 from npc_lab.errors import REPLY_FAULTS
 from npc_lab.widgets import arena_controls, chat_box
 
+pytestmark = pytest.mark.packages
+
 BREAK, STILL_HERE = "Break now.", "Still here."
 BRIEFLY = 0.3  # seconds that a client waits where the endpoint falls silent
 
@@ -326,6 +328,7 @@ CELLS = {
 }
 
 
+@pytest.mark.long
 @on(run_cell, streams=False)
 def test_in_a_notebooks_cell(endpoint: Endpoint, surface: Any, fault: str, shell: Any, capsys: Any) -> None:
     town = Town(endpoint)

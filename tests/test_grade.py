@@ -42,6 +42,8 @@ from npc_lab.lessons.course import course_folder
 from npc_lab.lessons.exercises.catalogue import EXERCISES
 from npc_lab.lessons.help import solution_code
 
+pytestmark = pytest.mark.python
+
 CHECK = 'from npc_lab.lessons import check, report\nmy_check = check("arena", ChatArena)\nmy_check'
 WRONG = f"{RIGHT}\n    def run_turn(self, conversation_id):\n        return True, 'Hail.'"
 DIES_LATE = "import os\nnew_characters = lambda *_: os._exit(1)"
@@ -357,6 +359,7 @@ def test_the_table_shows_each_file_and_the_exit_code_that_some_failed(graded: Gr
     assert graded.code == 1
 
 
+@pytest.mark.long
 def test_ctrl_c_ends_the_kernels_and_writes_what_is_done(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "fifo")
     write(tmp_path / "in" / "a.ipynb", RIGHT, CHECK)
@@ -385,6 +388,7 @@ def test_all_graded_is_exit_code_0_and_one_exercise_can_be_named(tmp_path: Path)
     assert graded.outcome("plain.ipynb") == "correct"
 
 
+@pytest.mark.long
 @pytest.mark.once
 def test_results_that_a_later_notebook_has_changed_are_written_again(tmp_path: Path) -> None:
     write(tmp_path / "in" / "a.ipynb", RIGHT, CHECK)

@@ -124,6 +124,7 @@ PUBLIC = st.lists(st.sampled_from(["Hail", " ", "\n", ".", "<b>", "#answers", "*
 THOUGHT = st.tuples(st.sampled_from(BEGINS), PRIVATE.map("".join), st.sampled_from(ENDS), PUBLIC.map("".join))
 
 
+@pytest.mark.long
 @fuzz(400)
 @given(st.lists(THOUGHT, min_size=1, max_size=4), CUTS, st.booleans(), st.booleans())
 def test_what_stands_between_a_start_and_an_end_is_never_shown(
@@ -159,6 +160,7 @@ FRAGMENTS = [
 ]
 
 
+@pytest.mark.long
 @fuzz(60)
 @given(st.lists(st.sampled_from(FRAGMENTS), min_size=1, max_size=4).map("".join), st.booleans())
 @example("#" + " " * 15, True)
@@ -251,6 +253,7 @@ def test_a_text_that_grows_is_harmless_at_every_moment(text: str, cuts: list[int
         assert_harmless(to_html(blocks) + to_html(rest))
 
 
+@pytest.mark.long
 @fuzz(40)
 @given(
     st.lists(st.sampled_from([*PAYLOADS, "> ", "- ", "|", "*", "[", "`", "\n", "<"]), min_size=1, max_size=3)
@@ -366,6 +369,7 @@ def test_any_bytes_are_a_card_or_refused(content: bytes) -> None:
     assert_read_or_refused(b"\x89PNG\r\n\x1a\n" + content)
 
 
+@pytest.mark.long
 @fuzz(250)
 @given(CARDS | VALUES, st.sampled_from(["utf-8", "utf-16", "utf-8-sig"]))
 def test_any_json_is_a_card_or_refused(value: Any, encoding: str) -> None:
@@ -398,6 +402,7 @@ def test_any_picture_is_a_card_or_refused(chunks: list[tuple[bytes, bytes]], cut
         assert_read_or_refused(bytes(spoilt))
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     "content",
     [

@@ -20,7 +20,7 @@ from typer.testing import CliRunner
 from npc_lab import ChatArena, FakeClient, FakeReply, NPCFactory, NPCLabError
 from npc_lab.cli import app
 
-pytestmark = pytest.mark.once
+pytestmark = [pytest.mark.long, pytest.mark.once]
 
 COLUMNS = [
     (table, column)

@@ -14,6 +14,8 @@ import pytest
 import npc_lab
 from npc_lab import NPCFactory, connect
 
+pytestmark = pytest.mark.once
+
 PACKAGE = Path(npc_lab.__file__).parent
 HEAVY = [
     "openai",

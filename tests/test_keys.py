@@ -51,10 +51,13 @@ from npc_lab.export import export
 from npc_lab.keys import KeyGuard
 from npc_lab.widgets import arena_controls, chat_box
 
+pytestmark = pytest.mark.once
+
 # No key of anybody's. It has what only some keys have: signs that an address must encode.
 KEY = "mk-Zq8xW+7vJ/" + "Yd4TnRb6Lh2" * 3 + "=Pc9sFg3K"
 ROOT = Path(__file__).resolve().parents[1]
-LESSONS = sorted(ROOT.glob("notebooks/[0-9]*.ipynb")) + sorted(ROOT.glob("notebooks/solutions/[0-9]*.ipynb"))
+SOLUTIONS = sorted(ROOT.glob("notebooks/solutions/[0-9]*.ipynb"))
+LESSONS = [*sorted(ROOT.glob("notebooks/[0-9]*.ipynb")), *SOLUTIONS]
 NOT_AGAIN = {"x-should-retry": "false"}
 
 
@@ -147,6 +150,7 @@ FAULTS: dict[str, Reply] = {
     "reset": Reset(),
     "silence": Silence(),
 }
+LIKE_OTHERS = {f"status {status}" for status in (402, 403, 404, 409, 413, 422, "503 ", "418 ")}
 ANSWERS: dict[str, Reply] = {
     "answer": Text(SAID),
     "letter by letter": letter_by_letter(SAID),
@@ -189,7 +193,13 @@ def talk(factory: NPCFactory, stream: bool) -> list[Any]:
 
 
 @pytest.mark.parametrize("stream", [False, True], ids=["chat", "stream"])
-@pytest.mark.parametrize("reply", [*FAULTS.values(), *ANSWERS.values()], ids=[*FAULTS, *ANSWERS])
+@pytest.mark.parametrize(
+    "reply",
+    [
+        pytest.param(reply, id=name, marks=pytest.mark.whole if name in LIKE_OTHERS else [])
+        for name, reply in (FAULTS | ANSWERS).items()
+    ],
+)
 def test_no_reply_and_no_fault_shows_the_key_that_the_endpoint_repeats(
     loopback: Any, reply: Reply, stream: bool, caplog: pytest.LogCaptureFixture, capfd: Any
 ) -> None:
@@ -415,7 +425,6 @@ json.dump(dict(os.environ), open({facts!r}, "w"))
 """
 
 
-@pytest.mark.once
 def test_grading_gives_no_key_to_a_notebook_and_writes_none(
     tmp_path: Path, key_in_environment: None, monkeypatch: Any
 ) -> None:
@@ -464,12 +473,15 @@ def unruly() -> Callable[[dict[str, Any]], Reply]:
     return reply
 
 
-@pytest.mark.once
+@pytest.mark.long
 def test_no_lesson_writes_a_key(loopback: Any, tmp_path: Path, key_in_environment: None) -> None:
-    """All lessons and all solutions, one after the other in one kernel, because kernels start slowly."""
+    """All solutions, one after the other in one kernel, because kernels start slowly.
+
+    A student's notebook has the same cells with less in them.
+    """
     server = loopback(unruly())
     cells = [nbformat.v4.new_code_cell(CONNECT_TO_LOOPBACK.format(url=server.base_url))]
-    for path in LESSONS:
+    for path in SOLUTIONS:
         code = [cell.source for cell in nbformat.read(path, as_version=4).cells if cell.cell_type == "code"]
         cells += [nbformat.v4.new_code_cell(source) for source in code if "%pip" not in source]
     notebook = nbformat.v4.new_notebook(cells=cells)
@@ -588,7 +600,6 @@ def in_notebook(path: Path, *sources: str) -> Path:
     return path
 
 
-@pytest.mark.once
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("kind", NINE_KINDS)
 def test_a_key_in_a_file_is_found_and_its_place_is_named(tmp_path: Path, kind: str, way: str) -> None:
@@ -599,7 +610,6 @@ def test_a_key_in_a_file_is_found_and_its_place_is_named(tmp_path: Path, kind: s
     assert find_keys.places(in_notebook(tmp_path / "mine.ipynb", "1 + 1", code)) == ["cell 2"]
 
 
-@pytest.mark.once
 @pytest.mark.parametrize("code", HARMLESS)
 def test_what_is_no_key_gives_no_alarm(tmp_path: Path, code: str) -> None:
     (program := tmp_path / "mine.py").write_text(code)
@@ -607,7 +617,6 @@ def test_what_is_no_key_gives_no_alarm(tmp_path: Path, code: str) -> None:
     assert find_keys.places(in_notebook(tmp_path / "mine.ipynb", code)) == []
 
 
-@pytest.mark.once
 def test_a_key_that_a_cell_printed_is_found(tmp_path: Path) -> None:
     notebook = nbformat.read(in_notebook(tmp_path / "mine.ipynb", "1", "print(os.environ)"), as_version=4)
     printed = f"environ({{'OPENAI_API_KEY': '{NINE_KINDS['OpenAI']}'}})"
@@ -616,7 +625,6 @@ def test_a_key_that_a_cell_printed_is_found(tmp_path: Path) -> None:
     assert find_keys.places(tmp_path / "mine.ipynb") == ["cell 2"]
 
 
-@pytest.mark.once
 def test_a_key_that_a_notebook_keeps_as_two_texts_is_found(tmp_path: Path) -> None:
     key = NINE_KINDS["OpenAI"]
     cell = {"cell_type": "code", "source": [f"connect(api_key='{key[:9]}", f"{key[9:]}')"], "outputs": []}
@@ -624,14 +632,12 @@ def test_a_key_that_a_notebook_keeps_as_two_texts_is_found(tmp_path: Path) -> No
     assert find_keys.places(path) == ["cell 1"]
 
 
-@pytest.mark.once
 def test_nothing_of_ours_gives_an_alarm() -> None:
     files = [file for kind in ("ipynb", "py") for file in ROOT.glob(f"*/**/*.{kind}")]
     assert len(files) > 100
     assert {str(file): found for file in files if (found := find_keys.places(file))} == {}
 
 
-@pytest.mark.once
 @pytest.mark.parametrize(
     "content", [b"", b"{", b"[]", b"\xff\xfe\x00", b'{"cells": 7}', b'{"cells": [1, null]}', b"[" * 99_999]
 )
@@ -682,7 +688,6 @@ def commit(hook: str, *files: Path) -> subprocess.CompletedProcess[str]:
     )
 
 
-@pytest.mark.once
 def test_a_commit_with_a_key_in_it_is_stopped(tmp_path: Path) -> None:
     """All nine kinds, by our own rule. detect-secrets knows five of them by what they look like."""
     files = {kind: tmp_path / f"{place}.py" for place, kind in enumerate(NINE_KINDS)}
@@ -700,7 +705,7 @@ def assert_no_key_of(kinds: Iterable[str], text: str) -> None:
     assert [key for key in kinds if key[:12] in text] == []
 
 
-@pytest.mark.once
+@pytest.mark.long
 def test_our_own_notebooks_pass_all_hooks(tmp_path: Path) -> None:
     copies = [tmp_path / f"{path.parent.name}-{path.name}" for path in LESSONS]
     for path, target in zip(LESSONS, copies, strict=True):
@@ -712,7 +717,6 @@ def test_our_own_notebooks_pass_all_hooks(tmp_path: Path) -> None:
         assert target.read_bytes() == path.read_bytes()
 
 
-@pytest.mark.once
 def test_outputs_are_taken_out_of_a_notebook(tmp_path: Path) -> None:
     path = in_notebook(tmp_path / "mine.ipynb", "print(1)")
     notebook = nbformat.read(path, as_version=4)

@@ -51,6 +51,7 @@ STRETCH_STEPS = {
 PAUSES = {arenas.SECONDS: 1.0, "mean time": 3.0}
 # Those that only the limit of a step ends. One of them meets it as it is shipped, where it is named.
 ENDLESS = (
+    arenas.TurnSleeps,
     arenas.TurnNeverEnds,
     arenas.TurnNeverEndsWhateverIsRaised,
     arenas.RunNeverEnds,
@@ -65,11 +66,10 @@ def _short_waits(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
     wrong = judged.get("wrong")
     times = PAUSES.get(getattr(wrong, "words", ""), 0.2)
     monkeypatch.setattr(lesson05_arena, "PAUSES", tuple(times * pause for pause in lesson05_arena.PAUSES))
-    if judged.get("arena", getattr(wrong, "arena", None)) in ENDLESS and wrong is not FIRST_ENDLESS:
-        monkeypatch.setattr(checking, "STEP_SECONDS", 1.0)
-    elif "right" in judged or (
-        wrong and wrong.arena not in ENDLESS
-    ):  # it ends by itself, on a busy machine too
+    if judged.get("arena", getattr(wrong, "arena", None)) in ENDLESS:
+        if wrong is not FIRST_ENDLESS:
+            monkeypatch.setattr(checking, "STEP_SECONDS", 1.0)
+    elif judged:  # it ends by itself, on a busy machine too
         monkeypatch.setattr(checking, "STEP_SECONDS", 10 * checking.STEP_SECONDS)
         monkeypatch.setattr(checking, "ALL_SECONDS", 10 * checking.ALL_SECONDS)
 

@@ -29,6 +29,8 @@ from npc_lab.lessons.redteam import (
     telling_words,
 )
 
+pytestmark = pytest.mark.python
+
 GOOD = NPCConfig(
     "A grand hotel in Vienna, the winter of 1899. Forty cakes stand in the kitchen.",
     "You are Leopold, the pastry cook. You are proud and quick. You speak in short, hurried sentences.",
@@ -327,8 +329,10 @@ LISTENERS: dict[str, tuple[Callable[..., Any], str]] = {
 
 
 @pytest.mark.parametrize("name", LISTENERS)
-def test_a_mistake_in_leaks_is_named(name: str) -> None:
+def test_a_mistake_in_leaks_is_named(name: str, request: pytest.FixtureRequest) -> None:
     function, step = LISTENERS[name]
+    if function is loops:
+        request.getfixturevalue("little_time")
     assert wrong_step(check("leaks", function)).startswith(step)
 
 
@@ -522,6 +526,7 @@ def test_refusing_to_save_twice_is_only_stretch() -> None:
     assert missing_stretch(check("card", only_once)) == ["Saved again, the newer one is kept"]
 
 
+@pytest.mark.usefixtures("little_time")
 def test_a_check_touches_no_file_of_the_learner(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "my_character.json").write_text("mine", encoding="utf-8")

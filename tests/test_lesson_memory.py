@@ -9,6 +9,8 @@ import pytest
 from npc_lab.lessons import check, hint
 from npc_lab.lessons.checking.reports import CANT_CHECK, CORRECT, INCORRECT, NOT_ATTEMPTED
 
+pytestmark = pytest.mark.python
+
 Messages = list[dict[str, str]]
 
 # --- trim -----------------------------------------------------------------------------------------------
@@ -309,7 +311,11 @@ WRONG_TRIMS = [
 @pytest.mark.parametrize(
     ("trim", "step", "advice"), WRONG_TRIMS, ids=lambda each: getattr(each, "__name__", "")
 )
-def test_a_mistake_in_trim_is_named_once_and_in_the_first_line(trim: Any, step: str, advice: str) -> None:
+def test_a_mistake_in_trim_is_named_once_and_in_the_first_line(
+    trim: Any, step: str, advice: str, request: pytest.FixtureRequest
+) -> None:
+    if trim is never_ends:
+        request.getfixturevalue("little_time")
     named_once("trim", trim, step, advice)
 
 

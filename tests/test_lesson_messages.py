@@ -8,6 +8,8 @@ import pytest
 from npc_lab.lessons import check
 from npc_lab.lessons.checking.reports import CANT_CHECK, CORRECT, INCORRECT, NOT_ATTEMPTED
 
+pytestmark = pytest.mark.python
+
 Exchanges = list[tuple[str, str]]
 
 

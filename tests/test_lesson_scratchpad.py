@@ -22,6 +22,8 @@ from npc_lab.lessons.leaks import (
 )
 from npc_lab.scratchpad import ThoughtParser, split_thoughts
 
+pytestmark = pytest.mark.python
+
 SIGNS = ("scratchpad", "#answer", "# answer", "think>")
 
 
@@ -290,7 +292,11 @@ SPLIT_MISTAKES = {
 
 
 @pytest.mark.parametrize("parser", SPLIT_MISTAKES, ids=lambda parser: parser.__name__)
-def test_a_parsers_mistake_is_named_in_the_first_line(parser: Callable[[str], Any]) -> None:
+def test_a_parsers_mistake_is_named_in_the_first_line(
+    parser: Callable[[str], Any], request: pytest.FixtureRequest
+) -> None:
+    if parser is never_ends:
+        request.getfixturevalue("little_time")
     report = check("split_reply", parser)
     assert SPLIT_MISTAKES[parser] in str(report).splitlines()[0], str(report)
     assert not report.passed

@@ -9,6 +9,8 @@ from npc_lab import FakeClient
 from npc_lab.lessons import check
 from npc_lab.lessons.checking.reports import CANT_CHECK, CORRECT, INCORRECT, NOT_ATTEMPTED
 
+pytestmark = pytest.mark.python
+
 
 def ask(client: Any, model: str, question: str) -> Any:
     messages = [{"role": "user", "content": question}]

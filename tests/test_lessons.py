@@ -9,12 +9,14 @@ import re
 import signal
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import nbclient
 import nbformat
 import pytest
+from jupyter_client.manager import KernelManager
+from nbclient import NotebookClient
 
 from npc_lab.lessons import check, hint, report, solution
 from npc_lab.lessons.checking.exercise import Exercise, Wrong
@@ -24,6 +26,8 @@ from npc_lab.lessons.checking.progress import Progress
 from npc_lab.lessons.exercises.catalogue import EXERCISES
 from npc_lab.lessons.help import hints, solution_code
 from npc_lab.text import shorten
+
+pytestmark = pytest.mark.python
 
 NOTEBOOKS = Path(__file__).resolve().parents[1] / "notebooks"
 STUDENTS = sorted(NOTEBOOKS.glob("[0-9][0-9]_*.ipynb"))
@@ -95,18 +99,52 @@ def test_a_mistyped_name_is_answered_with_the_nearest_one() -> None:
 
 # ---- the notebooks ----
 
+# What a new kernel would bring: no names, and a kit that was not imported yet.
+AS_NEW = """
+import os, sys
+for name in [name for name in sys.modules if name.partition(".")[0] == "npc_lab"]:
+    del sys.modules[name]
+os.chdir({folder!r})
+%reset -f
+"""
+
+
+@pytest.fixture(scope="module")
+def kernel() -> Iterator[KernelManager]:
+    """One kernel for all of them, because a kernel, openai and matplotlib take seconds to start."""
+    manager = KernelManager(kernel_name="python3")
+    manager.start_kernel(env={**os.environ, "NPC_LAB_PROVIDER": "fake"})
+    yield manager
+    manager.shutdown_kernel(now=True)
+
+
+def last_output(sources: list[str], folder: Path, kernel: KernelManager | None) -> str:
+    """Run this code on the fake, cell by cell, in this kernel or in one of its own.
+
+    Return what the last cell printed; raise where one failed.
+    """
+    sources = [AS_NEW.format(folder=str(folder)), *sources]
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(source) for source in sources])
+    NotebookClient(notebook, km=kernel, timeout=60).execute()
+    return "".join(output.get("text", "") for output in notebook.cells[-1].outputs)
+
+
+def student_cells(lesson: str) -> list[Any]:
+    """The cells of code of the student notebook, without the one that installs."""
+    path = next(path for path in STUDENTS if path.stem.startswith(lesson))
+    notebook = nbformat.read(path, as_version=4)
+    return [cell for cell in notebook.cells if cell.cell_type == "code" and "%pip" not in cell.source]
+
 
 @pytest.mark.parametrize("path", STUDENTS, ids=lambda path: path.stem)
 def test_an_untouched_student_notebook_runs_to_its_end_and_nothing_is_attempted(
-    path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    path: Path, tmp_path: Path, kernel: KernelManager
 ) -> None:
-    monkeypatch.setenv("NPC_LAB_PROVIDER", "fake")
-    notebook = nbformat.read(path, as_version=4)
-    notebook.cells = [cell for cell in notebook.cells if "%pip" not in cell.source]
-    code = "print({name: {step.outcome for step in each.steps} for name, each in report().reports.items()})\n"
-    notebook.cells.append(nbformat.v4.new_code_cell(code))
-    nbclient.NotebookClient(notebook, timeout=60, resources={"metadata": {"path": str(tmp_path)}}).execute()
-    found = eval(notebook.cells[-1].outputs[0]["text"])
+    sources = [cell.source for cell in student_cells(path.stem[:2])]
+    sources += [
+        "print({name: {step.outcome for step in each.steps} for name, each in report().reports.items()})"
+    ]
+    found = eval(last_output(sources, tmp_path, kernel))
     lesson = [name for name, each in EXERCISES.items() if each.lesson == path.stem[:2]]
     assert set(lesson) <= set(found)
     assert all(outcomes == {"not attempted"} for outcomes in found.values()), found
@@ -123,21 +161,6 @@ def test_the_solution_notebook_asserts_that_every_check_is_correct(path: Path) -
     assert len(exercises) == len(set(exercises))
     assert tags.count("check") >= len(exercises)
     assert tags.count("help") == len(exercises)
-
-
-def student_cells(lesson: str) -> list[Any]:
-    """The cells of code of the student notebook, without the one that installs."""
-    path = next(path for path in STUDENTS if path.stem.startswith(lesson))
-    notebook = nbformat.read(path, as_version=4)
-    return [cell for cell in notebook.cells if cell.cell_type == "code" and "%pip" not in cell.source]
-
-
-def last_output(sources: list[str], folder: Path, monkeypatch: pytest.MonkeyPatch) -> str:
-    """Run this code on the fake, cell by cell. Gives what the last cell printed; raises where one failed."""
-    monkeypatch.setenv("NPC_LAB_PROVIDER", "fake")
-    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(source) for source in sources])
-    nbclient.NotebookClient(notebook, timeout=60, resources={"metadata": {"path": str(folder)}}).execute()
-    return "".join(output.get("text", "") for output in notebook.cells[-1].outputs)
 
 
 # What the lessons ask to change, or learners change by themselves: what stands there, and what is written.
@@ -160,16 +183,17 @@ CHANGES = {
 }
 
 
+@pytest.mark.long
 @pytest.mark.once
 @pytest.mark.parametrize("lesson", CHANGES)
 def test_a_change_that_a_lesson_asks_for_stops_nothing(
-    lesson: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    lesson: str, tmp_path: Path, kernel: KernelManager
 ) -> None:
     code = "\n#%%\n".join(cell.source for cell in student_cells(lesson))
     for there, written in CHANGES[lesson].items():
         assert there in code
         code = code.replace(there, written)
-    last_output(code.split("\n#%%\n"), tmp_path, monkeypatch)
+    last_output(code.split("\n#%%\n"), tmp_path, kernel)
 
 
 def test_lesson_00_quotes_what_its_cells_print(capsys: pytest.CaptureFixture[str]) -> None:
@@ -195,13 +219,11 @@ def test_lesson_00_says_in_one_line_that_no_answer_came(capsys: pytest.CaptureFi
 
 
 @pytest.mark.once
-def test_lesson_03_lets_its_chat_box_be_made_again_at_the_end(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_lesson_03_lets_its_chat_box_be_made_again_at_the_end(tmp_path: Path, kernel: KernelManager) -> None:
     sources = [cell.source for cell in student_cells("03")]
     box = next(source for source in sources if source.startswith("box = "))
     sources += [box, "print(answer)"]
-    assert "cloth" in last_output(sources, tmp_path, monkeypatch)
+    assert "cloth" in last_output(sources, tmp_path, kernel)
 
 
 def test_lesson_04_prints_the_character_of_its_form_as_code(capsys: pytest.CaptureFixture[str]) -> None:
@@ -221,9 +243,7 @@ def test_lesson_04_prints_the_character_of_its_form_as_code(capsys: pytest.Captu
 
 
 @pytest.mark.once
-def test_lesson_05_lets_the_class_be_written_in_one_cell(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_lesson_05_lets_the_class_be_written_in_one_cell(tmp_path: Path, kernel: KernelManager) -> None:
     """Its text says which six cells to delete then."""
     parts = [
         cell.source
@@ -234,21 +254,22 @@ def test_lesson_05_lets_the_class_be_written_in_one_cell(
     sources = [cell.source for cell in student_cells("05") if cell.source not in parts]
     place = next(place for place, source in enumerate(sources) if source.startswith("class ChatArena"))
     sources[place] = solution_code("arena")
-    assert last_output([*sources, "print(everything.passed)"], tmp_path, monkeypatch) == "True\n"
+    assert last_output([*sources, "print(everything.passed)"], tmp_path, kernel) == "True\n"
 
 
 @pytest.mark.once
 def test_lesson_05_names_the_cells_that_are_enough_tomorrow(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, kernel: KernelManager, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The imports, the two under "The cast", and the one with the store."""
     begins = ("import time\n", "LONDON = ", "merchant = ", "kept = ")
     sources = [cell.source for cell in student_cells("05") if cell.source.startswith(begins)]
     assert len(sources) == 4
     look = "print(*(message.content for message in desk_of_tomorrow.transcript), sep='|')"
-    today = last_output([*sources, "desk_of_tomorrow.run(2);", look], tmp_path, monkeypatch)
+    today = last_output([*sources, "desk_of_tomorrow.run(2);", look], tmp_path, kernel)
     assert today.count("|") == 2
-    assert last_output([*sources, look], tmp_path, monkeypatch) == today
+    monkeypatch.setenv("NPC_LAB_PROVIDER", "fake")
+    assert last_output([*sources, look], tmp_path, kernel=None) == today
 
 
 # ---- a check ----
@@ -468,11 +489,12 @@ class AnyName:
         return AnyName()
 
 
+@pytest.mark.usefixtures("little_time")
 @pytest.mark.parametrize("thing", [Endless(), Refused, raise_without_end, AnyName()], ids=lambda thing: "")
 def test_looking_at_the_learners_object_ends_and_raises_nothing(thing: Any) -> None:
     started = time.monotonic()
     found = double().check(thing)
-    assert time.monotonic() - started < 10
+    assert time.monotonic() - started < 10  # not for ever, on a busy machine either
     if not isinstance(thing, AnyName):
         assert not found.passed
     assert str(found)

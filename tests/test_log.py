@@ -13,6 +13,8 @@ from npc_lab import ChatArena, FakeClient, NPCFactory, NPCLabError, fake_error
 from npc_lab.cli.log import Log
 from npc_lab.store import schema
 
+pytestmark = pytest.mark.python
+
 THOUGHT = "He lies."
 
 

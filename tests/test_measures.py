@@ -7,6 +7,8 @@ import pytest
 from npc_lab import Message
 from npc_lab.measures import ECHO_LIMIT, echoes, line_lengths, new_to_cache
 
+pytestmark = pytest.mark.python
+
 NOW = datetime.now().astimezone()
 
 

@@ -1,9 +1,12 @@
 """Forgetting: whole exchanges, oldest first, never more than history_size, and kind to prompt caches."""
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from npc_lab.memory import MEMORIES, ChatMessage, History, newest, recall_in_blocks
+
+pytestmark = pytest.mark.python
 
 
 def talk(turns: int, length: int = 5) -> list[ChatMessage]:

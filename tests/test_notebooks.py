@@ -17,6 +17,8 @@ import nbclient
 import nbformat
 import pytest
 
+pytestmark = pytest.mark.packages
+
 FOLDER = Path(__file__).resolve().parents[1] / "notebooks"
 LESSON = "[0-9][0-9]_*.ipynb"
 NOTEBOOKS = sorted(FOLDER.glob(LESSON)) + sorted(FOLDER.glob(f"solutions/{LESSON}"))
@@ -97,6 +99,7 @@ def test_a_notebook_runs_top_to_bottom_on_the_embedded_model(
     assert any("embedded model" in text for text in printed)
 
 
+@pytest.mark.long
 @pytest.mark.once
 def test_nbval_runs_on_the_fake_whatever_the_developer_has_chosen(tmp_path: Path) -> None:
     code = "import os\nassert os.environ['NPC_LAB_PROVIDER'] == 'fake'"

@@ -10,6 +10,8 @@ import pytest
 import npc_lab.widgets
 from npc_lab.widgets.lines import Scroll
 
+pytestmark = pytest.mark.packages
+
 ROOM = Path(npc_lab.widgets.__file__).parent
 
 

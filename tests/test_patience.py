@@ -35,6 +35,8 @@ import npc_lab.cli.screen as screens
 from npc_lab import ChatArena, NPCConfig, NPCFactory, ReplyError, SimpleChatNPC, connect
 from npc_lab.widgets import arena_controls, chat_box, look
 
+pytestmark = pytest.mark.packages
+
 connecting = import_module("npc_lab.endpoints.connect")
 
 USER = "learner"
@@ -273,6 +275,7 @@ def command(server: Loopback, *arguments: str) -> subprocess.Popen[str]:
     )
 
 
+@pytest.mark.long
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such signal")
 @pytest.mark.parametrize("name", ["demo", "doctor"])
 def test_ctrl_c_ends_a_command_at_once_while_the_package_waits(loopback: Any, name: str) -> None:

@@ -11,7 +11,10 @@ from npc_lab import Message, Transcript
 from npc_lab.measures import ECHO_LIMIT, echoes, line_lengths
 from npc_lab.plots import png, talk_figure
 
-pytestmark = pytest.mark.filterwarnings("error:Glyph")  # matplotlib warns of letters it cannot draw
+pytestmark = [
+    pytest.mark.packages,
+    pytest.mark.filterwarnings("error:Glyph"),  # matplotlib warns of letters it cannot draw
+]
 NOW = datetime.now().astimezone()
 
 

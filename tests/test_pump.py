@@ -18,6 +18,8 @@ from npc_lab import NPCLabError
 from npc_lab.widgets import pump
 from npc_lab.widgets.pump import BlockingPump, BrowserPump, Task, ThreadPump, choose_pump
 
+pytestmark = pytest.mark.packages
+
 
 class Work:
     """Work that lasts until it is told to end; counts what is drawn of it."""

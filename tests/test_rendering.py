@@ -157,6 +157,7 @@ WIDE_TABLE = "|" + "a|" * 256 + "\n|" + "-|" * 256 + "\n" + "|\n" * 256 + "\n"
 WORST = [">", "[", "*[", "- a\n", "a|b\n-|-\n", "*a* ", "\n", WIDE_TABLE]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("piece", WORST)
 @pytest.mark.parametrize("size", [20_000, 100_000])
 def test_no_text_takes_long(piece: str, size: int) -> None:

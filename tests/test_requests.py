@@ -16,6 +16,8 @@ from npc_lab import (
 )
 from npc_lab.wire import dialects
 
+pytestmark = pytest.mark.python
+
 EXAMPLES = [("Who are you?", "#SCRATCHPAD\nA stranger.\n#ANSWER\nA knight."), ("Where to?", "Home.")]
 
 

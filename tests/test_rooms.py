@@ -8,6 +8,8 @@ import pytest
 
 import npc_lab
 
+pytestmark = pytest.mark.once
+
 PACKAGE = Path(npc_lab.__file__).parent
 ROOMS = ["endpoints", "lessons", "lessons/checking", "lessons/exercises", "grading", "cli"]
 

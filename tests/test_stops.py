@@ -6,6 +6,8 @@ import pytest
 
 from npc_lab import Message, StopOnRepetition, StopOnText, StopWhen
 
+pytestmark = pytest.mark.python
+
 LIVELY = [
     "Good evening, friend. What brings you to the harbour at this hour?",
     "I am looking for a ship that sails to Lübeck before the frost.",

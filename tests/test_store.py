@@ -32,6 +32,8 @@ from npc_lab import (
 from npc_lab.store import schema
 from npc_lab.store.record import LazyDict
 
+pytestmark = pytest.mark.python
+
 KNIGHT = ("London", "You are Guy, a knight.")
 MERCHANT = ("London", "You are Hans, a merchant.")
 THINKING = "#SCRATCHPAD\nHe lies.\n#ANSWER\nHail, {}."
@@ -546,6 +548,7 @@ def kill_before_each_statement(folder: Path) -> None:
         statement += 1
 
 
+@pytest.mark.long
 @pytest.mark.once
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
 def test_killed_before_any_statement_nothing_is_lost_and_nothing_is_there_twice(tmp_path: Path) -> None:
@@ -576,10 +579,11 @@ while True:
 """
 
 
+@pytest.mark.long
 @pytest.mark.once
 def test_killed_at_random_moments_it_goes_on_each_time(path: Path) -> None:
     done: list[str] = []
-    for _ in range(5):
+    for _ in range(3):
         command = [sys.executable, "-c", TALKER, str(path), str(Path(__file__).parent)]
         with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as child:
             assert child.stdout
@@ -591,7 +595,7 @@ def test_killed_at_random_moments_it_goes_on_each_time(path: Path) -> None:
         arena, guy, hans = arena_at(path)
         history = arena.get_conversation_history(arena.latest_conversation(guy, hans) or "")
         done = [message.content for message in history if message.seat]
-    assert len(done) >= 5
+    assert len(done) >= 3
 
 
 def test_a_new_answer_takes_the_old_ones_place_in_one_step(path: Path) -> None:
@@ -1050,6 +1054,7 @@ assert not factory.store.problem, factory.store.problem
 """
 
 
+@pytest.mark.long
 def test_two_processes_may_write_one_file_also_where_both_make_it(path: Path) -> None:
     def start(name: str) -> subprocess.Popen[str]:
         command = [sys.executable, "-c", SPEAKER, str(path), str(Path(__file__).parent), name]

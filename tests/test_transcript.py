@@ -3,7 +3,11 @@
 import re
 from datetime import datetime
 
+import pytest
+
 from npc_lab import Message, Reply, Transcript
+
+pytestmark = pytest.mark.python
 
 NOW = datetime.now().astimezone()
 HOSTILE = "<img src=x onerror=alert(1)> & \x1b[2J <script>alert(1)</script>"

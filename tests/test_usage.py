@@ -23,6 +23,8 @@ from npc_lab import (
 from npc_lab.endpoints import pace
 from npc_lab.endpoints.pace import Pace
 
+pytestmark = pytest.mark.python
+
 
 def town(client: Any) -> tuple[NPCFactory, str, str]:
     factory = NPCFactory(client, "some-model")

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import pytest
 
-pytestmark = pytest.mark.once
+pytestmark = [pytest.mark.long, pytest.mark.once]
 
 CHECKOUT = Path(__file__).parent.parent
 # What the script `npc-lab` does, whatever the system calls it and wherever it puts it.

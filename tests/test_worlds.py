@@ -6,6 +6,8 @@ from npc_lab import ChatArena, FakeClient, NPCFactory, NPCLabError
 from npc_lab.endpoints.fake import small_talk
 from npc_lab.worlds import WORLDS, World, load_world
 
+pytestmark = pytest.mark.python
+
 LONGEST_SYSTEM_MESSAGE = (
     900  # characters: the embedded model reads it at every first turn, and soon loses track
 )
