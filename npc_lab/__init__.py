@@ -9,6 +9,7 @@ Reading order of the core:
     reply.py            one reply, as a stream of pieces and as a transaction
     one_at_a_time.py    a lock for each user of an NPC
     wire                what is sent to an endpoint, and what comes back
+    door.py             what a class of your own says, heard everywhere
     factory.py          makes NPCs, knows users
     transcript.py       the record of a talk between two
     stops.py            when a talk ends early

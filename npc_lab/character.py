@@ -44,6 +44,7 @@ class NPCConfig:
     send_thoughts: which of its own private thoughts it is reminded of: "all", "last" or "none".
     examples: pairs (what a user says, what it answers, marks included), sent before each talk as if they
         had been said. They show a small model the form. Never forgotten, and in no history.
+    greeting: what it says first, before a user has said anything. A chat box shows it.
     request_options: further fields of each request, by name: {"top_p": 0.9, "stop": ["###"]}.
     """
 
@@ -60,6 +61,7 @@ class NPCConfig:
     memory: str = "blocks"
     send_thoughts: str = "all"
     examples: list[tuple[str, str]] = field(default_factory=list)
+    greeting: str = ""
     request_options: dict[str, Any] = field(default_factory=dict)
 
     def __setattr__(self, field_name: str, value: Any) -> None:

@@ -61,6 +61,44 @@ def recall_all(messages: list[ChatMessage], history_size: int) -> list[ChatMessa
 MEMORIES: dict[str, Recall] = {"blocks": recall_in_blocks, "sliding": newest, "all": recall_all}
 
 
+class Call(list[ChatMessage]):
+    """One call of a class that overrides `chat`: what the model remembered of it, and what was said.
+
+    The messages are whole exchanges: as many as its own `super().chat` made, none too. question and answer:
+    what was said to the character, and what it said. after: how many exchanges were remembered before.
+    """
+
+    def __init__(self, messages: list[ChatMessage], question: str, answer: str, after: int):
+        super().__init__(messages)
+        self.question = question
+        self.answer = answer
+        self.after = after
+
+    def __bool__(self) -> bool:
+        return True  # it took place, also where the model remembers nothing of it
+
+    def __eq__(self, other: object) -> bool:
+        said = (self.question, self.answer)
+        return super().__eq__(other) and said == (
+            getattr(other, "question", said[0]),
+            getattr(other, "answer", said[1]),
+        )
+
+    __hash__ = None
+
+
+def turns(messages: list[ChatMessage], calls: list[Call]) -> list[list[ChatMessage]]:
+    """Return the turns of a talk, oldest first: calls, and between them the exchanges that belong to none."""
+    remembered = exchanges(messages)
+    found: list[list[ChatMessage]] = []
+    place = 0
+    for call in calls:
+        found += remembered[place : call.after]
+        found.append(call)
+        place = call.after + len(exchanges(call))
+    return found + remembered[place:]
+
+
 class History(list[ChatMessage]):
     """What an NPC remembers of one user: messages as they are sent, oldest first.
 

@@ -13,6 +13,7 @@ from typing import Any
 from npc_lab.cli.screen import INDENT, SEAT_STYLES, Screen
 from npc_lab.errors import NPCLabError
 from npc_lab.export import export, export_all
+from npc_lab.npc import NEUTRAL_OPENING
 from npc_lab.store.schema import number_in, open_to_read, reading, rows_of, seat_in
 from npc_lab.transcript import Message, Transcript, told_apart
 
@@ -22,11 +23,11 @@ _TALKS = """
 WITH seats (user_id) AS (
     SELECT npc1_user_id FROM conversations UNION SELECT npc2_user_id FROM conversations
 ), chats AS (
-    SELECT npc_id, user_id, min(id) AS first_turn FROM turns WHERE user_id NOT IN seats
+    SELECT npc_id, user_id, min(at) AS first FROM said WHERE user_id NOT IN seats
     GROUP BY npc_id, user_id
 ), talks (began, conversation_id, one, two) AS (
     SELECT at, id, npc1_id, npc2_id FROM conversations
-    UNION ALL SELECT (SELECT at FROM turns WHERE id = first_turn), NULL, user_id, npc_id FROM chats
+    UNION ALL SELECT first, NULL, user_id, npc_id FROM chats
 )
 SELECT row_number() OVER (ORDER BY julianday(began), conversation_id, one, two) AS number, * FROM talks
 """
@@ -100,7 +101,7 @@ class Log:
         asides = []
         for npc_id, user_id in pairs:
             asides += self._read(
-                "SELECT at, 'taken back: ' || answer FROM turns"
+                "SELECT at, 'taken back: ' || answer FROM said"
                 " WHERE npc_id = ? AND user_id = ? AND remembered IS NULL"
                 " UNION ALL SELECT at, 'no answer (' || kind || '): ' || message FROM errors"
                 " WHERE npc_id = ? AND user_id = ?",
@@ -116,9 +117,9 @@ class Log:
             ((turns, last_id),) = self._read(query, conversation_id)
             rows = self._read("SELECT at FROM messages WHERE id = ?", last_id)
         else:
-            query = "SELECT count(remembered), max(id) FROM turns WHERE npc_id = ? AND user_id = ?"
-            ((turns, last_id),) = self._read(query, two, one)
-            rows = self._read("SELECT at FROM turns WHERE id = ?", last_id)
+            query = "SELECT count(remembered), max(at) FROM said WHERE npc_id = ? AND user_id = ?"
+            ((turns, last_at),) = self._read(query, two, one)
+            rows = [(last_at,)]
         with reading(self._path):
             last = moment(rows[0][0] if rows else began)
         return Talk(number, conversation_id, one, two, names, turns, last)
@@ -129,8 +130,11 @@ class Log:
 
     def _arena_lines(self, talk: Talk) -> list[tuple[Message, str | None]]:
         rows = self._read(
-            "SELECT sender, content, messages.at, seat, messages.seconds, thought FROM messages"
-            " LEFT JOIN turns ON turns.id = turn_id WHERE conversation_id = ? ORDER BY messages.id",
+            "SELECT sender, content, messages.at, seat, messages.seconds, coalesce(turns.thought, ("
+            " SELECT group_concat(thought, char(10)) FROM turns WHERE id IN (SELECT turns_of_calls.turn_id"
+            " FROM turns_of_calls JOIN lines_of_calls USING (call_id) WHERE message_id = messages.id)))"
+            " FROM messages LEFT JOIN turns ON turns.id = messages.turn_id WHERE conversation_id = ?"
+            " ORDER BY messages.id",
             talk.conversation_id,
         )
         with reading(self._path):
@@ -141,7 +145,7 @@ class Log:
 
     def _chat_lines(self, talk: Talk) -> list[tuple[Message, str | None]]:
         rows = self._read(
-            "SELECT question, answer, at, seconds, thought FROM turns"
+            "SELECT question, answer, at, seconds, thought FROM said"
             " WHERE npc_id = ? AND user_id = ? AND remembered IS NOT NULL ORDER BY remembered, id",
             *(talk.two, talk.one),
         )
@@ -149,7 +153,8 @@ class Log:
         with reading(self._path):
             for question, answer, at, seconds, thought in rows:
                 time = moment(at)
-                lines.append((Message(talk.one, question, time, seat=1), None))
+                if question != NEUTRAL_OPENING:  # before a greeting nobody has spoken
+                    lines.append((Message(talk.one, question, time, seat=1), None))
                 lines.append((Message(talk.two, answer, time, seat=2, seconds=number_in(seconds)), thought))
         return lines
 

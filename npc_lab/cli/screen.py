@@ -17,7 +17,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from npc_lab.reply import ReplyStream
+from npc_lab.door import AnyStream
 from npc_lab.text import printable
 from npc_lab.transcript import WIDTH
 
@@ -62,7 +62,7 @@ class Screen:
             self.say(line)
         return line
 
-    def speak(self, name: str, style: str, stream: ReplyStream, shows_thoughts: bool = False) -> None:
+    def speak(self, name: str, style: str, stream: AnyStream, shows_thoughts: bool = False) -> None:
         """Show a reply below its speaker's name as it arrives, and mark one that breaks off."""
         self.say(name, style)
         speech, mark = Speech(self._output), "(broken off)"

@@ -47,6 +47,22 @@ from npc_lab.text import well_formed
 
 _SECONDS_TO_RETRY = 0.05  # where writing failed before, nobody waits long for the next try
 
+# A line belongs to the newest turn of its speaker with its partner, or to the newest call if that is newer.
+_ADD_LINE = """
+WITH talk (npc_id, user_id) AS (VALUES (?, ?))
+INSERT INTO messages (conversation_id, sender, seat, content, at, seconds, turn_id) SELECT ?, ?, ?, ?, ?, ?,
+    (SELECT id FROM turns JOIN talk USING (npc_id, user_id) WHERE remembered >
+        (SELECT coalesce(max(remembered), 0) FROM calls JOIN talk USING (npc_id, user_id))
+    ORDER BY remembered DESC LIMIT 1)
+"""
+_BIND_LINE = """
+WITH talk (npc_id, user_id) AS (VALUES (?, ?))
+INSERT INTO lines_of_calls (message_id, call_id) SELECT (SELECT max(id) FROM messages), id
+FROM calls JOIN talk USING (npc_id, user_id) WHERE remembered >
+    (SELECT coalesce(max(remembered), 0) FROM turns JOIN talk USING (npc_id, user_id))
+ORDER BY remembered DESC LIMIT 1
+"""
+
 Statement = tuple[str, tuple[Any, ...]]
 
 
@@ -148,6 +164,17 @@ class Store:
         """Return the ids of all users, oldest first."""
         return [user_id for (user_id,) in self.read("SELECT id FROM users ORDER BY rowid")]
 
+    def classes(self) -> dict[str, str]:
+        """Return the names of classes of a learner's own, by the ids of their NPCs."""
+        return dict(self.read("SELECT npc_id, class FROM classes"))
+
+    def note_class(self, npc_id: str, name: str) -> None:
+        """Keep the name of an NPC's class, which is a learner's own; "" if it is not."""
+        with self.together():
+            self.write("DELETE FROM classes WHERE npc_id = ?", npc_id)
+            if name:
+                self.write("INSERT INTO classes (npc_id, class) VALUES (?, ?)", npc_id, name)
+
     def add_user(self, user_id: str) -> None:
         """Keep a new user. Another process may have made the same one."""
         self.write("INSERT OR IGNORE INTO users (id, at) VALUES (?, ?)", user_id, now())
@@ -217,12 +244,11 @@ class Store:
         heard_by: str = "",
     ) -> None:
         """Keep a line. heard_by: the user to whom the NPC said it; that turn is noted with it."""
-        self.write(
-            "INSERT INTO messages (conversation_id, sender, seat, content, at, seconds, turn_id)"
-            " VALUES (?, ?, ?, ?, ?, ?, (SELECT id FROM turns WHERE npc_id = ? AND user_id = ?"
-            " ORDER BY remembered DESC LIMIT 1))",
-            *(conversation_id, sender, seat, content, timestamp.isoformat(), seconds, sender, heard_by),
-        )
+        line = (conversation_id, sender, seat, content, timestamp.isoformat(), seconds)
+        with self.together():
+            self.write(_ADD_LINE, sender, heard_by, *line)
+            if heard_by:
+                self.write(_BIND_LINE, sender, heard_by)
 
     def note_metrics(self, conversation_id: str, metrics: Mapping[str, Any]) -> None:
         """Keep what was measured. What is no JSON stays in memory only."""

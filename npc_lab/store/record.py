@@ -11,33 +11,65 @@ from typing import Any, TypeVar
 
 from npc_lab.character import NPCConfig
 from npc_lab.errors import ReplyError
-from npc_lab.memory import ChatMessage, History
+from npc_lab.memory import Call, ChatMessage, History, exchanges
 from npc_lab.store import Store, sheet_of
 from npc_lab.store.schema import now, reading
 
 Value = TypeVar("Value")
 
+# Each statement is about one talk: its first two parameters are the NPC and the user.
+_TALK = "WITH talk (npc_id, user_id) AS (VALUES (?, ?))"
+_TURNS = "turns JOIN talk USING (npc_id, user_id)"
+_CALLS = "calls JOIN talk USING (npc_id, user_id)"
+# Turns and calls of a talk are counted together, so that their order is known.
+_NEXT = (
+    "(SELECT coalesce(max(remembered), 0) + 1 FROM"
+    f" (SELECT remembered FROM {_TURNS} UNION ALL SELECT remembered FROM {_CALLS}))"
+)
 # The turn that an exchange stands for. Its user may have said the same twice, so the order decides.
 _SAME_TURN = (
-    "SELECT id FROM turns WHERE npc_id = ? AND user_id = ? AND question = ? AND coalesce(raw, answer) = ?"
+    f"SELECT turns.id FROM {_TURNS} WHERE question = ? AND coalesce(raw, answer) = ?"
     " AND coalesce(reasoning, '') = ?"
 )
-_NEXT = "(SELECT coalesce(max(remembered), 0) + 1 FROM turns WHERE npc_id = ? AND user_id = ?)"
-_SHEET = "(SELECT max(id) FROM sheets WHERE npc_id = ?)"
 _ADD = f"""
-INSERT INTO turns (npc_id, user_id, remembered, forgot, at, seconds, question, answer, thought, reasoning,
-    raw, finish_reason, model, usage, sheet_id)
-SELECT ?, ?, {_NEXT}, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, {_SHEET}
+{_TALK} INSERT INTO turns (npc_id, user_id, remembered, sheet_id, forgot, at, seconds, question, answer,
+    thought, reasoning, raw, finish_reason, model, usage)
+SELECT npc_id, user_id, {_NEXT}, (SELECT max(id) FROM sheets WHERE sheets.npc_id = talk.npc_id),
+    ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ? FROM talk
 """
 _TAKE_BACK = f"""
-UPDATE turns SET remembered = NULL
+{_TALK} UPDATE turns SET remembered = NULL
 WHERE id = ({_SAME_TURN} AND remembered IS NOT NULL ORDER BY remembered DESC LIMIT 1)
 """
 _GIVE_BACK = f"""
-UPDATE turns SET forgot = ?, remembered = {_NEXT}
+{_TALK} UPDATE turns SET remembered = {_NEXT}, forgot = ?
 WHERE id = ({_SAME_TURN} AND remembered IS NULL ORDER BY id DESC LIMIT 1)
 """
-_BEGIN_ANEW = "UPDATE turns SET remembered = NULL WHERE npc_id = ? AND user_id = ? AND remembered IS NOT NULL"
+_ADD_CALL = f"""
+{_TALK} INSERT INTO calls (npc_id, user_id, remembered, at, seconds, question, answer)
+SELECT npc_id, user_id, {_NEXT}, ?, ?, ?, ? FROM talk
+"""
+# The newest turns of this talk are those that the newest call has made.
+_BIND_TURNS = f"""
+{_TALK} INSERT INTO turns_of_calls (turn_id, call_id)
+SELECT turns.id, (SELECT max(id) FROM calls) FROM {_TURNS} ORDER BY turns.id DESC LIMIT ?
+"""
+_NEWEST_CALL = f"SELECT calls.id FROM {_CALLS} WHERE remembered IS NOT NULL ORDER BY remembered DESC LIMIT 1"
+_TAKE_BACK_TURNS_OF_CALL = f"""
+{_TALK} UPDATE turns SET remembered = NULL
+WHERE id IN (SELECT turn_id FROM turns_of_calls WHERE call_id = ({_NEWEST_CALL}))
+"""
+_TAKE_BACK_CALL = f"{_TALK} UPDATE calls SET remembered = NULL WHERE id = ({_NEWEST_CALL})"
+# Two takes of a call may say the same. The turns that were given back just now tell which one it is.
+_GIVE_BACK_CALL = f"""
+{_TALK} UPDATE calls SET remembered = {_NEXT}
+WHERE id = coalesce(
+    (SELECT call_id FROM turns_of_calls WHERE ? AND turn_id =
+        (SELECT turns.id FROM {_TURNS} ORDER BY remembered DESC LIMIT 1)),
+    (SELECT max(calls.id) FROM {_CALLS} WHERE remembered IS NULL AND question = ? AND answer = ?)
+)
+"""
+_BEGIN_ANEW = "UPDATE {} SET remembered = NULL WHERE npc_id = ? AND user_id = ? AND remembered IS NOT NULL"
 _IF_THERE_WAS_NONE = "WHERE changes() = 0"  # the statement before it, in the same transaction, found no row
 
 
@@ -123,7 +155,9 @@ class NPCRecord:
     def begin_anew(self, user_id: str) -> None:
         """End older turns: the memory of this user is empty, maybe because a learner has cleared it."""
         if user_id in self._known:
-            self._store.write(_BEGIN_ANEW, self._npc_id, user_id)
+            with self._store.together():
+                for table in ("turns", "calls"):
+                    self._store.write(_BEGIN_ANEW.format(table), self._npc_id, user_id)
         self._known.add(user_id)
 
     def add_turn(
@@ -143,14 +177,46 @@ class NPCRecord:
 
     def take_back(self, user_id: str, exchange: list[ChatMessage]) -> None:
         """Mark an exchange as taken back. It stays in the file, and is remembered no more."""
-        self._store.write(_TAKE_BACK, *self._same(user_id, exchange))
+        self._store.write(_TAKE_BACK, self._npc_id, user_id, *_said(exchange))
 
     def give_back(self, user_id: str, exchange: list[ChatMessage], reply: Any, forgot: int) -> None:
         """Remember an exchange again. If it is not in the file, a learner wrote it: it is a new turn."""
-        of_whom = (self._npc_id, user_id)
         with self._store.together():
-            self._store.write(_GIVE_BACK, forgot, *of_whom, *self._same(user_id, exchange))
+            self._give_back(user_id, exchange, forgot)
             self._store.write(_ADD + _IF_THERE_WAS_NONE, *self._turn(user_id, exchange, reply, forgot))
+
+    def calls(self) -> MutableMapping[str, list[Call]]:
+        """Return the calls of each user; read when they are asked for."""
+        users = self._store.read(
+            "SELECT DISTINCT user_id FROM calls WHERE npc_id = ? AND remembered IS NOT NULL", self._npc_id
+        )
+        return LazyDict((user_id for (user_id,) in users), self._calls)
+
+    def add_call(
+        self, user_id: str, call: Call, seconds: float, turns: Iterable[tuple[Any, ...]], client: Any
+    ) -> None:
+        """Write a call. turns: what `add_turn` is to be told of each exchange, of other users' ones, too."""
+        self._store.keep_out(client)
+        said = (now(), seconds, call.question, call.answer)
+        with self._store.together():
+            for turn in turns:
+                self.add_turn(*turn)
+            self._store.write(_ADD_CALL, self._npc_id, user_id, *said)
+            self._store.write(_BIND_TURNS, self._npc_id, user_id, len(exchanges(call)))
+
+    def take_back_call(self, user_id: str, call: Call) -> None:
+        """Mark the newest call as taken back, with its turns."""
+        with self._store.together():
+            self._store.write(_TAKE_BACK_TURNS_OF_CALL, self._npc_id, user_id)
+            self._store.write(_TAKE_BACK_CALL, self._npc_id, user_id)
+
+    def give_back_call(self, user_id: str, call: Call, forgot: list[int]) -> None:
+        """Remember a call again. forgot: how many messages made room for each of its exchanges."""
+        with self._store.together():
+            for exchange, forgotten in zip(exchanges(call), forgot, strict=True):
+                self._give_back(user_id, exchange, forgotten)
+            has_turns = int(len(call) > 0)
+            self._store.write(_GIVE_BACK_CALL, self._npc_id, user_id, has_turns, call.question, call.answer)
 
     def add_error(self, user_id: str, question: str, error: ReplyError, client: Any) -> None:
         """Write why there was no answer."""
@@ -159,6 +225,33 @@ class NPCRecord:
             "INSERT INTO errors (npc_id, user_id, at, question, kind, message) VALUES (?, ?, ?, ?, ?, ?)",
             *(self._npc_id, user_id, now(), str(question), error.kind, str(error)),
         )
+
+    def _give_back(self, user_id: str, exchange: list[ChatMessage], forgot: int) -> None:
+        self._store.write(_GIVE_BACK, self._npc_id, user_id, forgot, *_said(exchange))
+
+    def _calls(self, user_id: str) -> list[Call]:
+        """Return what was said to this user in calls when the file was closed."""
+        self._known.add(user_id)
+        whose = (self._npc_id, user_id)
+        rows = self._store.read(
+            "SELECT remembered, NULL, question, coalesce(raw, answer), reasoning FROM turns"
+            " WHERE npc_id = ? AND user_id = ? AND remembered IS NOT NULL UNION ALL"
+            " SELECT remembered, (SELECT count(*) FROM turns_of_calls WHERE call_id = calls.id), question,"
+            " answer, NULL FROM calls WHERE npc_id = ? AND user_id = ? AND remembered IS NOT NULL"
+            " ORDER BY remembered",
+            *(*whose, *whose),
+        )
+        exchanged: list[list[ChatMessage]] = []
+        calls: list[Call] = []
+        with reading(self._store.path):
+            for _, count, question, answer, reasoning in rows:
+                if count is None:
+                    exchanged.append(_exchange(question, answer, reasoning))
+                else:
+                    after = len(exchanged) - int(count)
+                    messages = [message for exchange in exchanged[after:] for message in exchange]
+                    calls.append(Call(messages, question, answer, after))
+        return calls
 
     def _history(self, user_id: str) -> History:
         """Return what was remembered of this user when the file was closed, and what was forgotten."""
@@ -170,10 +263,7 @@ class NPCRecord:
         self._known.add(user_id)
         messages: list[ChatMessage] = []
         for question, raw, reasoning, _ in rows:
-            answer = {"role": "assistant", "content": raw}
-            if reasoning:
-                answer["reasoning_content"] = reasoning
-            messages += [{"role": "user", "content": question}, answer]
+            messages += _exchange(question, raw, reasoning)
         with reading(self._store.path):
             return History.restored(messages, [int(forgot) for *_, forgot in rows])
 
@@ -186,17 +276,12 @@ class NPCRecord:
 
     def _turn(self, user_id: str, exchange: list[ChatMessage], reply: Any, forgot: int) -> tuple[Any, ...]:
         """Return the parameters of `_ADD`."""
-        whose = (self._npc_id, user_id)
         question, raw, reasoning = _said(exchange)
         return (
-            *(*whose, *whose, forgot, now(), reply.seconds, question, reply.text, reply.thought or None),
-            *(reasoning or None, raw if raw != reply.text else None),
-            *(reply.finish_reason, reply.model, _as_json(reply.usage), self._npc_id),
+            *(self._npc_id, user_id, forgot, now(), reply.seconds, question, reply.text),
+            *(reply.thought or None, reasoning or None, raw if raw != reply.text else None),
+            *(reply.finish_reason, reply.model, _as_json(reply.usage)),
         )
-
-    def _same(self, user_id: str, exchange: list[ChatMessage]) -> tuple[str, ...]:
-        """Return the parameters of `_SAME_TURN`."""
-        return (self._npc_id, user_id, *_said(exchange))
 
 
 class NoRecord(NPCRecord):
@@ -220,8 +305,28 @@ class NoRecord(NPCRecord):
     def give_back(self, *turn: Any) -> None:
         pass
 
+    def calls(self) -> MutableMapping[str, list[Call]]:
+        return {}
+
+    def add_call(self, *call: Any) -> None:
+        pass
+
+    def take_back_call(self, *call: Any) -> None:
+        pass
+
+    def give_back_call(self, *call: Any) -> None:
+        pass
+
     def add_error(self, *error: Any) -> None:
         pass
+
+
+def _exchange(question: str, answer: str, reasoning: str | None) -> list[ChatMessage]:
+    """Return an exchange as it is remembered."""
+    message = {"role": "assistant", "content": answer}
+    if reasoning:
+        message["reasoning_content"] = reasoning
+    return [{"role": "user", "content": question}, message]
 
 
 def _said(exchange: list[ChatMessage]) -> tuple[str, str, str]:

@@ -55,6 +55,36 @@ CREATE TABLE turns (                 -- what a user said to an NPC, and the answ
     sheet_id INTEGER NOT NULL REFERENCES sheets (id)
 );
 CREATE INDEX memory ON turns (npc_id, user_id, remembered);
+CREATE TABLE calls (                 -- turns of a class that overrides chat: what such a class said
+    id INTEGER PRIMARY KEY,
+    npc_id TEXT NOT NULL REFERENCES npcs (id),
+    user_id TEXT NOT NULL,
+    remembered INTEGER,              -- its order among turns and calls; NULL: taken back
+    at TEXT NOT NULL,
+    seconds REAL NOT NULL,
+    question TEXT NOT NULL,
+    answer TEXT NOT NULL             -- what was said aloud, in place of the answers in its turns
+);
+CREATE INDEX calls_of ON calls (npc_id, user_id, remembered);
+CREATE TABLE turns_of_calls (        -- what the model remembers of a call
+    turn_id INTEGER PRIMARY KEY REFERENCES turns (id),
+    call_id INTEGER NOT NULL REFERENCES calls (id)
+);
+CREATE INDEX turns_of ON turns_of_calls (call_id);
+CREATE TABLE classes (               -- NPCs of a class of a learner's own
+    npc_id TEXT PRIMARY KEY REFERENCES npcs (id),
+    class TEXT NOT NULL
+);
+CREATE VIEW said AS                  -- turns, and calls in place of the turns that they made
+    SELECT id, npc_id, user_id, remembered, at, seconds, question, answer, thought,
+        EXISTS (SELECT 1 FROM messages WHERE turn_id = turns.id) AS in_arena
+    FROM turns WHERE id NOT IN (SELECT turn_id FROM turns_of_calls)
+    UNION ALL
+    SELECT id, npc_id, user_id, remembered, at, seconds, question, answer,
+        (SELECT group_concat(thought, char(10)) FROM turns WHERE id IN
+            (SELECT turn_id FROM turns_of_calls WHERE call_id = calls.id)),
+        EXISTS (SELECT 1 FROM lines_of_calls WHERE call_id = calls.id)
+    FROM calls;
 CREATE TABLE errors (                -- why there was no answer
     id INTEGER PRIMARY KEY,
     npc_id TEXT NOT NULL REFERENCES npcs (id),
@@ -88,6 +118,11 @@ CREATE TABLE messages (              -- the lines of these talks
     seconds REAL,
     turn_id INTEGER REFERENCES turns (id)
 );
+CREATE TABLE lines_of_calls (        -- those that a class said that overrides chat
+    message_id INTEGER PRIMARY KEY REFERENCES messages (id),
+    call_id INTEGER NOT NULL REFERENCES calls (id)
+);
+CREATE INDEX said_in ON lines_of_calls (call_id);
 CREATE INDEX lines_of ON messages (conversation_id, seat);
 CREATE INDEX spoken ON messages (turn_id) WHERE turn_id IS NOT NULL;
 CREATE VIEW lines AS                 -- everything that was said aloud and is remembered, to be read
@@ -95,13 +130,11 @@ CREATE VIEW lines AS                 -- everything that was said aloud and is re
         coalesce(npcs.name, messages.sender) AS speaker, messages.content AS words
     FROM messages LEFT JOIN npcs ON npcs.id = messages.sender
     UNION ALL
-    SELECT user_id || ' and ' || npcs.name, 2 * turns.id, turns.at, user_id, question
-    FROM turns JOIN npcs ON npcs.id = npc_id
-    WHERE remembered IS NOT NULL AND NOT EXISTS (SELECT 1 FROM messages WHERE turn_id = turns.id)
+    SELECT user_id || ' and ' || npcs.name, 2 * remembered, said.at, user_id, question
+    FROM said JOIN npcs ON npcs.id = npc_id WHERE remembered IS NOT NULL AND NOT in_arena
     UNION ALL
-    SELECT user_id || ' and ' || npcs.name, 2 * turns.id + 1, turns.at, npcs.name, answer
-    FROM turns JOIN npcs ON npcs.id = npc_id
-    WHERE remembered IS NOT NULL AND NOT EXISTS (SELECT 1 FROM messages WHERE turn_id = turns.id)
+    SELECT user_id || ' and ' || npcs.name, 2 * remembered + 1, said.at, npcs.name, answer
+    FROM said JOIN npcs ON npcs.id = npc_id WHERE remembered IS NOT NULL AND NOT in_arena
     ORDER BY talk, line;
 """
 
@@ -119,9 +152,34 @@ CREATE TABLE conversations (         -- talks of two NPCs in an arena
     at TEXT NOT NULL,
     metrics TEXT NOT NULL,           -- JSON, as measured last
     stop_reason TEXT NOT NULL        -- why the last run ended
-)"""
+)""",
+    "lines": """\
+CREATE VIEW lines AS                 -- everything that was said aloud and is remembered, to be read
+    SELECT messages.conversation_id AS talk, messages.id AS line, messages.at,
+        coalesce(npcs.name, messages.sender) AS speaker, messages.content AS words
+    FROM messages LEFT JOIN npcs ON npcs.id = messages.sender
+    UNION ALL
+    SELECT user_id || ' and ' || npcs.name, 2 * turns.id, turns.at, user_id, question
+    FROM turns JOIN npcs ON npcs.id = npc_id
+    WHERE remembered IS NOT NULL AND NOT EXISTS (SELECT 1 FROM messages WHERE turn_id = turns.id)
+    UNION ALL
+    SELECT user_id || ' and ' || npcs.name, 2 * turns.id + 1, turns.at, npcs.name, answer
+    FROM turns JOIN npcs ON npcs.id = npc_id
+    WHERE remembered IS NOT NULL AND NOT EXISTS (SELECT 1 FROM messages WHERE turn_id = turns.id)
+    ORDER BY talk, line""",
 }
+_NEW_IN_SCHEMA_2 = [
+    "calls",
+    "calls_of",
+    "turns_of_calls",
+    "turns_of",
+    "classes",
+    "said",
+    "lines_of_calls",
+    "said_in",
+]
 _RAISE_TO_2 = """
+DROP VIEW lines;
 ALTER TABLE conversations RENAME TO conversations_1;
 {conversations};
 INSERT INTO conversations SELECT *, '', NULL FROM conversations_1;
@@ -319,7 +377,11 @@ def _made_by_us(schema: int) -> dict[str, str]:
     """Return the names of our tables, indexes and views, each with the SQL that makes it."""
     made = [statement.rstrip(";") for statement in _statements()[1:]]
     by_name = {statement.split(maxsplit=3)[2]: statement for statement in made}
-    return by_name | (_IN_SCHEMA_1 if schema == 1 else {})
+    if schema == 1:
+        by_name = {
+            name: made for name, made in by_name.items() if name not in _NEW_IN_SCHEMA_2
+        } | _IN_SCHEMA_1
+    return by_name
 
 
 def _raise(connection: sqlite3.Connection) -> None:
@@ -327,9 +389,11 @@ def _raise(connection: sqlite3.Connection) -> None:
     if _header_in(connection).schema != 1:
         return
     connection.execute("PRAGMA legacy_alter_table = ON")  # or the other tables would refer to the old name
-    raising = _RAISE_TO_2.format(conversations=_made_by_us(SCHEMA)["conversations"])
-    for statement in _split(raising):
+    made = _made_by_us(SCHEMA)
+    for statement in _split(_RAISE_TO_2.format(conversations=made["conversations"])):
         connection.execute(statement)
+    for name in (*_NEW_IN_SCHEMA_2, "lines"):
+        connection.execute(made[name])
     connection.execute("PRAGMA legacy_alter_table = OFF")
     connection.execute(f"PRAGMA user_version = {SCHEMA}")
 

@@ -18,10 +18,10 @@ from itertools import takewhile
 from typing import Any, NamedTuple
 
 from npc_lab.character import NPCConfig
+from npc_lab.door import AnyStream
 from npc_lab.errors import ChatArenaError, ReplyError, in_words
 from npc_lab.factory import NPCFactory, find_npc
 from npc_lab.plots import png, talk_figure
-from npc_lab.reply import ReplyStream
 from npc_lab.stops import INTERRUPTED
 from npc_lab.store import NoStore, store_of
 from npc_lab.text import well_formed
@@ -41,7 +41,7 @@ class Scene(NamedTuple):
     """
 
     transcript: Transcript
-    stream: ReplyStream | None
+    stream: AnyStream | None
     waiting: list[Message]
 
 
@@ -49,7 +49,7 @@ class Scene(NamedTuple):
 class _Speech:
     """A reply, and how many lines had been spoken before it."""
 
-    stream: ReplyStream
+    stream: AnyStream
     after: int
 
 
@@ -161,7 +161,7 @@ class Stage:
         if self._speech is not None:
             self._speech.stream.close()
 
-    def listen(self, stream: ReplyStream) -> None:
+    def listen(self, stream: AnyStream) -> None:
         """Note that somebody begins to speak."""
         self._speech = _Speech(stream, self._spoken_before)
         if self.wants_stop:  # before there was a stream that could be closed

@@ -13,16 +13,18 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
-from copy import deepcopy
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any
 from weakref import WeakKeyDictionary
 
+from npc_lab.character import NPCConfig
+from npc_lab.door import AnyStream, say_whole
 from npc_lab.errors import NPCLabError
-from npc_lab.factory import NPCFactory, find_npc
-from npc_lab.memory import ChatMessage, exchanges
-from npc_lab.npc import SimpleChatNPC
-from npc_lab.reply import Reply, ReplyStream
+from npc_lab.factory import find_npc
+from npc_lab.memory import Call, ChatMessage, exchanges
+from npc_lab.npc import SimpleChatNPC, check_message, is_greeting
+from npc_lab.reply import Reply
 from npc_lab.scratchpad import split_thoughts
 from npc_lab.store import store_of
 from npc_lab.transcript import Message, Transcript
@@ -31,14 +33,18 @@ from npc_lab.wire.usage import estimated_tokens
 
 WENT_ON = "The talk went on elsewhere meanwhile. Nothing was changed; try again."
 _LOOK_AGAIN = 0.05  # seconds between two looks at whether somebody pressed Stop
-_ASKING: WeakKeyDictionary[SimpleChatNPC, dict[str, threading.Lock]] = WeakKeyDictionary()
+_ASKING: WeakKeyDictionary[Any, dict[str, threading.Lock]] = WeakKeyDictionary()
+_NO_TAKING_BACK = (
+    "This character's class has no take_back and give_back, so its last answer cannot be asked again. Say "
+    "something new."
+)
 
 
 @dataclass(eq=False)  # two tries are two, however alike they are
 class Take:
     """One try at a turn: what was said, and the answer as far as it came.
 
-    exchange: the two messages as the character remembers them; empty if it was stopped, or failed.
+    exchange: the messages as the character remembers them; empty if it was stopped, or failed.
     mark: why an answer is not whole, in a few words. error: why it failed, if it did.
     """
 
@@ -52,11 +58,20 @@ class Take:
     @classmethod
     def remembered(cls, exchange: list[ChatMessage], has_scratchpad: bool) -> Take:
         """Return a take of which only the character's memory is left."""
-        reply = Reply()
-        for answer in exchange[1:]:
+        answers = [message for message in exchange if message["role"] == "assistant"]
+        thoughts = [thought_in(answer, has_scratchpad) for answer in answers]
+        reply = Reply(thought="\n".join(filter(None, thoughts)))
+        if isinstance(exchange, Call):
+            reply.text = exchange.answer
+            return cls(exchange.question, reply, exchange)
+        for answer in answers:
             reply.text, _ = split_thoughts(answer["content"], has_scratchpad)
-            reply.thought = thought_in(answer, has_scratchpad)
         return cls(exchange[0]["content"], reply, exchange)
+
+    @property
+    def is_greeting(self) -> bool:
+        """Whether it is what the character said first: nobody asked for it."""
+        return not isinstance(self.exchange, Call) and is_greeting(self.exchange)
 
     def facts(self) -> str:
         """Return model, seconds and tokens of the reply, as far as known; an estimate is named as one."""
@@ -125,14 +140,17 @@ class Talk:
     for it, and last_forgotten: what the NPC had forgotten by then.
     """
 
-    def __init__(self, factory: NPCFactory, npc_id: str, user: str):
+    def __init__(self, factory: Any, npc_id: str, user: str):
         self._factory = factory
         self._npc_id = npc_id
-        self.name = self._npc().config.called() or "the NPC"
+        self.name = self._config().called() or "the NPC"
         self.user = user
-        self._user_id = factory.user_ids.get(user) or factory.register_user(user)
+        known = getattr(factory, "user_ids", None)
+        is_known = isinstance(known, dict) and user in known
+        self._user_id = known[user] if isinstance(known, dict) and is_known else factory.register_user(user)
+        self._asks = threading.Lock()
         self.turns: list[Turn] = []
-        self.stream: ReplyStream | None = None
+        self.stream: AnyStream | None = None
         self.error: Exception | None = None
         self.was_stopped = False
         self.last_prompt: list[ChatMessage] = []
@@ -148,7 +166,8 @@ class Talk:
         """The talk as it is shown: the learner in seat 1, the NPC in seat 2."""
         messages = []
         for take in (turn.take for turn in self.turns):
-            messages.append(Message(self.user, take.question, take.began, seat=1))
+            if not take.is_greeting:
+                messages.append(Message(self.user, take.question, take.began, seat=1))
             if reply := take.reply.text:
                 words = f"{reply}\n\n({take.mark})" if take.mark else reply
                 seconds = take.reply.seconds or None
@@ -156,9 +175,16 @@ class Talk:
         return Transcript(messages, {1: self.user, 2: self.name})
 
     @property
+    def greeting(self) -> str:
+        """What the NPC says first, in a talk that is empty yet; or ""."""
+        npc = self._npc()
+        is_new = isinstance(npc, SimpleChatNPC) and not self.turns and not npc.turns(self._user_id)
+        return self._config().greeting if is_new else ""
+
+    @property
     def has_scratchpad(self) -> bool:
         """Whether the NPC thinks in private."""
-        return self._npc().config.has_scratchpad
+        return self._config().has_scratchpad
 
     def next_prompt(
         self, message: str, instead_of: Turn | None = None
@@ -168,6 +194,8 @@ class Talk:
         instead_of: the last turn, if the message would take its place.
         """
         npc = self._npc()
+        if not isinstance(npc, SimpleChatNPC):  # nobody knows what it would send
+            return [], []
         if instead_of is not None and instead_of.exchange:
             npc = self._with_last_taken_back(npc)
         return npc.preview(message, self._user_id), self._forgotten(npc)
@@ -188,9 +216,14 @@ class Talk:
         newest: a turn that is being asked and stays the last.
         """
         npc = self._npc()
-        if newest is None and _asking(npc, self._user_id).locked():
+        if newest is None and self._asking(npc).locked():
             return  # another box may have taken back what it asks again
-        memory = exchanges([*self._forgotten(npc), *npc.chat_histories.get(self._user_id, [])])
+        if isinstance(npc, SimpleChatNPC):
+            memory = npc.turns(self._user_id)
+        elif not self.turns:
+            memory = exchanges(self._factory.get_npc_chat_history(self._npc_id, self._user_id))
+        else:
+            return  # such a memory may be kept in any way: what was said here is what we know
         turns = [turn for turn in self.turns if turn is not newest]
         shown = [turn for turn in turns if turn.exchange]
         common = 0
@@ -199,15 +232,21 @@ class Talk:
         if common < len(shown):  # taken back elsewhere
             del turns[turns.index(shown[common]) :]
         for exchange in memory[common:]:
-            take = Take.remembered(exchange, npc.config.has_scratchpad)
+            take = Take.remembered(exchange, self.has_scratchpad)
             turns.append(Turn([take], chosen=take))
         self.turns = turns if newest is None else [*turns, newest]
 
     def new_turn(self, question: str) -> Turn:
         """Return a turn in which the learner says this. Raise `ReplyError` if it is no valid message."""
-        self._npc().preview(question, self._user_id)
+        npc = self._npc()
+        if isinstance(npc, SimpleChatNPC):
+            npc.preview(question, self._user_id)
+        else:
+            check_message(question)
         if self.turns:
             self.turns[-1].settle()
+        elif self.greeting:
+            self._npc().greet(self._user_id)
         self.turns.append(Turn([Take(question)]))
         return self.turns[-1]
 
@@ -252,9 +291,9 @@ class Talk:
         return store_of(self._factory).together()
 
     @contextmanager
-    def _alone(self, npc: SimpleChatNPC) -> Iterator[None]:
+    def _alone(self, npc: Any) -> Iterator[None]:
         """Wait until no other box asks the NPC as this user, or until somebody presses Stop."""
-        asking = _asking(npc, self._user_id)
+        asking = self._asking(npc)
         has_turn = asking.acquire(blocking=False)
         while not has_turn and not self.was_stopped:
             has_turn = asking.acquire(timeout=_LOOK_AGAIN)
@@ -264,16 +303,16 @@ class Talk:
             if has_turn:
                 asking.release()
 
-    def _ask(self, npc: SimpleChatNPC, turn: Turn, take: Take) -> None:
+    def _ask(self, npc: Any, turn: Turn, take: Take) -> None:
         if turn.chosen is None:
             self.catch_up(turn)  # another box may have got its answer while this one waited
         taken = self._take_back(npc, turn)
         forgotten = self._forgotten(npc)
         try:
-            self.stream = self._factory.stream_with_npc(self._npc_id, self._user_id, take.question)
+            self.stream = stream = self._said_by(take.question)
             if self.was_stopped:  # before there was a stream that could be closed
-                self.stream.close()
-            for _ in self.stream:
+                stream.close()
+            for _ in stream:
                 pass
         finally:
             if self.stream is not None:
@@ -282,14 +321,36 @@ class Talk:
                     self.last_prompt, self.last_forgotten = self.stream.sent, forgotten
             if take.exchange:
                 turn.choose(take)
+                self._show_greeting(npc, turn)
             elif taken:
                 npc.give_back(self._user_id, taken)
 
-    def _take_back(self, npc: SimpleChatNPC, turn: Turn) -> list[ChatMessage]:
+    def _show_greeting(self, npc: Any, turn: Turn) -> None:
+        """Put the greeting before the first turn, once it is remembered."""
+        if turn is self.turns[0] and isinstance(npc, SimpleChatNPC):
+            for first in npc.turns(self._user_id)[:1]:
+                if first != turn.exchange and is_greeting(first):
+                    take = Take.remembered(first, self.has_scratchpad)
+                    self.turns.insert(0, Turn([take], chosen=take))
+
+    def _said_by(self, question: str) -> AnyStream:
+        """Return what the NPC says to this. A factory of one's own need not have streams."""
+        ids = (self._npc_id, self._user_id)
+        if hasattr(self._factory, "stream_with_npc"):
+            stream: AnyStream = self._factory.stream_with_npc(*ids, question)
+            return stream
+        named = f"{type(self._factory).__name__}.chat_with_npc"
+        return say_whole(
+            self._npc(), self._user_id, question, lambda: self._factory.chat_with_npc(*ids, question), named
+        )
+
+    def _take_back(self, npc: Any, turn: Turn) -> list[ChatMessage]:
         """Take the turn's exchange out of the NPC's memory, if it is there."""
         if not turn.exchange:
             return []
-        taken = npc.take_back(self._user_id)
+        if not isinstance(npc, SimpleChatNPC):
+            raise NPCLabError(_NO_TAKING_BACK)
+        taken: list[ChatMessage] = npc.take_back(self._user_id)
         if taken != turn.exchange:
             npc.give_back(self._user_id, taken)
             raise NPCLabError(WENT_ON)
@@ -297,15 +358,26 @@ class Talk:
 
     def _with_last_taken_back(self, npc: SimpleChatNPC) -> SimpleChatNPC:
         """Return another NPC that remembers the same, without the last exchange."""
-        other = SimpleChatNPC(npc.client, npc.model, npc.config)
-        other.chat_histories[self._user_id] = deepcopy(npc.chat_histories[self._user_id])
+        other = npc.with_memory_of(self._user_id)
         other.take_back(self._user_id)
         return other
 
-    def _forgotten(self, npc: SimpleChatNPC) -> list[ChatMessage]:
-        return list(getattr(npc.chat_histories.get(self._user_id), "forgotten", []))
+    def _forgotten(self, npc: Any) -> list[ChatMessage]:
+        histories = getattr(npc, "chat_histories", None)
+        return list(getattr(histories.get(self._user_id), "forgotten", [])) if histories else []
 
-    def _npc(self) -> SimpleChatNPC:
+    def _asking(self, npc: Any) -> threading.Lock:
+        """Return the lock of the box that asks. The NPC's own lock is free between take back and ask."""
+        if isinstance(npc, SimpleChatNPC):
+            return _ASKING.setdefault(npc, {}).setdefault(self._user_id, threading.Lock())
+        return self._asks
+
+    def _config(self) -> NPCConfig:
+        """Return the character's sheet; one that says nothing if its class has another kind."""
+        config = getattr(self._npc(), "config", None)
+        return config if isinstance(config, NPCConfig) else NPCConfig("", "")
+
+    def _npc(self) -> Any:
         return find_npc(self._factory.npcs, self._npc_id)
 
 
@@ -313,8 +385,3 @@ def _why_unfinished(take: Take) -> str:
     if take.error is None:
         return "stopped"
     return "broken off" if take.reply.text else "no answer"
-
-
-def _asking(npc: SimpleChatNPC, user_id: str) -> threading.Lock:
-    """Return the lock of the box that is asking. The NPC's own lock is free between take back and ask."""
-    return _ASKING.setdefault(npc, {}).setdefault(user_id, threading.Lock())
