@@ -17,7 +17,7 @@ import threading
 import time
 import uuid
 from collections.abc import Callable, Container, Iterable, Mapping, MutableMapping
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import suppress
 from datetime import datetime
 from typing import Any
@@ -93,9 +93,8 @@ class ChatArena:
     ) -> str:
         """Seat two NPCs and return the conversation's id. NPC 1 will speak first, answering the opening.
 
-        An empty opening is not recorded; NPC 1 is then greeted with the default. seed: a whole number; the
-        same talk with the same seed comes again, if the endpoint takes seeds. Raise
-        `NPCNotFoundInArenaError` if the factory lacks one of the two.
+        An empty opening is not recorded; NPC 1 is then greeted with the default. seed: a whole number; the same
+        talk comes again with it, if the endpoint takes seeds. Raise `NPCNotFoundInArenaError` if one is missing.
         """
         for npc_id in (npc1_id, npc2_id):
             self._check_npc(npc_id)
@@ -230,12 +229,16 @@ class ChatArena:
         pool = ThreadPoolExecutor(max_workers)
         with tqdm(total=sum(turns.values()), unit="turn", desc="talks") as bar:
             running = {
-                pool.submit(self._run_one, each, turns[each], stop_each, lambda _: bar.update()): each
+                pool.submit(self._run_one, each, turns[each], stop_each, lambda _: bar.update())
                 for each in wanted
             }
             try:
-                for talk in as_completed(running):
-                    talk.result()
+                while running:
+                    done, running = wait(running, timeout=1)
+                    for talk in done:
+                        talk.result()
+                    silent = int(time.time() - bar.last_print_t)  # seconds
+                    bar.set_postfix_str(f"no new line for {silent} s" if silent > 1 else "")
             finally:  # also on Ctrl-C: each talk ends after the turn it is in
                 interrupted.set()
                 pool.shutdown(wait=False, cancel_futures=True)
@@ -266,7 +269,7 @@ class ChatArena:
         return metrics
 
     def usage(self, conversation_id: str) -> Usage:
-        """Return what the replies of this talk have cost. NPCs of a foreign factory need not count."""
+        """Return what this talk's replies have cost. NPCs of a foreign factory need not count."""
         conversation = self._conversation(conversation_id)
         npcs = self.npc_factory.npcs
         seats = {(npcs[npc_id], partner) for npc_id, partner in seats_of(conversation).values()}

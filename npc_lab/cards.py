@@ -50,12 +50,19 @@ _MERGED = {"personality": "Personality: ", "system_prompt": "", "post_history_in
 
 _OURS = "npc_lab"
 _OUR_FIELDS = tuple(
-    name for name in FIELDS if name not in ("name", "world_description", "character_description")
+    name
+    for name in FIELDS
+    if name not in ("name", "world_description", "character_description", "greeting", "examples")
 )
 # The key for a list of texts in which {{char}} and the like are not placeholders: the learner wrote them.
 _AS_WRITTEN = "as_written"
 
 _PLACEHOLDER = re.compile(r"\{\{(char|user|original)\}\}|<(char|bot|user)>", re.IGNORECASE | re.ASCII)
+# A talk in a card's `mes_example`: a mark before each, then the lines of two speakers.
+_TALK = re.compile(r"<START>", re.IGNORECASE)
+_LINE = re.compile(
+    r"^[ \t]*(?:\{\{(char|user)\}\}|<(bot|char|user)>)[ \t]*:[ \t]*", re.IGNORECASE | re.MULTILINE
+)
 _USER = "the other speaker"  # reads well before 's, too, and fits a character as well as a person
 
 _PNG = b"\x89PNG\r\n\x1a\n"
@@ -81,7 +88,7 @@ class Card:
 
     config: the character; change it, or assign another one.
     original: the whole card as it was read, as version 3. Its `data` holds what a character sheet has no
-    field for, for instance `first_mes`, the character's first words.
+    field for, for instance `alternate_greetings`.
     """
 
     config: NPCConfig
@@ -328,10 +335,16 @@ def _config(data: dict[str, Any]) -> NPCConfig:
     for key, before in _MERGED.items():
         if text := _filled(data, key, called).strip():
             parts.append(before + text)
-    ours = _well_formed({key: value for key, value in _ours(data).items() if key in _OUR_FIELDS})
+    known = (*_OUR_FIELDS, "examples")
+    ours = _well_formed({key: value for key, value in _ours(data).items() if key in known})
+    ours.setdefault("examples", _examples(_text(data, "mes_example"), called))
     try:
         config = NPCConfig(
-            _filled(data, "scenario", called), "\n\n".join(filter(None, parts)), name=name, **ours
+            _filled(data, "scenario", called),
+            "\n\n".join(filter(None, parts)),
+            name=name,
+            greeting=_filled(data, "first_mes", called),
+            **ours,
         )
     except CharacterError as error:
         raise CardError(_wrong(f"extensions.{_OURS}.{str(error).rstrip('.')}")) from error
@@ -349,6 +362,7 @@ def _changed(data: dict[str, Any], config: NPCConfig) -> dict[str, Any]:
     for key, old, new in (
         ("scenario", before.world_description, config.world_description),
         ("description", before.character_description, config.character_description),
+        ("first_mes", before.greeting, config.greeting),
     ):
         if new != old:
             data[key] = new
@@ -358,13 +372,41 @@ def _changed(data: dict[str, Any], config: NPCConfig) -> dict[str, Any]:
         data |= dict.fromkeys(_MERGED, "")  # they are part of the description now
     extensions = _object(data, "extensions")
     fields = _our_fields(config)
-    if _OURS in extensions or as_written or fields != _our_fields(before):
-        ours = _ours(data) | fields | {_AS_WRITTEN: as_written}
-        if not as_written:
-            del ours[_AS_WRITTEN]
+    kept = list(_ours(data).get("examples", []))  # those that `mes_example` cannot hold
+    if config.examples != before.examples:
+        data["mes_example"] = _as_talks(config.examples)
+        called = config.name or "the character"
+        kept = config.examples if _examples(data["mes_example"], called) != config.examples else []
+    if _OURS in extensions or as_written or kept or fields != _our_fields(before):
+        ours = _ours(data) | fields | {_AS_WRITTEN: as_written, "examples": kept}
+        for key in (_AS_WRITTEN, "examples"):
+            if not ours[key]:
+                del ours[key]
         data["extensions"] = extensions | {_OURS: ours}
     _config(data)  # raises for what could not be read again
     return data
+
+
+def _examples(talks: str, called: str) -> list[tuple[str, str]]:
+    """Return pairs of what a user says and what the character answers, without lines that have no partner."""
+    pairs: list[tuple[str, str]] = []
+    for talk in _TALK.split(talks):
+        pieces = _LINE.split(talk)  # what stands before, then for each line its two groups and its words
+        said = ""
+        for one, other, words in zip(pieces[1::3], pieces[2::3], pieces[3::3], strict=True):
+            text = _with_names(words.strip(), called)
+            if (one or other).lower() == "user":
+                said = text
+            elif said and text:
+                pairs.append((said, text))
+                said = ""
+    return pairs
+
+
+def _as_talks(examples: list[tuple[str, str]]) -> str:
+    """Return these pairs as a card has them."""
+    talks = (f"<START>\n{{{{user}}}}: {said}\n{{{{char}}}}: {answered}" for said, answered in examples)
+    return "\n".join(talks)
 
 
 def _our_fields(config: NPCConfig) -> dict[str, Any]:
@@ -386,8 +428,11 @@ def _as_written(data: dict[str, Any]) -> list[Any]:
 def _filled(data: dict[str, Any], key: str, called: str) -> str:
     """Return the text under this key, with names in place of {{char}} and the like."""
     text = _text(data, key)
-    if key in _as_written(data):
-        return text
+    return text if key in _as_written(data) else _with_names(text, called)
+
+
+def _with_names(text: str, called: str) -> str:
+    """Return the text with names in place of {{char}} and the like."""
     words = {"char": called, "bot": called, "user": _USER, "original": ""}
     return _PLACEHOLDER.sub(lambda found: words[(found[1] or found[2]).lower()], text)
 

@@ -161,7 +161,7 @@ def _problem(field_name: str, value: Any) -> str | None:
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
     is_whole = is_number and isinstance(value, int)
     match field_name:
-        case "world_description" | "character_description" | "name" | "goal":
+        case "world_description" | "character_description" | "name" | "goal" | "greeting":
             right, needed = isinstance(value, str), "must be text"
         case "history_size":
             right, needed = is_whole and value >= 0, "must be a whole number of messages, 0 or more"

@@ -100,7 +100,8 @@ def test_a_foreign_card_becomes_a_character_sheet() -> None:
     assert config.character_description == (
         "Ada likes numbers and the other speaker.\n\nPersonality: shy, exact\n\nPlay Ada.\n\nStay brief."
     )
-    rest = {name: getattr(config, name) for name in FIELDS[2:] if name != "name"}
+    assert config.greeting == "Hello, the other speaker!"
+    rest = {name: getattr(config, name) for name in FIELDS[2:] if name not in ("name", "greeting")}
     assert rest == {name: getattr(NPCConfig("", ""), name) for name in rest}
 
 
@@ -167,6 +168,8 @@ def test_a_new_card_has_all_that_version_3_asks_for() -> None:
         "name",
         "world_description",
         "character_description",
+        "greeting",
+        "examples",
     }
 
 

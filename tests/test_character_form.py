@@ -45,6 +45,7 @@ FULL = NPCConfig(
     memory="sliding",
     send_thoughts="last",
     examples=[("Good evening!", "#SCRATCHPAD\nA guest.\n#ANSWER\nSit down."), ("Beer?", "Old beer.")],
+    greeting="What will it be?",
     request_options={"top_p": 0.9, "stop": ["###"]},
 )
 
@@ -364,7 +365,11 @@ def test_what_the_form_has_no_field_for_survives(form: CharacterForm, tmp_path: 
     form.save(tmp_path / "card.json")
     saved = json.loads((tmp_path / "card.json").read_text(encoding="utf-8"))
     assert saved["data"].pop("extensions") == V3["data"]["extensions"] | {
-        "npc_lab": {name: getattr(form.config, name) for name in FIELDS[2:] if name != "name"}
+        "npc_lab": {
+            name: getattr(form.config, name)
+            for name in FIELDS[2:]
+            if name not in ("name", "greeting", "examples")
+        }
     }
     assert saved == V3 | {"data": {key: value for key, value in V3["data"].items() if key != "extensions"}}
     start_from(form, SHIPPED[0][0])

@@ -254,7 +254,7 @@ def test_regenerate_replaces_the_whole_call_also_in_the_file(path: Path) -> None
 
 
 def test_stop_ends_the_call_and_nothing_of_it_is_remembered() -> None:
-    reply = gated("Half ", "of it.")
+    reply = gated("Half ", gate := threading.Event(), "of it.")
     factory = NPCFactory(FakeClient([SECRET, reply]), "m")
     npc_id = factory.register_npc("A harbour.", "You are Mo.", name="Mo", npc_class=Translator)
     box = chat_box(factory, npc_id, "ann")
@@ -264,6 +264,7 @@ def test_stop_ends_the_call_and_nothing_of_it_is_remembered() -> None:
     wait_until(lambda: talk.stream is not None and len(talk.stream.replies) == 2)
     button(box.widget, "Stop").click()
     thread.join(30)
+    gate.set()
     assert not thread.is_alive()
     assert factory.npcs[npc_id].turns("ann") == factory.npcs[npc_id].remembered("ann") == []
 

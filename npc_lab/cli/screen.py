@@ -24,7 +24,7 @@ from npc_lab.transcript import WIDTH
 SEAT_STYLES = ("bold #2a78d6", "bold #c4581c")  # seat 1 and 2: readable on white and on black
 INDENT = "  "
 NARROWEST = 20  # columns
-SECONDS_UNTIL_A_WAIT_IS_TOLD = 5  # then after 10, 20, 40, ...
+SECONDS_UNTIL_A_WAIT_IS_TOLD = 2  # then after 4, 8, 16, ...
 
 
 class Screen:

@@ -50,6 +50,10 @@ class ArenaControls(TalkPanel):
         if not isinstance(opening, str):
             raise ChatArenaError(f"The opening line must be text, not {opening!r:.60}.")
         _check_turns(max_turns, least=1)
+        if opening == DEFAULT_OPENING:
+            opening = self._offered = self._opening_of(npc2_id)
+        else:
+            self._offered = ""  # the learner's own is never changed
         self._named = (npc1_id, npc2_id)
         super().__init__()
         self._stage = self._stage_that_goes_on(npc1_id, npc2_id, opening)
@@ -103,7 +107,7 @@ class ArenaControls(TalkPanel):
         self._progress = widgets.IntProgress(0, min=0, max=max_turns, layout=widgets.Layout(width="12em"))
         self._status = widgets.Label()
         self._scroll = Scroll()
-        self._numbers, self._picture = html_box(), html_box()
+        self._numbers, self._picture, self._usage = html_box(), html_box(), html_box()
         self._build_desk()
         talk = widgets.VBox([self._scroll.widget], layout=widgets.Layout(flex="3 1 20em", width="auto"))
         measures = widgets.VBox(
@@ -119,6 +123,7 @@ class ArenaControls(TalkPanel):
                 [talk, measures], layout=widgets.Layout(flex_flow="row wrap", align_items="flex-start")
             ),
             self._desk,
+            self._usage,
         )
 
     def _build_desk(self) -> None:
@@ -214,7 +219,14 @@ class ArenaControls(TalkPanel):
                 menu.value = chosen if chosen in [npc_id for _, npc_id in options] else menu.value
         self._draw()
 
+    def _opening_of(self, npc_id: str) -> str:
+        """Return how a talk begins by itself: with the greeting of NPC 2, whom NPC 1 will answer."""
+        npc = getattr(self._factory, "npcs", {}).get(npc_id)
+        return getattr(getattr(npc, "config", None), "greeting", "") or DEFAULT_OPENING
+
     def _hear_choice(self) -> None:
+        if self._opening.value == self._offered:
+            self._opening.value = self._offered = self._opening_of(self._second.value)
         for fold in self._folds[1:]:
             fold.refresh()
 
@@ -298,6 +310,8 @@ class ArenaControls(TalkPanel):
         self._status.value = self._state()
         self._numbers.value = _table(stage.measures if stage else {})
         self._picture.value = _image(stage.picture if stage else b"")
+        usage = stage.usage if stage and not self._is_busy() else ""
+        self._usage.value = quiet(usage) if usage else ""
 
     def _state(self) -> str:
         """Return how far the talk is, in one line."""

@@ -105,6 +105,15 @@ class Stage:
         return store_of(self._factory).problem
 
     @property
+    def usage(self) -> str:
+        """What the talk has cost so far, in words; "" if a learner's own arena does not count."""
+        try:
+            usage = self._arena.usage(self._conversation_id)
+        except Exception:  # it may have none, or another one by this name
+            return ""
+        return str(usage) if getattr(usage, "calls", 0) else ""
+
+    @property
     def rest(self) -> int:
         """How many of the turns asked for are still to be done. After a stop, none."""
         return 0 if self.wants_stop else max(self.asked - self.done, 0)

@@ -31,6 +31,10 @@ _HOW_TO_LOAD = (
     "If nothing happens, the file was too large. Close this part, open it again and choose a smaller one.",
     'Or load it in a cell, which takes larger ones too: form.load("card.png")',
 )
+_NO_MARKS = (
+    "An example without #SCRATCHPAD and #ANSWER shows this character a form without thoughts. Write both "
+    "marks into its answer."
+)
 _ARROW = "→"
 _TITLE = "<b>System message</b><br>"
 _HOW_TO_SAVE = 'Or in a cell: form.save("character.json")'
@@ -103,7 +107,7 @@ class CharacterForm(Panel):
 
     def _build(self) -> None:
         self._build_start()
-        self._preview, self._status, self._download = html_box(), html_box(), html_box()
+        self._preview, self._hint, self._status, self._download = (html_box() for _ in range(4))
         for field in self._fields.values():
             field.observe(lambda _: self._hear_change())
         create = button("Create", self._hear_create, "Make this character", style="primary")
@@ -120,6 +124,7 @@ class CharacterForm(Panel):
             self._start_notice.widget,
             self._loaded,
             widgets.HBox([self._arranged_fields(), preview], layout=_wrapping()),
+            self._hint,
             row(create, self._saving.head),
             self._notice.widget,
             self._status,
@@ -241,6 +246,7 @@ class CharacterForm(Panel):
         try:
             config = self.config
             self._preview.value = _preview_markup(config)
+            self._hint.value = quiet(_NO_MARKS) if _lacks_marks(config) else ""
         except CharacterError as error:
             self._preview.value = _TITLE + quiet(str(error))
         if self._npc_id is not None and config != self._created:
@@ -398,6 +404,9 @@ def _fields() -> dict[str, _Field]:
         "examples": _Examples(
             f"How it talks: what is said on one line, '{_ARROW} its answer' below. Sent before each talk."
         ),
+        "greeting": _Field(
+            _area("greeting", 2), "What it says first, before anybody has spoken. May stay empty."
+        ),
         "temperature": _OptionalNumber(
             widgets.FloatText(**_named("temperature"), step=0.1),
             0.6,
@@ -457,6 +466,12 @@ def _wrapping() -> widgets.Layout:
 def _preview_markup(config: NPCConfig) -> str:
     text = SimpleChatNPC(None, "", config).get_system_message()["content"]
     return _TITLE + quiet(f"{len(text):,} characters, sent with every message") + exactly(text)
+
+
+def _lacks_marks(config: NPCConfig) -> bool:
+    """Whether an example shows a character that thinks in private a form without thoughts."""
+    marks = ("#SCRATCHPAD", "#ANSWER")
+    return config.has_scratchpad and any(mark not in said for _, said in config.examples for mark in marks)
 
 
 def _starters() -> list[tuple[str, NPCConfig]]:

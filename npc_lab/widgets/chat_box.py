@@ -80,6 +80,8 @@ class ChatBox(TalkPanel):
         self._scroll = Scroll()
         self._status = html_box()
         self._status.layout.min_height = "1.6em"  # so that nothing moves when it falls silent
+        self._greeting = Line(TWO, self._talk.name)
+        self._usage = html_box()
         self._input = widgets.Text(
             description="You:",
             placeholder="Say something, then press Enter",
@@ -110,6 +112,7 @@ class ChatBox(TalkPanel):
             self._notice.widget,
             row(self._input, self._send),
             row(self._stop, self._again, self._edit, self._takes),
+            self._usage,
         )
 
     # What the page sends
@@ -165,7 +168,7 @@ class ChatBox(TalkPanel):
         if self._is_busy():
             return None
         self._talk.catch_up()
-        if not self._talk.turns:
+        if not self._talk.turns or self._talk.turns[-1].take.is_greeting:
             raise NPCLabError("There is nothing to answer again yet. Say something first.")
         return self._ask(self._talk.new_take(self._talk.turns[-1].take.question))
 
@@ -181,7 +184,7 @@ class ChatBox(TalkPanel):
         if self._edited is not None:
             self._edited = None
             self._input.value, self._draft = self._draft, ""
-        elif self._talk.turns and not self._is_busy():
+        elif self._talk.turns and not self._talk.turns[-1].take.is_greeting and not self._is_busy():
             self._edited, self._draft = self._talk.turns[-1], self._input.value
             self._input.value = self._edited.take.question
         self._draw_controls()
@@ -254,10 +257,15 @@ class ChatBox(TalkPanel):
         turns = self._talk.turns
         del self._views[len(turns) :]
         lines: list[widgets.Widget] = []
+        if greeting := self._talk.greeting:
+            self._greeting.show(greeting)
+            lines.append(self._greeting.widget)
         for turn, view in zip(turns, self._enough_views(len(turns)), strict=True):
             lines += view.show(turn.take, is_asked=self._is_busy() and turn is turns[-1])
         self._scroll.show(lines)
         self._status.value = ""
+        usage = self._talk.usage
+        self._usage.value = quiet(usage) if usage else ""
         self._refresh_folds()
 
     def _enough_views(self, count: int) -> list[_TurnView]:
@@ -320,5 +328,5 @@ class _TurnView:
             return [self.question.widget]
         self.question.show(take.question)
         facts = " · ".join(filter(None, (mark, take.facts())))
-        self.answer.show(take.reply.text, "" if is_asked else facts)
-        return [self.question.widget, self.answer.widget]
+        self.answer.show(take.reply.text, "" if is_asked or take.is_greeting else facts)
+        return [self.answer.widget] if take.is_greeting else [self.question.widget, self.answer.widget]

@@ -29,7 +29,7 @@ from npc_lab.scratchpad import split_thoughts
 from npc_lab.store import store_of
 from npc_lab.transcript import Message, Transcript
 from npc_lab.widgets.words import thought_in
-from npc_lab.wire.usage import estimated_tokens
+from npc_lab.wire.usage import Usage, estimated_tokens
 
 WENT_ON = "The talk went on elsewhere meanwhile. Nothing was changed; try again."
 _LOOK_AGAIN = 0.05  # seconds between two looks at whether somebody pressed Stop
@@ -173,6 +173,13 @@ class Talk:
                 seconds = take.reply.seconds or None
                 messages.append(Message(self._npc_id, words, take.began, seat=2, seconds=seconds))
         return Transcript(messages, {1: self.user, 2: self.name})
+
+    @property
+    def usage(self) -> str:
+        """What the talk has cost so far, in words; "" if nothing, or if nobody knows."""
+        npc = self._npc()
+        usage = npc.usage(self._user_id) if hasattr(npc, "usage") else Usage()
+        return str(usage) if usage.calls else ""
 
     @property
     def greeting(self) -> str:

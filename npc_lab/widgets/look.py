@@ -13,7 +13,7 @@ import ipywidgets as widgets
 
 from npc_lab.rendering import escaped
 
-SECONDS_UNTIL_A_WAIT_IS_SHOWN = 3
+SECONDS_UNTIL_A_WAIT_IS_SHOWN = 1
 
 _STYLE = """<style>
 .npc-lab { max-width: 60em; }

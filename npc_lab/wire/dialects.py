@@ -165,6 +165,8 @@ _ALWAYS_SENT = {
 def _without_option(name: str) -> Adaptation:
     """Return what helps if the endpoint refuses this option of a character."""
     note = f"This endpoint does not take {name}; it is left out."
+    if name == "seed":
+        note = "This endpoint takes no seeds: the talk is played without, and cannot come again."
     return Adaptation(note, _words(_refuses(re.escape(name))), _without(name))
 
 
