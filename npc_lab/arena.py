@@ -93,8 +93,8 @@ class ChatArena:
     ) -> str:
         """Seat two NPCs and return the conversation's id. NPC 1 will speak first, answering the opening.
 
-        An empty opening is not recorded; NPC 1 is then greeted with the default. seed: a whole number; the same
-        talk comes again with it, if the endpoint takes seeds. Raise `NPCNotFoundInArenaError` if one is missing.
+        An empty opening is not recorded; NPC 1 is then greeted with the default. seed: a whole number, with
+        which the same talk comes again if the endpoint takes seeds. Raise `NPCNotFoundInArenaError`.
         """
         for npc_id in (npc1_id, npc2_id):
             self._check_npc(npc_id)

@@ -216,6 +216,7 @@ class SimpleChatNPC:
 
     def _answer(self, user_message: str, user_id: str, whole: bool) -> ReplyStream:
         call: CallStream | None = getattr(self.here, "call", None)
+        whole = whole and (call is None or call.whole)  # pieces can be stopped in between
 
         def request() -> dict[str, Any]:
             return self._request(self.preview(user_message, user_id), user_id, whole)
@@ -247,7 +248,7 @@ class SimpleChatNPC:
             count=lambda *cost: self._costs.setdefault(user_id, []).append(cost),
             lock=lambda stream: self._one_at_a_time.acquire(user_id, stream),
             has_scratchpad=self.config.has_scratchpad,
-            whole=whole and (call is None or call.whole),  # pieces can be stopped in between
+            whole=whole,
         )
         if call is not None:
             call.hear(stream)

@@ -186,7 +186,7 @@ def test_one_say_can_be_followed_through_nineteen_files(monkeypatch: pytest.Monk
     box = chat_box(factory, npc_id)
     box.say("Good day!")
     entered = files_entered(lambda: box.say("Who are you?"))
-    assert len(entered) <= 19, sorted(entered)
+    assert len(entered) <= 19, " ".join(sorted(entered))
 
 
 def test_only_the_widgets_know_ipywidgets() -> None:

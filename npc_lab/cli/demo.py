@@ -22,7 +22,7 @@ class FactoryOnScreen(NPCFactory):
 
     def chat_with_npc(self, npc_id: str, user_id: str, message: str) -> str:
         """Return the answer, and show it while it arrives."""
-        stream = self.stream_with_npc(npc_id, user_id, message)
+        stream = super().stream_with_npc(npc_id, user_id, message)
         style = SEAT_STYLES[list(self.npcs).index(npc_id)]
         self._screen.speak(self.npcs[npc_id].config.called(), style, stream, shows_thoughts=True)
         self._screen.say()

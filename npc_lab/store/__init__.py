@@ -355,8 +355,7 @@ class NoStore(Store):
     def keep_out(self, client: Any) -> None:
         pass
 
-    def together(self) -> AbstractContextManager[None]:
-        return nullcontext()
+    together = nullcontext
 
     def read(self, query: str, *parameters: Any) -> list[tuple[Any, ...]]:
         return []

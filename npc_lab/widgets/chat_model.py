@@ -142,6 +142,7 @@ class Talk:
 
     def __init__(self, factory: Any, npc_id: str, user: str):
         self._factory = factory
+        self._store = store_of(factory)
         self._npc_id = npc_id
         self.name = self._config().called() or "the NPC"
         self.user = user
@@ -177,14 +178,14 @@ class Talk:
     @property
     def usage(self) -> str:
         """What the talk has cost so far, in words; "" if nothing, or if nobody knows."""
-        npc = self._npc()
+        npc = self._factory.npcs.get(self._npc_id)
         usage = npc.usage(self._user_id) if hasattr(npc, "usage") else Usage()
         return str(usage) if usage.calls else ""
 
     @property
     def greeting(self) -> str:
         """What the NPC says first, in a talk that is empty yet; or ""."""
-        npc = self._npc()
+        npc = self._factory.npcs.get(self._npc_id)  # it may have vanished
         is_new = isinstance(npc, SimpleChatNPC) and not self.turns and not npc.turns(self._user_id)
         return self._config().greeting if is_new else ""
 
@@ -210,7 +211,7 @@ class Talk:
     @property
     def problem(self) -> str:
         """Why the talk is not written to its store at present, or ""."""
-        return store_of(self._factory).problem
+        return self._store.problem
 
     def prepare(self) -> None:
         """Before `ask` and `choose`: forget how the last one ended."""
@@ -295,7 +296,7 @@ class Talk:
 
     def _together(self) -> AbstractContextManager[None]:
         """Replace the old answer in the store in one step: a program killed meanwhile keeps the old one."""
-        return store_of(self._factory).together()
+        return self._store.together()
 
     @contextmanager
     def _alone(self, npc: Any) -> Iterator[None]:
