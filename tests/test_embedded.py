@@ -1,5 +1,6 @@
 """The embedded model: the real engine and the real weights, through the real openai client."""
 
+import json
 import os
 import signal
 import socket
@@ -281,3 +282,45 @@ def test_a_killed_process_leaves_no_server_behind() -> None:
     deadline = monotonic() + 30
     while listens(address):  # nobody is left who could say when the server has ended
         assert monotonic() < deadline
+
+
+# ---- talks that come again ----
+
+SEEDED = """
+import json, sys
+from npc_lab import ChatArena, NPCFactory, connect
+
+arena = ChatArena(factory := NPCFactory(*connect("local")))
+guy, hans = (
+    factory.register_npc("London, 1270.", f"You are {who}.", max_reply_tokens=24)
+    for who in ("Sir Guy, a poor knight", "Hans, a merchant of the Hansa")
+)
+talks = [arena.start_conversation(guy, hans, "Is that for sale?", seed=int(seed)) for seed in sys.argv[1:]]
+heard = arena.run_conversations(talks, 8, max_workers=2)
+print(json.dumps([[message.content for message in heard[talk]] for talk in talks]))
+"""
+
+
+def seeded_talks(*seeds: int) -> list[list[str]]:
+    """Talks of eight turns with these seeds, two at once, in a process of their own."""
+    command = [sys.executable, "-c", SEEDED, *map(str, seeds)]
+    output = subprocess.run(command, capture_output=True, text=True, check=True, timeout=600).stdout
+    talks: list[list[str]] = json.loads(output.splitlines()[-1])
+    assert all(len(talk) == 9 for talk in talks)
+    return talks
+
+
+@pytest.mark.model
+def test_a_seeded_talk_comes_again_in_another_process_and_beside_another_thread() -> None:
+    one, again = seeded_talks(7, 7)
+    (elsewhere,) = seeded_talks(7)
+    assert one == again == elsewhere
+
+
+@pytest.mark.model
+@pytest.mark.whole
+def test_twelve_seeded_talks_come_again() -> None:
+    seeds = range(12)
+    first = seeded_talks(*seeds)
+    assert first == seeded_talks(*seeds)
+    assert len(set(map(tuple, first))) == len(seeds)

@@ -36,7 +36,7 @@
 from dataclasses import asdict, replace
 from pprint import pformat
 
-from npc_lab import ChatArena, FakeClient, NPCConfig, NPCFactory, connect
+from npc_lab import ChatArena, FakeClient, NPCConfig, NPCFactory, SimpleChatNPC, connect
 from npc_lab.cards import Card, read_card, write_card
 from npc_lab.lessons import check, hint, report, solution
 from npc_lab.lessons.redteam import ATTACKS, gives_away, press, recorded_talk, telling_words
@@ -322,6 +322,37 @@ print(f"after:  {after.ending()}")
 #
 # **Try an attack of your own:** `press(factory, hero_id, secret, listener, [Attack("mine", "...")])`,
 # after `from npc_lab.lessons.redteam import Attack`. With `one_talk=True` all lines come from the same person, whom the character remembers.
+
+# %% [markdown]
+# ## A guard at the door
+#
+# A sheet asks a model to keep a secret. A program can see to it. Make a class of your own and change one method, `chat`: it gets
+# the model's answer with `super().chat`, and what it returns is what the character says.
+# **Predict:** you try to get the secret. What do you see when the model gives it away?
+
+# %%
+class Guard(SimpleChatNPC):
+    def chat(self, user_message, user_id):
+        answer = super().chat(user_message, user_id)
+        return "Ask me something else." if listener(answer, secret) else answer
+
+
+guarded_id = factory.register_npc(**asdict(hero), npc_class=Guard)
+guarded = chat_box(factory, guarded_id)
+guarded
+
+# %% [markdown]
+# **Try:** attack it. Then open *What was sent*. The talk, the desk and every file show what the guard said. The *model* still
+# remembers what it wrote itself, so the secret goes on to the endpoint with the next prompt.
+#
+# **Change one thing:** let the guard say that it caught something: `f"({answer.count(' ') + 1} words held back)"`. The same five
+# lines, with another middle, make a translator, or a trader who counts what is left.
+
+# %%
+print(guarded.say("What do you hide?"))
+# BEGIN HIDDEN TESTS
+assert not listener(guarded.transcript[-1].content, secret)
+# END HIDDEN TESTS
 
 # %% [markdown]
 # ## An attacker who listens
