@@ -42,8 +42,17 @@ class SimpleChatNPC:
     it remembers of that user; any text serves as a user id. `seeds[user_id]` is the seed of the talk with
     this user, if it has one: the same talk with the same seed comes again, if the endpoint takes seeds.
 
-    To change what a character says, make a class that overrides `chat`: see npc_lab/door.py, which begins
-    with a guard in five lines. To change what is sent, override `get_system_message` or `preview`.
+    To change what a character says, make a class of your own that overrides `chat`. What it returns is heard
+    everywhere: by calls, arena, panels, log and store (npc_lab/door.py). A guard:
+
+        class Guard(SimpleChatNPC):
+            def chat(self, user_message, user_id):
+                answer = super().chat(user_message, user_id)
+                return answer if "swordfish" not in answer else "I will not say."
+
+        factory.register_npc("A harbour.", "You keep a password.", npc_class=Guard)
+
+    To change what is sent, override `get_system_message` or `preview`.
     """
 
     def __init__(self, client: Any, model: str, config: NPCConfig):

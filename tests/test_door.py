@@ -1,8 +1,10 @@
 """One door: what a class of one's own says is heard by calls, arena, panels, log and store alike."""
 
 import threading
+from collections import defaultdict
 from collections.abc import Callable
 from contextlib import contextmanager
+from datetime import datetime
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -14,6 +16,7 @@ from test_cli import run
 from npc_lab import (
     ChatArena,
     FakeClient,
+    Message,
     NPCConfig,
     NPCFactory,
     NPCFactoryError,
@@ -639,3 +642,97 @@ def test_a_half_read_stream_of_ones_own_blocks_nobody() -> None:
     with half_read(npc.stream("Hello?", "ann")):
         assert npc.chat("Are you there?", "ann") == SECRET.upper()
     assert len(npc.turns("ann")) == 1
+
+
+# ---- the original lesson's classes, beside ours ----
+
+
+class OriginalNPC:
+    """As the lesson that this course grew from had learners write it."""
+
+    def __init__(self, client: Any, model: str, world_description: str, character_description: str):
+        self.client, self.model = client, model
+        self.system_message = {
+            "role": "system",
+            "content": f"WORLD SETTING: {world_description}\n###\n{character_description}",
+        }
+        self.chat_histories: dict[str, list[dict[str, str]]] = defaultdict(list)
+
+    def chat(self, user_message: str, user_id: str) -> str:
+        history = self.chat_histories[user_id]
+        history.append({"role": "user", "content": user_message})
+        completion = self.client.chat.completions.create(
+            model=self.model, messages=[self.system_message, *history], temperature=0.6
+        )
+        history.append({"role": "assistant", "content": completion.choices[0].message.content})
+        return completion.choices[0].message.content
+
+
+class OriginalFactory:
+    def __init__(self, client: Any, model: str):
+        self.client, self.model = client, model
+        self.npcs: dict[str, Any] = {}
+        self.user_ids: dict[str, str] = {}
+
+    def register_user(self, username: str) -> str:
+        user_id = f"{username}_{len(self.user_ids)}"
+        self.user_ids[user_id] = user_id
+        return user_id
+
+    def register_npc(self, world_description: str, character_description: str) -> str:
+        npc_id = f"npc{len(self.npcs)}"
+        self.npcs[npc_id] = OriginalNPC(self.client, self.model, world_description, character_description)
+        return npc_id
+
+    def chat_with_npc(self, npc_id: str, user_id: str, message: str) -> str:
+        return self.npcs[npc_id].chat(message, user_id)
+
+    def get_npc_chat_history(self, npc_id: str, user_id: str) -> list[dict[str, str]]:
+        return self.npcs[npc_id].chat_histories[user_id]
+
+
+class OriginalArena:
+    def __init__(self, npc_factory: Any):
+        self.npc_factory = npc_factory
+        self.conversations: dict[str, dict[str, Any]] = {}
+
+    def register_npc_in_arena(self, npc_id: str) -> str:
+        return self.npc_factory.register_user(f"npc_{npc_id}")
+
+    def start_conversation(self, npc1_id: str, npc2_id: str, initial_prompt: str = "Hello!") -> str:
+        conversation_id = f"conv_{len(self.conversations)}"
+        self.conversations[conversation_id] = {
+            "npc1_id": npc1_id,
+            "npc2_id": npc2_id,
+            "npc1_user_id": self.register_npc_in_arena(npc1_id),
+            "npc2_user_id": self.register_npc_in_arena(npc2_id),
+            "messages": [Message("system", initial_prompt, datetime.now())],
+            "current_turn": npc1_id,
+        }
+        return conversation_id
+
+    def run_turn(self, conversation_id: str) -> tuple[bool, str]:
+        talk = self.conversations[conversation_id]
+        speaks_first = talk["current_turn"] == talk["npc1_id"]
+        partner = talk["npc2_user_id" if speaks_first else "npc1_user_id"]
+        said = self.npc_factory.chat_with_npc(talk["current_turn"], partner, talk["messages"][-1].content)
+        talk["messages"].append(Message(talk["current_turn"], said, datetime.now()))
+        talk["current_turn"] = talk["npc2_id" if speaks_first else "npc1_id"]
+        return True, said
+
+    def get_conversation_history(self, conversation_id: str) -> list[Message]:
+        return self.conversations[conversation_id]["messages"]
+
+
+@pytest.mark.parametrize("arena_class", [ChatArena, OriginalArena])
+@pytest.mark.parametrize("factory_class", [NPCFactory, OriginalFactory])
+def test_the_original_lessons_classes_and_ours_work_together(factory_class: Any, arena_class: Any) -> None:
+    factory = factory_class(FakeClient(lambda messages: f"line {len(messages)}"), "m")
+    one, two = (factory.register_npc("London", f"You are {name}.") for name in ("Guy", "Hans"))
+    arena = arena_class(factory)
+    talk = arena.start_conversation(one, two)
+    assert [arena.run_turn(talk) for _ in range(4)] == [(True, f"line {n}") for n in (2, 2, 4, 4)]
+    desk = arena_controls(arena, one, two)
+    assert [message.content for message in desk.run(4).spoken] == ["line 2", "line 2", "line 4", "line 4"]
+    box = chat_box(factory, one, "ann")
+    assert [box.say("Hello?"), box.say("And?")] == ["line 2", "line 4"]

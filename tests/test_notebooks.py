@@ -87,8 +87,16 @@ def without_install_cells(path: Path) -> nbformat.NotebookNode:
     return notebook
 
 
+# Of the two longest lessons every run tries one: the student's, which asks the model as often.
+LIKE_A_STUDENTS = {"solutions/04_your_character", "solutions/05_chat_arena"}
+
+
 @pytest.mark.model
-@pytest.mark.parametrize("path", NOTEBOOKS, ids=ids)
+@pytest.mark.parametrize(
+    "path",
+    [pytest.param(path, marks=[pytest.mark.whole] * (ids(path) in LIKE_A_STUDENTS)) for path in NOTEBOOKS],
+    ids=ids,
+)
 def test_a_notebook_runs_top_to_bottom_on_the_embedded_model(
     path: Path, monkeypatch: Any, tmp_path: Path
 ) -> None:

@@ -588,3 +588,17 @@ def test_whatever_fails_the_history_holds_exactly_the_answered_lines(
             with pytest.raises(ReplyError):
                 list(ask(f"line {turn}", "u"))
     assert npc.chat_histories.get("u", []) == expected
+
+
+def test_ctrl_c_ends_a_reply_also_while_its_traceback_is_kept() -> None:
+    """IPython keeps the last traceback, and with it everything that was being read."""
+
+    def interrupt(messages: Any) -> str:
+        raise KeyboardInterrupt
+
+    npc = SimpleChatNPC(FakeClient(interrupt), "m", NPCConfig("A tavern.", "You are Mira."))
+    with pytest.raises(KeyboardInterrupt) as kept:
+        npc.chat("Hello!", "ann")
+    locks = npc._one_at_a_time._locks.values()
+    assert [lock.locked() for lock in locks] == [False]
+    assert kept.traceback

@@ -103,7 +103,7 @@ def test_options_that_are_no_names_and_values_are_refused(options: Any) -> None:
 @pytest.mark.parametrize("name", ["seed", "top_p", "min_p", "logit_bias"])
 @pytest.mark.parametrize("how", ["chat", "stream"])
 def test_an_option_that_an_endpoint_refuses_is_left_out_and_that_is_said(
-    loopback: Any, name: str, how: str
+    loopback: Any, name: str, how: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     refuses = Mood(lambda body: name in body, Status(400, f"Unsupported parameter: '{name}'."))
     server = loopback(["One.", "Two."], moods=[refuses])
@@ -116,6 +116,7 @@ def test_an_option_that_an_endpoint_refuses_is_left_out_and_that_is_said(
     left_out = f"This endpoint does not take {name}; it is left out."
     without_seeds = "This endpoint takes no seeds: the talk is played without, and cannot come again."
     assert notes == [without_seeds if name == "seed" else left_out]
+    assert capsys.readouterr().out.splitlines() == notes
 
 
 # --- seeds ----------------------------------------------------------------------------------------

@@ -187,13 +187,20 @@ def known(client: Any, model: Any) -> tuple[Adaptation, ...]:
 
 
 def remember(client: Any, model: Any, adaptations: list[Adaptation]) -> None:
-    """Note what has helped: later requests to this endpoint and model are changed before they are sent."""
+    """Note what has helped: later requests to this endpoint and model are changed before they are sent.
+
+    What a learner has asked for and does not get is printed, once.
+    """
     if not _key(client, model)[0].startswith("http"):
         return
     with _lock:
-        wanted = dict.fromkeys([*known(client, model), *adaptations])
+        before = known(client, model)
+        wanted = dict.fromkeys([*before, *adaptations])
         order = {each: place for place, each in enumerate(ADAPTATIONS)}
         _helped[_key(client, model)] = tuple(sorted(wanted, key=lambda each: order.get(each, len(order))))
+    for adaptation in adaptations:
+        if adaptation not in (*before, *ADAPTATIONS):
+            print(adaptation.note)
 
 
 def fitting(error: Exception, request: Request) -> Adaptation | None:
