@@ -81,7 +81,7 @@ def use_chat_box(notebook: Notebook) -> None:
     for number, line in enumerate(LINES, start=1):
         notebook.outputs.get_by_placeholder("Say something").fill(line)
         notebook.outputs.get_by_role("button", name="Send").click()
-        notebook.outputs.get_by_text("tokens read").nth(number - 1).wait_for()
+        notebook.outputs.get_by_text(re.compile(rf"^{number} calls? ")).wait_for()
     notebook.outputs.get_by_role("button", name="What was sent").click()
 
 
