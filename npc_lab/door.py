@@ -261,7 +261,8 @@ Whose = Callable[..., tuple[Speaker, str, str]]  # the method's arguments -> the
 def open_door(own: type, base: type, whole: str, pieces: str, whose: Whose) -> None:
     """Let the more derived of the methods named `whole` and `pieces` be heard wherever one of them is called.
 
-    own: a new subclass of `base`. whose: finds the NPC, the user's id and what was said among the arguments.
+    own: `base`, or a subclass of it. whose: finds the NPC, the user's id and what was said among the
+    arguments. Called again, it changes nothing.
     """
     whole_at, pieces_at = (_place(own, name) for name in (whole, pieces))
     if min(whole_at, pieces_at) == own.__mro__.index(base):
@@ -272,9 +273,9 @@ def open_door(own: type, base: type, whole: str, pieces: str, whose: Whose) -> N
     if pieces_at <= whole_at and not methods[pieces].is_heard:
         setattr(own, pieces, methods[pieces].heard())
     if whole_at < pieces_at:
-        setattr(own, pieces, methods[whole].in_place_of(pieces))
+        setattr(own, pieces, methods[whole].in_place_of(getattr(base, pieces)))
     elif pieces_at < whole_at:
-        setattr(own, whole, methods[pieces].in_place_of(whole))
+        setattr(own, whole, methods[pieces].in_place_of(getattr(base, whole)))
 
 
 def say_whole(npc: Any, user_id: str, question: str, say: Callable[[], Any], named: str) -> CallStream:
@@ -315,22 +316,25 @@ class _Method:
         method.is_heard = True  # type: ignore[attr-defined]
         return method
 
-    def in_place_of(self, other: str) -> Callable[..., Any]:
-        """Return the method of the other name: it says the same, in the other form."""
+    def in_place_of(self, usual: Callable[..., Any]) -> Callable[..., Any]:
+        """Return what takes the place of this method of ours: it says the same, in the other form."""
+        other, signature = usual.__name__, inspect.signature(usual)
 
+        @functools.wraps(usual)
         def method(this: Any, *args: Any, **options: Any) -> Any:
-            if not self._is_under_way(this, args, options):
-                stream = self._stream(this, args, options, whole=not self._is_whole)
+            words = signature.bind(this, *args, **options).args[1:]  # a learner may name them otherwise
+            if not self._is_under_way(this, words, {}):
+                stream = self._stream(this, words, {}, whole=not self._is_whole)
                 return stream if self._is_whole else _read(stream)
             if getattr(type(this), other) is method:
                 raise NPCLabError(
                     f"{self._named} reads self.{other}, which would call it again. "
                     f"Write super().{self._name} or super().{other} there."
                 )
-            said = self._function(this, *args, **options)
+            said = self._function(this, *words)
             return iter([said]) if self._is_whole else "".join(said)
 
-        method.__name__, method.is_heard = other, True  # type: ignore[attr-defined]
+        method.is_heard = True  # type: ignore[attr-defined]
         return method
 
     def _is_under_way(self, this: Any, args: Any, options: Any) -> bool:

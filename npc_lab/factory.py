@@ -44,6 +44,7 @@ class NPCFactory:
     """
 
     def __init__(self, client: Any, model: str, store: str | Path | None = None):
+        open_door(type(self), NPCFactory, "chat_with_npc", "stream_with_npc", _whose)
         self.client = client
         self.model = model
         self.npcs: dict[str, SimpleChatNPC] = _NPCs(self._keep)
@@ -56,10 +57,6 @@ class NPCFactory:
         self._classes: dict[str, str] = {}  # the names of stored NPCs' classes, where those are one's own
         self._returning: set[str] = set()  # stored users whom nobody has registered again
         self._restore()
-
-    def __init_subclass__(cls, **options: Any) -> None:
-        super().__init_subclass__(**options)
-        open_door(cls, NPCFactory, "chat_with_npc", "stream_with_npc", _whose)
 
     def register_user(self, username: str) -> str:
         """Make a user and return the user's id. A taken name gets _1, _2, ... added.

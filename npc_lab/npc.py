@@ -56,6 +56,8 @@ class SimpleChatNPC:
     """
 
     def __init__(self, client: Any, model: str, config: NPCConfig):
+        # Not when the class is made: a learner may write its methods one by one, and put them in afterwards.
+        open_door(type(self), SimpleChatNPC, "chat", "stream", _whose)
         self.client = client
         self.model = model
         self.config = config
@@ -68,10 +70,6 @@ class SimpleChatNPC:
         self._costs: dict[str, list[tuple[Any, int, int]]] = {}  # of each reply, as it is told
         self.chat_histories: MutableMapping[str, History] = {}
         self._one_at_a_time = OneAtATime()
-
-    def __init_subclass__(cls, **options: Any) -> None:
-        super().__init_subclass__(**options)
-        open_door(cls, SimpleChatNPC, "chat", "stream", _whose)
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.config.name or 'no name'!r}, model={self.model!r})"

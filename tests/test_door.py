@@ -439,9 +439,17 @@ class Mixed(Mixin, SimpleChatNPC):
     pass
 
 
+class Late(SimpleChatNPC):
+    """Its method is put in afterwards, as lessons do it."""
+
+
+Late.chat = lambda self, words, whom: "Late: " + SimpleChatNPC.chat(self, words, whom)  # type: ignore[method-assign]
+
+
 @pytest.mark.parametrize(
     ("made", "by_chat", "by_pieces"),
     [
+        (Late, f"Late: {SECRET}", f"Late: {SECRET}"),
         (Loud, SECRET.upper(), SECRET.upper()),
         (GuardedLoud, "THE PASSWORD IS ….", "THE PASSWORD IS …."),
         (LoudGuard, NOT_SAID.upper(), NOT_SAID.upper()),
