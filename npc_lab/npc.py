@@ -13,6 +13,8 @@ middle step may fail, so the last one comes only after it (npc_lab/reply.py).
          {"role": "user", "content": "Where to?"}]
 """
 
+from __future__ import annotations  # Python 3.11 cannot say `threading.Lock | None` otherwise
+
 import hashlib
 import threading
 from collections.abc import MutableMapping
@@ -181,7 +183,7 @@ class SimpleChatNPC:
         """Whether its turns are written into a store."""
         return not isinstance(self._record, NoRecord)
 
-    def with_memory_of(self, user_id: str) -> "SimpleChatNPC":
+    def with_memory_of(self, user_id: str) -> SimpleChatNPC:
         """Return a copy that remembers the same of this user and nobody else, and is in no store."""
         other = copy(self)
         other.chat_histories = {user_id: deepcopy(self._history(user_id))}
