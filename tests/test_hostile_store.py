@@ -149,7 +149,7 @@ def test_any_bytes_in_the_file_are_read_or_refused(
 @pytest.mark.parametrize(
     "change",
     [
-        "ALTER TABLE turns DROP COLUMN thought",
+        "ALTER TABLE turns DROP COLUMN usage",
         "ALTER TABLE messages RENAME TO lines_said",
         "DROP VIEW lines; CREATE VIEW lines AS SELECT thought AS words FROM turns",
         "DROP TABLE errors; CREATE TABLE errors (npc_id, user_id, at, question, kind, message)",
