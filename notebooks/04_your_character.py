@@ -307,6 +307,7 @@ print(f"after:  {after.ending()}")
 # the model's answer with `super().chat`, and what it returns is what the character says.
 # **Predict:** you try to get the secret. What do you see when the model gives it away?
 
+
 # %%
 class Guard(SimpleChatNPC):
     def chat(self, user_message, user_id):
