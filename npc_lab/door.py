@@ -255,7 +255,8 @@ def stopped() -> ReplyError:
 
 # Where a learner's class overrides a method, and which of the two is heard.
 
-Whose = Callable[..., tuple[Speaker, str, str]]  # the method's arguments -> the NPC, the user's id, the words
+Place = tuple[Speaker, str, str]  # the NPC, the user's id, and what was said
+Whose = Callable[..., Place]  # called with the method's arguments
 
 
 def open_door(own: type, base: type, whole: str, pieces: str, whose: Whose) -> None:
@@ -297,6 +298,7 @@ class _Method:
 
     def __init__(self, own: type, name: str, whose: Whose, is_whole: bool):
         self._function = getattr(own, name)
+        self._signature = inspect.signature(self._function)
         self._named = f"{own.__name__}.{name}"
         self._name = name
         self._whose = whose
@@ -308,9 +310,10 @@ class _Method:
 
         @functools.wraps(self._function)
         def method(this: Any, *args: Any, **options: Any) -> Any:
-            if self._is_under_way(this, args, options):
+            place = self._place(this, args, options)
+            if _is_under_way(place):
                 return self._function(this, *args, **options)
-            stream = self._stream(this, args, options, whole=self._is_whole)
+            stream = self._stream(place, this, args, options, whole=self._is_whole)
             return _read(stream) if self._is_whole else stream
 
         method.is_heard = True  # type: ignore[attr-defined]
@@ -323,8 +326,9 @@ class _Method:
         @functools.wraps(usual)
         def method(this: Any, *args: Any, **options: Any) -> Any:
             words = signature.bind(this, *args, **options).args[1:]  # a learner may name them otherwise
-            if not self._is_under_way(this, words, {}):
-                stream = self._stream(this, words, {}, whole=not self._is_whole)
+            place = self._place(this, words, {})
+            if not _is_under_way(place):
+                stream = self._stream(place, this, words, {}, whole=not self._is_whole)
                 return stream if self._is_whole else _read(stream)
             if getattr(type(this), other) is method:
                 raise NPCLabError(
@@ -337,22 +341,22 @@ class _Method:
         method.is_heard = True  # type: ignore[attr-defined]
         return method
 
-    def _is_under_way(self, this: Any, args: Any, options: Any) -> bool:
-        npc, _, _ = self._where(this, args, options)
-        return getattr(npc.here, "call", None) is not None
-
-    def _stream(self, this: Any, args: Any, options: Any, whole: bool) -> CallStream:
-        npc, user_id, words = self._where(this, args, options)
-
+    def _stream(self, place: Place, this: Any, args: Any, options: Any, whole: bool) -> CallStream:
         def say() -> Any:
             said = self._function(this, *args, **options)
             return [said] if self._is_whole else said
 
-        return CallStream(npc, user_id, words, say, self._named, whole)
+        return CallStream(*place, say, self._named, whole)
 
-    def _where(self, this: Any, args: Any, options: Any) -> tuple[Speaker, str, str]:
-        bound = inspect.signature(self._function).bind(this, *args, **options)
+    def _place(self, this: Any, args: Any, options: Any) -> Place:
+        bound = self._signature.bind(this, *args, **options)
         return self._whose(*bound.args, **bound.kwargs)
+
+
+def _is_under_way(place: Place) -> bool:
+    """Whether this thread is in a call of the NPC already."""
+    npc, _, _ = place
+    return getattr(npc.here, "call", None) is not None
 
 
 def _read(stream: CallStream) -> str:

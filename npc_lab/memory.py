@@ -25,6 +25,14 @@ ChatMessage = dict[str, str]  # {"role": "system" | "user" | "assistant", "conte
 Recall = Callable[[list[ChatMessage], int], list[ChatMessage]]
 
 
+def exchange_of(question: str, answer: str, reasoning: str | None = None) -> list[ChatMessage]:
+    """Return an exchange as it is remembered. reasoning: thoughts that came in a field of their own."""
+    message = {"role": "assistant", "content": answer}
+    if reasoning:
+        message["reasoning_content"] = reasoning
+    return [{"role": "user", "content": question}, message]
+
+
 def exchanges(messages: list[ChatMessage]) -> list[list[ChatMessage]]:
     """Group the messages so that each group begins with a user's line. Drop what stands before the first."""
     groups: list[list[ChatMessage]] = []
@@ -88,14 +96,19 @@ class Call(list[ChatMessage]):
 
 
 def turns(messages: list[ChatMessage], calls: list[Call]) -> list[list[ChatMessage]]:
-    """Return the turns of a talk, oldest first: calls, and between them the exchanges that belong to none."""
+    """Return the turns of a talk, oldest first: calls, and between them the exchanges that belong to none.
+
+    A call of which the exchanges are gone, because a learner has cleared the memory, is left out.
+    """
     remembered = exchanges(messages)
     found: list[list[ChatMessage]] = []
     place = 0
     for call in calls:
-        found += remembered[place : call.after]
-        found.append(call)
-        place = call.after + len(exchanges(call))
+        end = call.after + len(exchanges(call))
+        if end <= len(remembered):
+            found += remembered[place : call.after]
+            found.append(call)
+            place = end
     return found + remembered[place:]
 
 

@@ -24,7 +24,7 @@ from typing import Any
 from npc_lab.character import NPCConfig
 from npc_lab.door import CallStream, open_door, stopped
 from npc_lab.errors import NPCLabError, ReplyError
-from npc_lab.memory import MEMORIES, Call, ChatMessage, History, exchanges, turns
+from npc_lab.memory import MEMORIES, Call, ChatMessage, History, exchange_of, exchanges, turns
 from npc_lab.one_at_a_time import OneAtATime
 from npc_lab.reply import Reply, ReplyStream
 from npc_lab.scratchpad import split_thoughts
@@ -107,10 +107,8 @@ class SimpleChatNPC:
         A turn is an exchange: the user's message and the answer. Where a class overrides `chat` it is a
         `Call`, which holds beside the exchanges what was said to the character and what it said.
         """
-        calls, total = self._calls.get(user_id, []), self._number_of_next_exchange(user_id)
         history = self._history(user_id)
-        still_there = [call for call in calls if call.after + len(exchanges(call)) <= total]
-        return turns([*history.forgotten, *history], still_there)
+        return turns([*history.forgotten, *history], self._calls.get(user_id, []))
 
     def usage(self, user_id: str | None = None) -> Usage:
         """Return what its replies to this user have cost since it was made; without a user, all of them."""
@@ -231,10 +229,7 @@ class SimpleChatNPC:
             return self._request(self.preview(user_message, user_id), user_id, whole)
 
         def remember(reply: Reply) -> list[ChatMessage]:
-            answer = {"role": "assistant", "content": reply.raw}
-            if reply.reasoning:
-                answer["reasoning_content"] = reply.reasoning
-            exchange = [{"role": "user", "content": well_formed(user_message)}, answer]
+            exchange = exchange_of(well_formed(user_message), reply.raw, reply.reasoning)
             greeting = self._greeting(user_id)
             turns = [(greeting, self._reply_in(greeting))] if greeting else []
             for each, its_reply in [*turns, (exchange, reply)]:
@@ -294,8 +289,7 @@ class SimpleChatNPC:
         history = self._history(user_id)
         if user_id not in self._greeted or not self.config.greeting or history or history.forgotten:
             return []
-        answer = {"role": "assistant", "content": well_formed(self.config.greeting)}
-        return [{"role": "user", "content": NEUTRAL_OPENING}, answer]
+        return exchange_of(NEUTRAL_OPENING, well_formed(self.config.greeting))
 
     def _number_of_next_exchange(self, user_id: str) -> int:
         history = self._history(user_id)

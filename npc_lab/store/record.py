@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 from npc_lab.character import NPCConfig
 from npc_lab.errors import ReplyError
-from npc_lab.memory import Call, ChatMessage, History, exchanges
+from npc_lab.memory import Call, ChatMessage, History, exchange_of, exchanges
 from npc_lab.store import Store, sheet_of
 from npc_lab.store.schema import now, reading
 
@@ -246,7 +246,7 @@ class NPCRecord:
         with reading(self._store.path):
             for _, count, question, answer, reasoning in rows:
                 if count is None:
-                    exchanged.append(_exchange(question, answer, reasoning))
+                    exchanged.append(exchange_of(question, answer, reasoning))
                 else:
                     after = len(exchanged) - int(count)
                     messages = [message for exchange in exchanged[after:] for message in exchange]
@@ -263,7 +263,7 @@ class NPCRecord:
         self._known.add(user_id)
         messages: list[ChatMessage] = []
         for question, raw, reasoning, _ in rows:
-            messages += _exchange(question, raw, reasoning)
+            messages += exchange_of(question, raw, reasoning)
         with reading(self._store.path):
             return History.restored(messages, [int(forgot) for *_, forgot in rows])
 
@@ -319,14 +319,6 @@ class NoRecord(NPCRecord):
 
     def add_error(self, *error: Any) -> None:
         pass
-
-
-def _exchange(question: str, answer: str, reasoning: str | None) -> list[ChatMessage]:
-    """Return an exchange as it is remembered."""
-    message = {"role": "assistant", "content": answer}
-    if reasoning:
-        message["reasoning_content"] = reasoning
-    return [{"role": "user", "content": question}, message]
 
 
 def _said(exchange: list[ChatMessage]) -> tuple[str, str, str]:
