@@ -30,7 +30,8 @@ from typing import Any, Protocol
 
 from npc_lab.errors import NPCLabError, ReplyError, no_text
 from npc_lab.memory import Call, ChatMessage
-from npc_lab.reply import ABANDONED_AFTER, Reply, ReplyStream
+from npc_lab.one_at_a_time import Holder
+from npc_lab.reply import READ_IT_ALL, Reply, ReplyStream
 from npc_lab.text import well_formed
 
 
@@ -75,7 +76,7 @@ class Stranger:
         """There is nothing to forget."""
 
 
-class CallStream:
+class CallStream(Holder):
     """What a class of one's own says, as pieces. It works like a `ReplyStream`.
 
     say: runs the learner's method and returns the pieces of what it says. named: the method, for messages.
@@ -93,6 +94,7 @@ class CallStream:
         named: str,
         whole: bool,
     ):
+        super().__init__()
         self.question = question
         self.named = named
         self.whole = whole
@@ -106,12 +108,6 @@ class CallStream:
         self._pieces: Iterator[Any] | None = None
         self._said: list[str] = []
         self._lock: threading.Lock | None = None
-        self._closed = threading.Event()
-        self._closing = threading.Lock()
-        self._reader = threading.current_thread()
-        self._is_being_read = False
-        self._last_read = time.monotonic()
-        self._overtaken = False
 
     def __iter__(self) -> CallStream:
         return self
@@ -164,21 +160,6 @@ class CallStream:
         if self._closed.is_set():
             raise stopped()
 
-    def is_closed(self) -> bool:
-        """Whether it has ended, or was stopped."""
-        return self._closed.is_set()
-
-    def is_abandoned(self) -> bool:
-        """Whether nobody reads on. Asked by a thread that wants the lock, so that one does not read."""
-        if self._reader is threading.current_thread() or not self._reader.is_alive():
-            return True
-        return not self._is_being_read and time.monotonic() - self._last_read > ABANDONED_AFTER
-
-    def overtake(self) -> None:
-        """Stop because somebody else wants the lock. Whoever reads on after all gets a `ReplyError`."""
-        self._overtaken = not self._closed.is_set()
-        self.close()
-
     def _next_piece(self) -> str:
         began = time.perf_counter()
         if self._lock is None and not self._closed.is_set():
@@ -200,8 +181,7 @@ class CallStream:
         finally:
             self.seconds += time.perf_counter() - began
         if self._overtaken:
-            hint = "Read a stream to its end, or close it, before you ask the same character again."
-            raise ReplyError("interrupted_stream", hint, what="Another call took this one's place.")
+            raise ReplyError("interrupted_stream", READ_IT_ALL, what="Another call took this one's place.")
         raise StopIteration
 
     def _ask(self) -> str | None:

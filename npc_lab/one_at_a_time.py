@@ -14,25 +14,46 @@ on, and takes the lock from it.
 from __future__ import annotations  # Python 3.11 cannot say `threading.Lock | None` otherwise
 
 import threading
+import time
 import weakref
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Protocol
 
+# A stream that nobody reads for so many seconds loses its lock as soon as somebody else wants it.
+ABANDONED_AFTER = 3.0
 _LOOK_AGAIN = 0.05  # seconds between two looks at whether the holder has gone
 
 
-class Holder(Protocol):
-    """What holds a lock: a reply that is read piece by piece."""
+class Holder(ABC):
+    """What holds a lock: a stream that is read piece by piece. It notes who reads it, and when."""
+
+    def __init__(self) -> None:
+        self._closed = threading.Event()
+        self._closing = threading.Lock()
+        self._overtaken = False
+        self._reader = threading.current_thread()
+        self._is_being_read = False
+        self._last_read = time.monotonic()
+
+    @abstractmethod
+    def close(self) -> None:
+        """Stop, and release the lock."""
 
     def is_closed(self) -> bool:
-        """Whether it needs the lock no more."""
+        """Whether it has ended, or was stopped, and needs the lock no more."""
+        return self._closed.is_set()
 
     def is_abandoned(self) -> bool:
-        """Whether it was left half-read and nobody reads on."""
+        """Whether nobody reads on. Asked by a thread that wants the lock, so that one does not read."""
+        if self._reader is threading.current_thread() or not self._reader.is_alive():
+            return True
+        return not self._is_being_read and time.monotonic() - self._last_read > ABANDONED_AFTER
 
     def overtake(self) -> None:
-        """Release the lock, because somebody else wants it."""
+        """Stop because somebody else wants the lock. Whoever reads on after all is told so."""
+        self._overtaken = not self._closed.is_set()
+        self.close()
 
 
 class OneAtATime:

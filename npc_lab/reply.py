@@ -29,14 +29,14 @@ from typing import Any
 from npc_lab.errors import ReplyError
 from npc_lab.keys import KeyGuard, without_key
 from npc_lab.memory import ChatMessage
+from npc_lab.one_at_a_time import Holder
 from npc_lab.scratchpad import ThoughtParser
 from npc_lab.text import shorten, untypeset, well_formed
 from npc_lab.wire.answers import Delta
 from npc_lab.wire.faults import reply_error
 from npc_lab.wire.reading import Reading
 
-# A stream that nobody reads for so many seconds loses its lock as soon as somebody else wants it.
-ABANDONED_AFTER = 3.0
+READ_IT_ALL = "Read a stream to its end, or close it, before you ask the same character again."
 _BROKEN_OFF = ("error", "abort")  # how OpenRouter and vLLM say that a reply is not whole
 
 
@@ -68,7 +68,7 @@ class Reply:
         return untypeset(f"<p style='white-space: pre-wrap'>{text}</p>{fold if thought else ''}")
 
 
-class ReplyStream:
+class ReplyStream(Holder):
     """The visible pieces of one reply, as they arrive. Nothing is sent before the first is asked for.
 
     Iterating raises `ReplyError` if the reply fails. `close()` stops it, from any thread and at once:
@@ -93,6 +93,7 @@ class ReplyStream:
         has_scratchpad: bool,
         whole: bool,
     ):
+        super().__init__()
         self.sent: list[ChatMessage] = []
         self.exchange: list[ChatMessage] = []
         self._client = client
@@ -113,12 +114,6 @@ class ReplyStream:
         self._began = False  # the endpoint has begun to answer
         self._all_arrived = False
         self._lock: threading.Lock | None = None
-        self._closed = threading.Event()
-        self._overtaken = False
-        self._closing = threading.Lock()
-        self._reader = threading.current_thread()
-        self._is_being_read = False
-        self._last_read = time.monotonic()
 
     def __iter__(self) -> ReplyStream:
         return self
@@ -179,8 +174,7 @@ class ReplyStream:
                 return rest
         self._store()
         if self._overtaken:
-            hint = "Read a stream to its end, or close it, before you ask the same character again."
-            raise ReplyError("interrupted_stream", hint, what="Another call took this reply's place.")
+            raise ReplyError("interrupted_stream", READ_IT_ALL, what="Another call took this reply's place.")
         raise StopIteration
 
     def _ask(self) -> Iterator[Delta | Exception]:
@@ -242,23 +236,6 @@ class ReplyStream:
         with self._closing:
             if not self._closed.is_set():
                 self.exchange = self._remember(self.reply)
-
-    # For whoever waits for the lock (npc_lab/one_at_a_time.py)
-
-    def is_closed(self) -> bool:
-        """Whether it has ended, or was stopped."""
-        return self._closed.is_set()
-
-    def is_abandoned(self) -> bool:
-        """Whether nobody reads on. Asked by a thread that wants the lock, so that one does not read."""
-        if self._reader is threading.current_thread() or not self._reader.is_alive():
-            return True
-        return not self._is_being_read and time.monotonic() - self._last_read > ABANDONED_AFTER
-
-    def overtake(self) -> None:
-        """Stop because somebody else wants the lock. Whoever reads on after all gets a `ReplyError`."""
-        self._overtaken = not self._closed.is_set()
-        self.close()
 
 
 def _cause(error: Exception) -> BaseException | None:
