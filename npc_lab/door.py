@@ -148,7 +148,7 @@ class CallStream(Holder):
 
     def close(self) -> None:
         """Stop here. Nothing of the call is remembered, and the next one need not wait."""
-        self._closed.set()
+        self._is_closed = True
         if self.replies:
             self.replies[-1].close()
         if not self._is_being_read:  # or the thread that reads ends it
@@ -157,17 +157,17 @@ class CallStream(Holder):
     def hear(self, reply: ReplyStream) -> None:
         """Note a reply that the learner's method asks for. Raise `ReplyError` if the call was stopped."""
         self.replies.append(reply)
-        if self._closed.is_set():
+        if self._is_closed:
             raise stopped()
 
     def _next_piece(self) -> str:
         began = time.perf_counter()
-        if self._lock is None and not self._closed.is_set():
+        if self._lock is None and not self._is_closed:
             self._lock = self._npc.begin_call(self._user_id, self)
         try:
-            while not self._closed.is_set():
+            while not self._is_closed:
                 piece = self._ask()
-                if self._closed.is_set():
+                if self._is_closed:
                     break
                 if piece is None:
                     self._finish()
@@ -176,7 +176,7 @@ class CallStream(Holder):
                     self._said.append(piece)
                     return piece
         except ReplyError:
-            if not self._closed.is_set() or self._overtaken:
+            if not self._is_closed or self._overtaken:
                 raise
         finally:
             self.seconds += time.perf_counter() - began
@@ -207,14 +207,14 @@ class CallStream(Holder):
         if not answer.strip():
             raise ReplyError("empty", what=f"{self.named} returned an empty text.")
         with self._closing:
-            if not self._closed.is_set():
+            if not self._is_closed:
                 self.exchange = self._npc.end_call(self._user_id, self, answer)
                 self._npc.record_call(self._user_id, self)
 
     def _end(self) -> None:
         """Whatever happened: what is not recorded is not remembered, and the lock is free."""
         with self._closing:
-            self._closed.set()
+            self._is_closed = True
             lock, self._lock = self._lock, None
             if lock is None:
                 return

@@ -29,7 +29,7 @@ class Holder(ABC):
     """What holds a lock: a stream that is read piece by piece. It notes who reads it, and when."""
 
     def __init__(self) -> None:
-        self._closed = threading.Event()
+        self._is_closed = False
         self._closing = threading.Lock()
         self._overtaken = False
         self._reader = threading.current_thread()
@@ -42,7 +42,7 @@ class Holder(ABC):
 
     def is_closed(self) -> bool:
         """Whether it has ended, or was stopped, and needs the lock no more."""
-        return self._closed.is_set()
+        return self._is_closed
 
     def is_abandoned(self) -> bool:
         """Whether nobody reads on. Asked by a thread that wants the lock, so that one does not read."""
@@ -52,7 +52,7 @@ class Holder(ABC):
 
     def overtake(self) -> None:
         """Stop because somebody else wants the lock. Whoever reads on after all is told so."""
-        self._overtaken = not self._closed.is_set()
+        self._overtaken = not self._is_closed
         self.close()
 
 

@@ -145,9 +145,9 @@ class ReplyStream(Holder):
     def close(self) -> None:
         """Stop here. What was shown stays shown, nothing is remembered, the next call need not wait."""
         with self._closing:
-            if self._closed.is_set():
+            if self._is_closed:
                 return
-            self._closed.set()
+            self._is_closed = True
         if self._started and not self._reply.seconds:
             self._reply.seconds = time.perf_counter() - self._started
         self._reading.stop(is_over=self._all_arrived)
@@ -164,11 +164,11 @@ class ReplyStream(Holder):
         if self._arrivals is None:
             self._arrivals = self._ask()
         for arrival in self._arrivals:
-            if self._closed.is_set():
+            if self._is_closed:
                 break
             if piece := self._take(arrival):
                 return piece
-        if not self._all_arrived and not self._closed.is_set():
+        if not self._all_arrived and not self._is_closed:
             self._all_arrived = True
             if rest := self._end():
                 return rest
@@ -183,7 +183,7 @@ class ReplyStream(Holder):
         if lock is None:
             return iter(())
         with self._closing:
-            if self._closed.is_set():
+            if self._is_closed:
                 lock.release()
                 return iter(())
             self._lock = lock
@@ -234,7 +234,7 @@ class ReplyStream(Holder):
 
     def _store(self) -> None:
         with self._closing:
-            if not self._closed.is_set():
+            if not self._is_closed:
                 self.exchange = self._remember(self.reply)
 
 

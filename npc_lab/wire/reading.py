@@ -12,9 +12,10 @@ waiting. So the pieces of a streamed reply are read in a thread of their own, wh
 from __future__ import annotations
 
 import _thread
-import threading
 from collections import deque
 from collections.abc import Generator, Iterator
+from contextlib import suppress
+from queue import Empty, SimpleQueue
 from typing import Any
 
 from npc_lab.wire.answers import Delta, answer, ask_only_while, hang_up
@@ -34,7 +35,8 @@ class Reading:
         self._client = client
         self._response: Any = None  # while it is being read: what can be hung up on
         self._arrivals: deque[Any] = deque()
-        self._news = threading.Event()
+        # Not an Event: Ctrl-C within its wait may leave its lock taken, and then `stop` would wait for ever.
+        self._news: SimpleQueue[None] = SimpleQueue()
         self._is_stopped = False
 
     def whole(self, request: dict[str, Any]) -> Iterator[Delta | Exception]:
@@ -80,7 +82,7 @@ class Reading:
     def _put(self, arrival: Any, wake: bool) -> None:
         self._arrivals.append(arrival)
         if wake:
-            self._news.set()
+            self._news.put(None)
 
     def _as_they_arrive(self) -> Iterator[Delta | Exception]:
         while True:
@@ -89,5 +91,5 @@ class Reading:
                 if arrival is _END:
                     return
                 yield arrival
-            self._news.wait(_LOOK_EVERY)
-            self._news.clear()
+            with suppress(Empty):
+                self._news.get(timeout=_LOOK_EVERY)
