@@ -25,11 +25,19 @@ ChatMessage = dict[str, str]  # {"role": "system" | "user" | "assistant", "conte
 Recall = Callable[[list[ChatMessage], int], list[ChatMessage]]
 
 
-def exchange_of(question: str, answer: str, reasoning: str | None = None) -> list[ChatMessage]:
-    """Return an exchange as it is remembered. reasoning: thoughts that came in a field of their own."""
+def exchange_of(
+    question: str, answer: str, reasoning: str | None = None, said: str | None = None
+) -> list[ChatMessage]:
+    """Return an exchange as it is remembered.
+
+    answer: as the model wrote it. reasoning: thoughts that came in a field of their own. said: what was
+    visible of the answer, where the answer alone does not tell: the token limit cut it.
+    """
     message = {"role": "assistant", "content": answer}
     if reasoning:
         message["reasoning_content"] = reasoning
+    if said:
+        message["said"] = said
     return [{"role": "user", "content": question}, message]
 
 

@@ -27,7 +27,7 @@ from npc_lab.errors import NPCLabError, ReplyError
 from npc_lab.memory import MEMORIES, Call, ChatMessage, History, exchange_of, exchanges, turns
 from npc_lab.one_at_a_time import OneAtATime
 from npc_lab.reply import Reply, ReplyStream
-from npc_lab.scratchpad import split_thoughts
+from npc_lab.scratchpad import parts_of
 from npc_lab.store.record import NoRecord, NPCRecord
 from npc_lab.text import well_formed
 from npc_lab.wire.usage import Usage, usage_of
@@ -121,10 +121,11 @@ class SimpleChatNPC:
         Raise `ReplyError` if there is none; then nothing of this turn is remembered.
         """
         stream = self._answer(user_message, user_id, whole=True)
-        answer = "".join(stream)
+        for _ in stream:
+            pass
         if not stream.exchange:
             raise stopped()
-        return answer
+        return stream.reply.text
 
     def stream(self, user_message: str, user_id: str) -> ReplyStream:
         """Say something and return the visible pieces of the answer, to be iterated as they arrive.
@@ -229,7 +230,9 @@ class SimpleChatNPC:
             return self._request(self.preview(user_message, user_id), user_id, whole)
 
         def remember(reply: Reply) -> list[ChatMessage]:
-            exchange = exchange_of(well_formed(user_message), reply.raw, reply.reasoning)
+            was_cut = reply.finish_reason == "length" and reply.raw != reply.text
+            said = reply.text if was_cut else None
+            exchange = exchange_of(well_formed(user_message), reply.raw, reply.reasoning, said)
             greeting = self._greeting(user_id)
             turns = [(greeting, self._reply_in(greeting))] if greeting else []
             for each, its_reply in [*turns, (exchange, reply)]:
@@ -252,6 +255,7 @@ class SimpleChatNPC:
             count=lambda *cost: self._costs.setdefault(user_id, []).append(cost),
             lock=lambda stream: self._one_at_a_time.acquire(user_id, stream),
             has_scratchpad=self.config.has_scratchpad,
+            name=self.config.called(),
             whole=whole,
         )
         if call is not None:
@@ -328,9 +332,9 @@ class SimpleChatNPC:
 
     def _reply_in(self, exchange: list[ChatMessage]) -> Reply:
         """Return what is known of a reply that only the memory has kept."""
-        raw, reasoning = exchange[-1]["content"], exchange[-1].get("reasoning_content", "")
-        text, thought = split_thoughts(raw, self.config.has_scratchpad)
-        return Reply(text, "\n".join(filter(None, (reasoning, thought))), raw, reasoning)
+        answer = exchange[-1]
+        text, thought = parts_of(answer, self.config.has_scratchpad, self.config.called())
+        return Reply(text, thought, answer["content"], answer.get("reasoning_content", ""))
 
     def _as_sent(self, history: list[ChatMessage]) -> list[ChatMessage]:
         """Return the history in the form in which the model sees it: role and content only."""
@@ -345,8 +349,8 @@ class SimpleChatNPC:
         content = well_formed(message["content"])
         if with_thoughts or message["role"] != "assistant":
             return content
-        visible, _ = split_thoughts(content, self.config.has_scratchpad)
-        return visible or content
+        visible, _ = parts_of(message, self.config.has_scratchpad, self.config.called())
+        return well_formed(visible) or content
 
 
 def check_message(user_message: str) -> None:

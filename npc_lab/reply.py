@@ -24,6 +24,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from npc_lab.errors import ReplyError
@@ -34,7 +35,7 @@ from npc_lab.scratchpad import ThoughtParser
 from npc_lab.text import shorten, untypeset, well_formed
 from npc_lab.wire.answers import Delta
 from npc_lab.wire.faults import reply_error
-from npc_lab.wire.reading import Reading
+from npc_lab.wire.reading import Reading, note_that_it_thinks_first, thinks_first
 
 READ_IT_ALL = "Read a stream to its end, or close it, before you ask the same character again."
 _BROKEN_OFF = ("error", "abort")  # how OpenRouter and vLLM say that a reply is not whole
@@ -71,6 +72,9 @@ class Reply:
 class ReplyStream(Holder):
     """The visible pieces of one reply, as they arrive. Nothing is sent before the first is asked for.
 
+    The finished text decides: a piece may turn out to have been a thought when an end of thoughts arrives
+    of which the beginning was never sent. Then `reply.text` holds it no longer.
+
     Iterating raises `ReplyError` if the reply fails. `close()` stops it, from any thread and at once:
     the iteration ends and nothing is remembered. `reply` is what there is of the reply so far, `sent`
     the messages that were sent, `exchange` what was remembered; both are empty before that.
@@ -78,8 +82,8 @@ class ReplyStream(Holder):
     request: a callback that returns what is to be sent, called once the lock is acquired. remember: puts
     the finished reply into the history and returns what it put there. note: is told why there was no
     reply. count: is told what the reply has cost, if the endpoint began to send it: the endpoint's own
-    count, and the characters sent and written. lock: acquires the user's lock and returns it. whole: the
-    reply comes in one piece.
+    count, and the characters sent and written. lock: acquires the user's lock and returns it.
+    has_scratchpad, name: the character's. whole: the reply comes in one piece.
     """
 
     def __init__(
@@ -91,6 +95,7 @@ class ReplyStream(Holder):
         count: Callable[[Any, int, int], None],
         lock: Callable[[ReplyStream], threading.Lock | None],
         has_scratchpad: bool,
+        name: str,
         whole: bool,
     ):
         super().__init__()
@@ -106,8 +111,10 @@ class ReplyStream(Holder):
         self._reply = Reply()
         self._raw: list[str] = []
         self._reasoning: list[str] = []
-        self._parser = ThoughtParser(has_scratchpad)
+        self._parser_for = partial(ThoughtParser, has_scratchpad, name)
+        self._parser = self._parser_for()
         self._words, self._thoughts, self._refusal = (KeyGuard(client) for _ in range(3))
+        self._model = ""
         self._reading = Reading(client)
         self._arrivals: Iterator[Delta | Exception] | None = None
         self._started = 0.0
@@ -137,7 +144,7 @@ class ReplyStream(Holder):
     def reply(self) -> Reply:
         """What there is of the reply so far: all of it once the iteration has ended."""
         reply = self._reply
-        reply.raw, reply.reasoning = "".join(self._raw), "".join(self._reasoning)
+        reply.raw, reply.reasoning = "".join(self._raw)[: self._parser.length], "".join(self._reasoning)
         reply.text = self._parser.visible
         reply.thought = "\n".join(filter(None, (reply.reasoning, self._parser.thought)))
         return reply
@@ -189,7 +196,8 @@ class ReplyStream(Holder):
             self._lock = lock
         self._started = time.perf_counter()
         request = self._request()
-        self.sent = request["messages"]
+        self.sent, self._model = request["messages"], str(request["model"])
+        self._parser = self._parser_for(thinks_first(self._client, self._model))
         return self._reading.whole(request) if self._whole else self._reading.pieces(request)
 
     def _take(self, arrival: Delta | Exception) -> str:
@@ -221,6 +229,8 @@ class ReplyStream(Holder):
         self._reasoning.append(self._thoughts.finish())
         self._reply.refusal += self._refusal.finish()
         rest = self._say(self._words.finish()) + self._parser.finish(complete=not was_cut)
+        if self._parser.has_lone_end:
+            note_that_it_thinks_first(self._client, self._model)
         reply = self.reply
         if finish_reason == "content_filter":
             raise ReplyError("filtered")

@@ -36,6 +36,7 @@ import psutil
 
 CHROMIUM = "/usr/bin/chromium"
 TOKEN = "browser-tests"
+AUTHORIZATION = {"Authorization": f"token {TOKEN}"}
 # Long enough for a machine under load, short enough to fail a test before anybody loses patience.
 PATIENCE = 60.0
 LOOK_AGAIN = 0.05
@@ -181,7 +182,10 @@ def running_jupyter(folder: Path) -> Iterator["Jupyter"]:
     """A browser and a server that keeps its files in this folder."""
     choice = front_end()
     with chromium() as browser, server(folder, choice) as url:
-        yield Jupyter(choice, folder, url, browser)
+        # One for all notebooks: what JupyterLab consists of is fetched and compiled once.
+        context = browser.new_context()
+        context.add_init_script(choice.script)
+        yield Jupyter(choice, folder, url, context)
 
 
 @dataclass
@@ -191,7 +195,7 @@ class Jupyter:
     front_end: FrontEnd
     folder: Path
     url: str
-    browser: Any
+    context: Any
     opened: int = 0
 
     @property
@@ -218,10 +222,10 @@ class Jupyter:
         write_notebook(place / f"{name}.ipynb", cells)
         write(place / "environment.json", json.dumps(dict(environment or {})))
         width, height = size
-        context = self.browser.new_context(
-            viewport={"width": width, "height": height}, color_scheme="dark" if dark else "light"
-        )
-        with Notebook(self, context, f"{name}/{name}.ipynb") as notebook:
+        with Notebook(self, f"{name}/{name}.ipynb") as notebook:
+            notebook.page.set_viewport_size({"width": width, "height": height})
+            notebook.page.emulate_media(color_scheme="dark" if dark else "light")
+            notebook.start_kernel()  # which takes as long as the page
             notebook.page.goto(f"{self.url}{self.front_end.place}/{notebook.path}?token={TOKEN}")
             notebook.wait_until_ready()
             notebook.run_all()
@@ -344,17 +348,17 @@ def end(process: subprocess.Popen[bytes]) -> None:
 class Notebook:
     """A notebook in a page of its own, with a kernel of its own. `page` is playwright's."""
 
-    def __init__(self, jupyter: Jupyter, context: Any, path: str):
+    def __init__(self, jupyter: Jupyter, path: str):
         self.path = path
         # What `alert` and its kind showed, what the page could not do, and where it turned to.
         self.dialogs: list[str] = []
         self.errors: list[str] = []
         self.requests: list[str] = []
         self._jupyter = jupyter
-        self._context = context
+        self._context = context = jupyter.context
+        self._sessions = f"{jupyter.url}api/sessions"
         self._bytes_received = 0
-        context.add_init_script(jupyter.front_end.script)
-        context.on("request", lambda request: self.requests.append(request.url))
+        context.on("request", self._note_request)
         context.on("dialog", self._answer)
         self.page = context.new_page()
         # Where widgets are. The page itself also holds the code of cells, and Jupyter's own buttons.
@@ -372,9 +376,11 @@ class Notebook:
             with contextlib.suppress(Exception):
                 self.screenshot(f"failed-{Path(self.path).stem}")
         # The page goes first: Notebook 6 would ask for the same as soon as it notices, and end in an error.
-        self.page.close()
+        for page in self._context.pages:
+            page.close()
         self._end_kernel()
-        self._context.close()
+        self._context.remove_listener("request", self._note_request)
+        self._context.remove_listener("dialog", self._answer)
 
     def run_all(self) -> None:
         """Runs every cell, as the menu does, and waits for the last."""
@@ -458,18 +464,24 @@ class Notebook:
     def _count(self, payload: str | bytes) -> None:
         self._bytes_received += len(payload.encode() if isinstance(payload, str) else payload)
 
+    def _note_request(self, request: Any) -> None:
+        self.requests.append(request.url)
+
     def _answer(self, dialog: Any) -> None:
         # "Leave this page?" is Jupyter's own question.
         if dialog.type != "beforeunload":
             self.dialogs.append(dialog.message)
         dialog.accept()
 
+    def start_kernel(self) -> None:
+        """Starts the notebook's kernel; the page will find it."""
+        session = {"path": self.path, "name": self.path, "type": "notebook", "kernel": {"name": "python3"}}
+        self._context.request.post(self._sessions, headers=AUTHORIZATION, data=session)
+
     def _end_kernel(self) -> None:
-        sessions = f"{self._jupyter.url}api/sessions"
-        authorization = {"Authorization": f"token {TOKEN}"}
-        for session in self._context.request.get(sessions, headers=authorization).json():
+        for session in self._context.request.get(self._sessions, headers=AUTHORIZATION).json():
             if session["path"] == self.path:
-                self._context.request.delete(f"{sessions}/{session['id']}", headers=authorization)
+                self._context.request.delete(f"{self._sessions}/{session['id']}", headers=AUTHORIZATION)
 
 
 def text_of(output: Mapping[str, Any]) -> str:

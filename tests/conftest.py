@@ -38,13 +38,16 @@ SETTINGS = ["NPC_LAB_PROVIDER", "HF_TOKEN", "OPENAI_BASE_URL", "OPENAI_ORG_ID", 
 LONGEST = ["lesson_arena", "grade", "lessons", "hostile", "fault_surfaces", "kills", "store", "cli", "faults"]
 LONGEST += ["arena_controls", "weights", "keys", "patience", "hostile_store", "wheel", "notebooks"]
 
+# Colab's pins run these two on the fake, and every student's notebook on the embedded model.
+ON_ALL_PINS = ["00_setup", "05_chat_arena"]
+
 
 @pytest.hookimpl(tryfirst=True)  # before tests are chosen by their marks
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Let pytest-xdist begin with the files that take longest, and mark the notebooks' cells."""
     for item in items:
         if item.path.suffix == ".ipynb":
-            item.add_marker("packages")
+            item.add_marker("packages" if item.path.stem in ON_ALL_PINS else "once")
     order = {f"test_{name}.py": place for place, name in enumerate(LONGEST)}
     items.sort(key=lambda item: order.get(item.path.name, len(order)))
 

@@ -9,7 +9,7 @@ import psutil
 import pytest
 from browser import NARROW, TOKEN, Jupyter, Notebook
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.once]
 
 # A button whose thread writes every 0.1 s, for 2 s; and two numbers that only the browser keeps equal.
 WIDGETS = """

@@ -27,6 +27,8 @@ from npc_lab import (
 )
 from npc_lab.widgets import arena_controls, chat_box
 
+pytestmark = pytest.mark.python
+
 SECRET = "The password is swordfish."
 NOT_SAID = "I will not say."
 LORE = "LORE: The king is Ottokar."

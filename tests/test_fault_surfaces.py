@@ -24,7 +24,7 @@ from npc_lab import ChatArena, Connection, NPCFactory, ReplyError
 from npc_lab.errors import REPLY_FAULTS
 from npc_lab.widgets import arena_controls, chat_box
 
-pytestmark = pytest.mark.packages
+pytestmark = pytest.mark.once
 
 BREAK, STILL_HERE = "Break now.", "Still here."
 BRIEFLY = 0.3  # seconds that a client waits where the endpoint falls silent

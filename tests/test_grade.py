@@ -42,7 +42,7 @@ from npc_lab.lessons.course import course_folder
 from npc_lab.lessons.exercises.catalogue import EXERCISES
 from npc_lab.lessons.help import solution_code
 
-pytestmark = pytest.mark.python
+pytestmark = pytest.mark.once
 
 CHECK = 'from npc_lab.lessons import check, report\nmy_check = check("arena", ChatArena)\nmy_check'
 WRONG = f"{RIGHT}\n    def run_turn(self, conversation_id):\n        return True, 'Hail.'"

@@ -63,6 +63,18 @@ HOSTILE = st.lists(st.sampled_from([*PAYLOADS, *MARKS]) | ANY_TEXT, max_size=6).
 # Ways to begin and to end private thoughts, as models write them; each on a line of its own.
 BEGINS = ["#SCRATCHPAD", "# Scratchpad", "**#SCRATCHPAD:**", "[SCRATCHPAD]", "- #scratchpad", "＃SCRATCHPAD"]
 ENDS = ["#ANSWER", "## Answer", "**#ANSWER**", "#answer:", "＃ANSWER", "#ANSWER:"]
+NAME = "Sir Guy"
+WRAPPINGS = ["<think>", "</think>", "[THINK]", "[/THINK]", "<reasoning>", "</reasoning>", "</seed:think>"]
+WRAPPINGS += ["<|channel|>analysis<|message|>", "<|end|>", "<|start|>assistant<|channel|>final<|message|>"]
+WRAPPINGS += [
+    "<|channel|>commentary<|constrain|>json<|message|>",
+    "<|channel>thought",
+    "<channel|>",
+    "◁think▷",
+]
+WRAPPINGS += ["<|im_end|>", "<|im_start|>user", "<|im_start|>assistant", "[/INST]", "<s>", "</s>"]
+WRAPPINGS += ["◁think▷", "<end_of_turn>", "<start_of_turn>model", "analysisWe", "assistantfinalGood"]
+WRAPPINGS += ["Guy: ", "I say ", " before"]
 CONFUSING = [
     *MARKS,
     "<think",
@@ -78,22 +90,21 @@ CONFUSING = [
     "＃",
     "\ufeff",
 ]
-PIECES_OF_A_REPLY = st.lists(st.sampled_from([*BEGINS, *ENDS, *CONFUSING]) | ANY_TEXT, max_size=20).map(
-    "".join
-)
+PARTS = st.sampled_from([*BEGINS, *ENDS, *CONFUSING, *WRAPPINGS]) | ANY_TEXT
+PIECES_OF_A_REPLY = st.lists(PARTS, max_size=20).map("".join)
 CUTS = st.lists(st.integers(0, 400), max_size=40)
 
 
 def streamed(
     text: str, cuts: list[int], has_scratchpad: bool, complete: bool = True
-) -> tuple[list[str], str]:
-    """What is given out, piece by piece, when the text arrives cut at these places; and the thought."""
-    parser = ThoughtParser(has_scratchpad)
+) -> tuple[list[str], ThoughtParser]:
+    """What is given out, piece by piece, when the text arrives cut at these places; and who parted it."""
+    parser = ThoughtParser(has_scratchpad, NAME)
     places = sorted({0, len(text), *(cut % (len(text) + 1) for cut in cuts)})
     given_out = [parser.feed(text[a:b]) for a, b in pairwise(places)]
     given_out.append(parser.finish(complete))
-    assert "".join(given_out) == parser.visible
-    return given_out, parser.thought
+    assert parser.has_lone_end or "".join(given_out) == parser.visible
+    return given_out, parser
 
 
 def is_part_of(part: str, whole: str) -> bool:
@@ -107,14 +118,11 @@ def is_part_of(part: str, whole: str) -> bool:
 def test_a_stream_shows_what_the_whole_shows(
     text: str, cuts: list[int], scratchpad: bool, complete: bool
 ) -> None:
-    """But for an end of thinking without a beginning: a stream has given out what stood before it."""
-    given_out, _ = streamed(text, cuts, scratchpad, complete)
-    visible, _ = split_thoughts(text, scratchpad, complete)
+    """The finished text is the same in every cut. It may hold less than what was given out."""
+    given_out, parser = streamed(text, cuts, scratchpad, complete)
     assert is_part_of("".join(given_out), text)
-    if "</think" not in text.casefold():
-        assert "".join(given_out) == visible
-    else:
-        assert "".join(given_out).endswith(visible)
+    assert (parser.visible, parser.thought) == split_thoughts(text, scratchpad, complete, NAME)
+    assert parser.visible in "".join(given_out)
 
 
 PRIVATE = st.lists(

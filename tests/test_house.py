@@ -39,8 +39,10 @@ READING_ORDER += ["factory", "transcript", "stops", "arena", "store", "keys", "t
 
 # A room imports from rooms above it in this list, never from its own line or from below.
 LAYERS = [
-    ["errors", "text", "files", "keys", "memory", "one_at_a_time", "scratchpad"],
-    ["character", "rendering", "transcript", "wire"],
+    ["errors", "text", "files", "keys", "memory", "one_at_a_time"],
+    ["rendering", "wire"],
+    ["scratchpad"],
+    ["character", "transcript"],
     ["cards", "endpoints", "export", "measures", "reply", "stops", "store", "worlds"],
     ["arena", "door", "plots"],
     ["npc"],

@@ -27,7 +27,7 @@ from npc_lab.lessons.exercises.catalogue import EXERCISES
 from npc_lab.lessons.help import hints, solution_code
 from npc_lab.text import shorten
 
-pytestmark = pytest.mark.python
+pytestmark = pytest.mark.once
 
 NOTEBOOKS = Path(__file__).resolve().parents[1] / "notebooks"
 STUDENTS = sorted(NOTEBOOKS.glob("[0-9][0-9]_*.ipynb"))

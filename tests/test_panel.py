@@ -24,13 +24,12 @@ def test_the_room_lists_its_files() -> None:
 
 @pytest.mark.parametrize("name", ["chat_model", "arena_model"])
 def test_a_model_knows_no_widget(name: str) -> None:
-    known = {"chat_model", "arena_model", "words"}
-    for module in (name, "words"):
-        for node in ast.walk(ast.parse((ROOM / f"{module}.py").read_text(encoding="utf-8"))):
-            if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("npc_lab.widgets"):
-                assert (node.module or "").rpartition(".")[2] in known
-            if isinstance(node, ast.Import | ast.ImportFrom):
-                assert "ipywidgets" not in ast.unparse(node)
+    known = {"chat_model", "arena_model"}
+    for node in ast.walk(ast.parse((ROOM / f"{name}.py").read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("npc_lab.widgets"):
+            assert (node.module or "").rpartition(".")[2] in known
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            assert "ipywidgets" not in ast.unparse(node)
 
 
 def test_a_new_line_is_sent_with_few_others() -> None:

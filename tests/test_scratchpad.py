@@ -73,7 +73,7 @@ ODD_REPLIES = {
     "two scratchpads": (f"#SCRATCHPAD\na\n#ANSWER\nHi.\n#SCRATCHPAD\n{SECRET}\n#ANSWER\nBye.", "Hi.\nBye."),
     "second scratchpad in the line": (
         f"#SCRATCHPAD\na\n#ANSWER\nHi. #SCRATCHPAD {SECRET} #ANSWER Bye.",
-        "Hi.",
+        "Hi. Bye.",
     ),
     "one line, second scratchpad cut": (f"#SCRATCHPAD a. #ANSWER Hi. #SCRATCHPAD {SECRET}", "Hi."),
     "start mark twice": (f"#SCRATCHPAD\n#SCRATCHPAD\n{SECRET}\n#ANSWER\nGood day.", "Good day."),
@@ -104,6 +104,154 @@ PLAIN_REPLIES = {
     "a heading": ("The sum is\n## Answer: 42", "The sum is\n## Answer: 42"),
     "comparison": ("Is 1 < 2? <b>Yes</b>, <thin> ice.", "Is 1 < 2? <b>Yes</b>, <thin> ice."),
 }
+
+# What servers sent, and where that was reported. Each is right with a scratchpad and without.
+WRAPPED_REPLIES = {
+    # An end without its beginning, which the template has put into the prompt.
+    "kekzl/imp#509": (f"The user greets me. {SECRET}\n</think>\n\nGood day.", "Good day."),
+    "perplexityai/api-discussion#177": (f"Hm.\n\n{SECRET}</think>Good day.", "Good day."),
+    "ryanczak/rexyMCP#6": (f"</think>They want it. {SECRET}\n</think>\nGood day.", "Good day."),
+    "a second end": (f"<think>I write </think> and {SECRET}</think>Good day.", "Good day."),
+    "MiniMax, NousResearch/hermes-agent#62680": (f"<mm:think>{SECRET}</mm:think>\nGood day.", "Good day."),
+    "open-webui#16856": (f"<seed:think>{SECRET}</seed:think>Good day.", "Good day."),
+    "anomalyco/opencode#11439": (f"<thinking>\n{SECRET}\n</thinking>\nGood day.", "Good day."),
+    "Risuai#764": (f"<Thoughts>{SECRET}</Thoughts>Good day.", "Good day."),
+    "lmstudio-bug-tracker#1602": (f"<reasoning>{SECRET}</reasoning>Good day.", "Good day."),
+    "hermes-agent#43950": (f"<REASONING_SCRATCHPAD>{SECRET}</REASONING_SCRATCHPAD>Good day.", "Good day."),
+    "a scratchpad of tags": (f"<scratchpad>\n{SECRET}\n</scratchpad>\nGood day.", "Good day."),
+    "RooCode#8522": (f"[THINK]{SECRET}[/THINK]Good day.", "Good day."),
+    "waybarrios/vllm-mlx#599": (f"{SECRET}[/THINK]Good day.", "Good day."),
+    "Kimi-VL": (f"◁think▷{SECRET}◁/think▷Good day.", "Good day."),
+    "OpenThinker": (
+        f"<|begin_of_thought|>{SECRET}<|end_of_thought|><|begin_of_solution|>Good day.<|end_of_solution|>",
+        "Good day.",
+    ),
+    "Command A": (f"<|START_THINKING|>{SECRET}<|END_THINKING|>Good day.", "Good day."),
+    "Apertus": (f"<|inner_prefix|>{SECRET}<|inner_suffix|>Good day.", "Good day."),
+    "lmstudio#2013": (f"<|channel>thought\n{SECRET}\n<channel|>Good day.", "Good day."),
+    "channels of Gemma": (f"<|channel>thought\n{SECRET}<channel|><|channel>final\nGood day.", "Good day."),
+    "kekzl/imp#768": (
+        f"<|channel|>analysis<|message|>{SECRET}<|end|>"
+        "<|start|>assistant<|channel|>final<|message|>Good day.<|return|>",
+        "Good day.",
+    ),
+    "ml-explore/mlx-lm#1867": (
+        f'<|channel|>commentary to=functions.x <|constrain|>json<|message|>{{"{SECRET}": 1}}<|call|>'
+        "<|start|>assistant<|channel|>final<|message|>Good day.",
+        "Good day.",
+    ),
+    "cuga-agent#672": (
+        f"<|channel|>analysis<|message|>Hm.<|end|>\n<|channel|>commentary<|message|>{SECRET}"
+        "<|channel|>final<|message|>Good day.",
+        "Good day.",
+    ),
+    "only the last channel": (
+        f"{SECRET}<|end|><|start|>assistant<|channel|>final<|message|>Good day.",
+        "Good day.",
+    ),
+    "channels without final": (f"<|channel|>analysis<|message|>{SECRET}", ""),
+    "Augustas11/macprovider#743": (f"analysisWe know: {SECRET}.assistantfinalGood day.", "Good day."),
+    # Marks of a template, at the end and at the beginning.
+    "moltis#306": ("Good day.<|im_end|>", "Good day."),
+    "ollama#2673": ("Good day.<|im_end|>\n<|im_start|>user\nHello!<|im_end|>", "Good day."),
+    "imoneoi/openchat#48": ("Good day.<|end_of_turn|>GPT4 Correct User: Hello!", "Good day."),
+    "Llama 3": (
+        "<|start_header_id|>assistant<|end_header_id|>\n\nGood day.<|eot_id|>"
+        "<|start_header_id|>user<|end_header_id|>\n\nHello!",
+        "Good day.",
+    ),
+    "Mistral": ("[/INST] Good day.</s>[INST] Hello! [/INST]", "Good day."),
+    "Gemma": ("Good day.<end_of_turn>\n<start_of_turn>user\nHello!", "Good day."),
+    "DeepSeek": ("Good day.<｜end▁of▁sentence｜><｜User｜>Hello!", "Good day."),
+    "another one's turn first": ("<|im_start|>user\nHello!", ""),
+    # The character's own name.
+    "agnai#407": ("Guy: Good day.", "Good day."),
+    "the whole name in bold": ("**Sir Guy:** Good day.", "Good day."),
+    "the name behind thoughts": (f"<think>{SECRET}</think>\n[Guy]: Good day.", "Good day."),
+    "lines for the partner stay": ("Guy: Good day.\nHans: And to you.", "Good day.\nHans: And to you."),
+}
+# What is no thought and no mark.
+SPEECH = [
+    "I say <think> before I think",
+    "Write `<think>` and `</s>` in quotes.",
+    "*thinks: he lies* Good day.",
+    "The price is <s>4</s> 3 pence.",
+    "Guy Fawkes: a fine man.",
+    "Sir: you lie.",
+    "A <b>bold</b> [THINKER], 1 < 2 and <thin> ice; a final analysis.",
+]
+PLAIN_SPEECH = [
+    "#scratchpad is my channel",
+    "Look:\n```\n# Scratchpad\nx = 1\n```",
+    "Scratchpad: two pence.\n**Scratchpads** at 2d",
+]
+SPEECH_BEHIND_AN_ANSWER = [
+    "Scratchpad: a small notebook costs 2 pence",
+    "I sell\n- scratchpad: 2 pence\n**Scratchpads** at 2d\n(the scratchpad rustles)",
+    "I call it my #SCRATCHPAD, sir.",
+]
+
+
+def parted(text: str, has_scratchpad: bool) -> tuple[str, str]:
+    return split_thoughts(text, has_scratchpad, name="Sir Guy")
+
+
+@pytest.mark.parametrize("has_scratchpad", [False, True])
+@pytest.mark.parametrize("name", WRAPPED_REPLIES)
+def test_thoughts_and_marks_of_templates_are_not_shown(name: str, has_scratchpad: bool) -> None:
+    reply, answer = WRAPPED_REPLIES[name]
+    visible, thought = parted(reply, has_scratchpad)
+    assert visible == answer
+    assert (SECRET in thought) == (SECRET in reply)
+
+
+WITH_A_BEGINNING = [
+    name
+    for name, (reply, _) in WRAPPED_REPLIES.items()
+    if reply.startswith(("<", "[", "◁", "analysis")) and name not in ("ryanczak/rexyMCP#6", "a second end")
+]
+
+
+@pytest.mark.parametrize("has_scratchpad", [False, True])
+@pytest.mark.parametrize("name", WITH_A_BEGINNING)
+def test_thoughts_that_are_cut_stay_private(name: str, has_scratchpad: bool) -> None:
+    reply, _ = WRAPPED_REPLIES[name]
+    for end in range(len(reply)):
+        visible, _ = split_thoughts(reply[:end], has_scratchpad, complete=False)
+        assert SECRET[:9] not in visible
+
+
+@pytest.mark.parametrize("speech", [*SPEECH, *PLAIN_SPEECH])
+def test_ordinary_speech_is_not_hidden(speech: str) -> None:
+    assert parted(speech, has_scratchpad=False) == (speech, "")
+
+
+@pytest.mark.parametrize("speech", [*SPEECH, *SPEECH_BEHIND_AN_ANSWER])
+def test_ordinary_speech_behind_an_answer_is_not_hidden(speech: str) -> None:
+    assert parted(f"#SCRATCHPAD\n{SECRET}\n#ANSWER\n{speech}", has_scratchpad=True) == (speech, SECRET)
+
+
+def test_a_beginning_in_mid_sentence_counts_if_it_is_ended_or_cut() -> None:
+    said = "I say <think> and then"
+    assert split_thoughts(f"{said}</think>, sir.", False) == ("I say , sir.", "and then")
+    assert split_thoughts(said, False, complete=False) == ("I say", "and then")
+
+
+def test_what_a_stream_has_shown_is_taken_back_when_it_was_a_thought() -> None:
+    parser = ThoughtParser(has_scratchpad=False)
+    assert parser.feed(f"{SECRET} ") == SECRET
+    assert parser.visible == SECRET
+    parser.feed("</think>")
+    assert (parser.visible, parser.thought, parser.has_lone_end) == ("", SECRET, True)
+    assert parser.feed("Good day.") + parser.finish() == parser.visible == "Good day."
+
+
+def test_of_a_model_that_thinks_first_nothing_is_shown_before_its_thoughts_end() -> None:
+    parser = ThoughtParser(has_scratchpad=False, waits=True)
+    assert parser.feed(f"{SECRET} ") + parser.feed("</thi") + parser.feed("nk>") == ""
+    assert parser.feed("Good day.") == "Good day."
+    assert split_thoughts("Good day.", False, waits=True) == ("Good day.", "")
+    assert split_thoughts(SECRET, False, complete=False, waits=True) == ("", SECRET)
 
 
 def streamed(text: str, cuts: list[int], has_scratchpad: bool) -> tuple[list[str], ThoughtParser]:
@@ -196,17 +344,14 @@ MODEL_TEXT = st.lists(FRAGMENTS | st.text(max_size=5), max_size=25).map("".join)
 def test_cuts_never_change_what_is_shown(
     text: str, cuts: list[int], has_scratchpad: bool, complete: bool
 ) -> None:
-    """The one exception is an end of thinking that never began: a stream has shown what stood before it."""
-    first_close = text.casefold().find("</think")
-    if first_close >= 0 and "<think" not in text.casefold()[:first_close]:
-        text = text[:first_close]
+    """The finished text is the same. What was given out before may have turned out to be a thought."""
     parser = ThoughtParser(has_scratchpad)
     places = sorted({0, len(text), *(cut % (len(text) + 1) for cut in cuts)})
     given_out = "".join(parser.feed(text[a:b]) for a, b in pairwise(places))
     given_out += parser.finish(complete)
-    if "</think" not in text.casefold():
-        assert given_out == split_thoughts(text, has_scratchpad, complete)[0]
-    assert given_out == parser.visible == given_out.strip()
+    assert (parser.visible, parser.thought) == split_thoughts(text, has_scratchpad, complete)
+    if not parser.has_lone_end:
+        assert given_out == parser.visible == given_out.strip()
 
 
 @given(MODEL_TEXT, st.text(alphabet="xyz ", min_size=3, max_size=20))

@@ -72,7 +72,12 @@ class Screen:
             if shows_thoughts and piece:
                 self.think(stream.reply.thought)
             speech.write(piece)
+            shown = len(piece)
             for piece in stream:
+                shown += len(piece)
+                if len(stream.reply.text) < shown:
+                    speech.end("(that was a private thought; this is the answer:)")
+                    shown = len(stream.reply.text)
                 speech.write(piece)
             mark = "…" if stream.reply.finish_reason == "length" else ""
         finally:

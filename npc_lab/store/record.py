@@ -31,6 +31,8 @@ _SAME_TURN = (
     f"SELECT turns.id FROM {_TURNS} WHERE question = ? AND coalesce(raw, answer) = ?"
     " AND coalesce(reasoning, '') = ?"
 )
+# What was visible of an answer, where the answer alone does not tell.
+_SAID = "CASE WHEN finish_reason = 'length' AND raw IS NOT NULL THEN answer END"
 _ADD = f"""
 {_TALK} INSERT INTO turns (npc_id, user_id, remembered, sheet_id, forgot, at, seconds, question, answer,
     thought, reasoning, raw, finish_reason, model, usage)
@@ -234,19 +236,19 @@ class NPCRecord:
         self._known.add(user_id)
         whose = (self._npc_id, user_id)
         rows = self._store.read(
-            "SELECT remembered, NULL, question, coalesce(raw, answer), reasoning FROM turns"
+            f"SELECT remembered, NULL, question, coalesce(raw, answer), reasoning, {_SAID} FROM turns"
             " WHERE npc_id = ? AND user_id = ? AND remembered IS NOT NULL UNION ALL"
             " SELECT remembered, (SELECT count(*) FROM turns_of_calls WHERE call_id = calls.id), question,"
-            " answer, NULL FROM calls WHERE npc_id = ? AND user_id = ? AND remembered IS NOT NULL"
+            " answer, NULL, NULL FROM calls WHERE npc_id = ? AND user_id = ? AND remembered IS NOT NULL"
             " ORDER BY remembered",
             *(*whose, *whose),
         )
         exchanged: list[list[ChatMessage]] = []
         calls: list[Call] = []
         with reading(self._store.path):
-            for _, count, question, answer, reasoning in rows:
+            for _, count, question, answer, reasoning, said in rows:
                 if count is None:
-                    exchanged.append(exchange_of(question, answer, reasoning))
+                    exchanged.append(exchange_of(question, answer, reasoning, said))
                 else:
                     after = len(exchanged) - int(count)
                     messages = [message for exchange in exchanged[after:] for message in exchange]
@@ -256,14 +258,14 @@ class NPCRecord:
     def _history(self, user_id: str) -> History:
         """Return what was remembered of this user when the file was closed, and what was forgotten."""
         rows = self._store.read(
-            "SELECT question, coalesce(raw, answer), reasoning, forgot FROM turns"
+            f"SELECT question, coalesce(raw, answer), reasoning, {_SAID}, forgot FROM turns"
             " WHERE npc_id = ? AND user_id = ? AND remembered IS NOT NULL ORDER BY remembered, id",
             *(self._npc_id, user_id),
         )
         self._known.add(user_id)
         messages: list[ChatMessage] = []
-        for question, raw, reasoning, _ in rows:
-            messages += exchange_of(question, raw, reasoning)
+        for *exchange, _ in rows:
+            messages += exchange_of(*exchange)
         with reading(self._store.path):
             return History.restored(messages, [int(forgot) for *_, forgot in rows])
 

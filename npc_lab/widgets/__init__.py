@@ -11,7 +11,6 @@ and what they share:
     lines.py    the lines of a talk, each sent once, and the prompts that were sent
     saving.py   copy and save
     look.py     the style, and small parts
-    words.py    an error, a thought, a number of tokens in words
 
 No panel knows a language model; each only shows what the core does.
 """

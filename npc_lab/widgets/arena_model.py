@@ -22,11 +22,11 @@ from npc_lab.door import AnyStream
 from npc_lab.errors import ChatArenaError, ReplyError, in_words
 from npc_lab.factory import NPCFactory, find_npc
 from npc_lab.plots import png, talk_figure
+from npc_lab.scratchpad import parts_of
 from npc_lab.stops import INTERRUPTED
 from npc_lab.store import NoStore, store_of
 from npc_lab.text import well_formed
 from npc_lab.transcript import DIRECTOR, SYSTEM, Message, Transcript, spoken, told_apart
-from npc_lab.widgets.words import thought_in
 
 STOPPED, PAUSED = "you stopped it", "you paused it"
 # A picture takes a tenth of a second to draw. A quick model must not wait for one at every turn.
@@ -199,7 +199,8 @@ class Stage:
         else:
             history = self._factory.get_npc_chat_history(npc_id, user_id)
         has_scratchpad = getattr(getattr(npc, "config", None), "has_scratchpad", False)
-        thoughts = [thought_in(each, has_scratchpad) for each in history if each["role"] == "assistant"]
+        answers = [message for message in history if message["role"] == "assistant"]
+        thoughts = [parts_of(answer, has_scratchpad)[1] for answer in answers]
         transcript, stream, _ = self.scene()
         if stream is not None and next_seat(transcript) == seat:
             thoughts.append(stream.reply.thought)

@@ -25,10 +25,9 @@ from npc_lab.factory import find_npc
 from npc_lab.memory import Call, ChatMessage, exchanges
 from npc_lab.npc import SimpleChatNPC, check_message, is_greeting
 from npc_lab.reply import Reply
-from npc_lab.scratchpad import split_thoughts
+from npc_lab.scratchpad import parts_of
 from npc_lab.store import store_of
 from npc_lab.transcript import Message, Transcript
-from npc_lab.widgets.words import thought_in
 from npc_lab.wire.usage import Usage, estimated_tokens
 
 WENT_ON = "The talk went on elsewhere meanwhile. Nothing was changed; try again."
@@ -56,16 +55,15 @@ class Take:
     began: datetime = field(default_factory=lambda: datetime.now().astimezone())
 
     @classmethod
-    def remembered(cls, exchange: list[ChatMessage], has_scratchpad: bool) -> Take:
+    def remembered(cls, exchange: list[ChatMessage], config: NPCConfig) -> Take:
         """Return a take of which only the character's memory is left."""
         answers = [message for message in exchange if message["role"] == "assistant"]
-        thoughts = [thought_in(answer, has_scratchpad) for answer in answers]
-        reply = Reply(thought="\n".join(filter(None, thoughts)))
+        parts = [parts_of(answer, config.has_scratchpad, config.called()) for answer in answers]
+        reply = Reply(thought="\n".join(thought for _, thought in parts if thought))
         if isinstance(exchange, Call):
             reply.text = exchange.answer
             return cls(exchange.question, reply, exchange)
-        for answer in answers:
-            reply.text, _ = split_thoughts(answer["content"], has_scratchpad)
+        reply.text = parts[-1][0] if parts else ""
         return cls(exchange[0]["content"], reply, exchange)
 
     @property
@@ -240,7 +238,7 @@ class Talk:
         if common < len(shown):  # taken back elsewhere
             del turns[turns.index(shown[common]) :]
         for exchange in memory[common:]:
-            take = Take.remembered(exchange, self.has_scratchpad)
+            take = Take.remembered(exchange, self._config())
             turns.append(Turn([take], chosen=take))
         self.turns = turns if newest is None else [*turns, newest]
 
@@ -338,7 +336,7 @@ class Talk:
         if turn is self.turns[0] and isinstance(npc, SimpleChatNPC):
             for first in npc.turns(self._user_id)[:1]:
                 if first != turn.exchange and is_greeting(first):
-                    take = Take.remembered(first, self.has_scratchpad)
+                    take = Take.remembered(first, self._config())
                     self.turns.insert(0, Turn([take], chosen=take))
 
     def _said_by(self, question: str) -> AnyStream:

@@ -57,9 +57,13 @@ class Line:
         self._show_paragraphs()
 
     def grow(self, text: str, below: str = "") -> None:
-        """Show a text that is still being made. A long paragraph is sent less often, to save bytes."""
+        """Show a text that is still being made. A long paragraph is sent less often, to save bytes.
+
+        What turns out to be a private thought is taken away at once.
+        """
         size = len(text) - self._finished
-        if time.monotonic() - self._written >= size / MOST_CHARACTERS_A_SECOND:
+        is_due = time.monotonic() - self._written >= size / MOST_CHARACTERS_A_SECOND
+        if is_due or not text.startswith(self._text):
             self.show(text, below)
 
     def _write(self, text: str) -> None:

@@ -17,6 +17,7 @@ from collections.abc import Generator, Iterator
 from contextlib import suppress
 from queue import Empty, SimpleQueue
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from npc_lab.wire.answers import Delta, answer, ask_only_while, hang_up
 
@@ -93,3 +94,20 @@ class Reading:
                 yield arrival
             with suppress(Empty):
                 self._news.get(timeout=_LOOK_EVERY)
+
+
+# Clients, and their models that have sent an end of thoughts without its beginning.
+_first_thinkers: WeakKeyDictionary[Any, set[str]] = WeakKeyDictionary()
+
+
+def thinks_first(client: Any, model: str) -> bool:
+    """Whether this client's model has sent an end of thoughts without its beginning before."""
+    with suppress(TypeError):  # a client of one's own may be of a type that cannot be noted
+        return model in _first_thinkers.get(client, ())
+    return False
+
+
+def note_that_it_thinks_first(client: Any, model: str) -> None:
+    """Hold this model's next replies back until their thoughts have ended."""
+    with suppress(TypeError):
+        _first_thinkers.setdefault(client, set()).add(model)
