@@ -33,12 +33,12 @@ from npc_lab.memory import ChatMessage
 from npc_lab.one_at_a_time import Holder
 from npc_lab.scratchpad import ThoughtParser
 from npc_lab.text import shorten, untypeset, well_formed
-from npc_lab.wire.answers import Delta
+from npc_lab.wire.answers import UNKNOWN, Delta
 from npc_lab.wire.faults import reply_error
 from npc_lab.wire.reading import Reading, note_that_it_thinks_first, thinks_first
 
+_NO_TOOLS = "Choose another model, or write in the character's description that it has no tools."
 READ_IT_ALL = "Read a stream to its end, or close it, before you ask the same character again."
-_BROKEN_OFF = ("error", "abort")  # how OpenRouter and vLLM say that a reply is not whole
 
 
 @dataclass
@@ -114,7 +114,7 @@ class ReplyStream(Holder):
         self._parser_for = partial(ThoughtParser, has_scratchpad, name)
         self._parser = self._parser_for()
         self._words, self._thoughts, self._refusal = (KeyGuard(client) for _ in range(3))
-        self._model = ""
+        self._model = self._tool = ""
         self._reading = Reading(client)
         self._arrivals: Iterator[Delta | Exception] | None = None
         self._started = 0.0
@@ -212,6 +212,7 @@ class ReplyStream(Holder):
         reply.finish_reason = arrival.finish_reason or reply.finish_reason
         reply.model = without_key(arrival.model, self._client) or reply.model
         reply.usage = arrival.usage or reply.usage
+        self._tool = self._tool or without_key(arrival.tool, self._client)
         return self._say(self._words.feed(arrival.content))
 
     def _say(self, words: str) -> str:
@@ -223,8 +224,11 @@ class ReplyStream(Holder):
         """Return the rest, for all has arrived. Raise `ReplyError` if this is no reply."""
         self._reply.seconds = time.perf_counter() - self._started
         finish_reason = self._reply.finish_reason
-        if finish_reason in _BROKEN_OFF or (finish_reason is None and not self._whole):
+        if finish_reason == "error" or (finish_reason is None and not self._whole):
             raise ReplyError("interrupted_stream")
+        if (finish_reason or "").startswith(UNKNOWN):
+            said = (finish_reason or "").removeprefix(UNKNOWN)
+            raise ReplyError("interrupted_stream", detail=f"It says that it ended with “{shorten(said)}”.")
         was_cut = finish_reason == "length"
         self._reasoning.append(self._thoughts.finish())
         self._reply.refusal += self._refusal.finish()
@@ -239,6 +243,9 @@ class ReplyStream(Holder):
         if not reply.text:
             if reply.raw.strip() or reply.reasoning.strip():
                 raise ReplyError("no_answer")
+            if self._tool:
+                what = f"The model asked for a tool ({shorten(self._tool, 60)}) in place of an answer."
+                raise ReplyError("empty", _NO_TOOLS, what=what)
             raise ReplyError("cut_off" if was_cut else "empty")
         return rest
 

@@ -138,12 +138,12 @@ NO_REPLIES: dict[str, dict[str, Reply]] = {
         "a null message": Json({"choices": [{"message": None, "finish_reason": "stop"}]}),
         "a number as choices": Json({"choices": 42}),
         "choices missing": Json({"id": "1"}),
-        "an error under 200": Json(event_error("Something is wrong.")),
         "a number as content": Either(
             Json({"choices": [{"message": {"content": 42}, "finish_reason": "stop"}]}),
             Stream([chunk(42), chunk(finish_reason="stop"), DONE]),  # type: ignore[arg-type]
         ),
     },
+    "server": {"an error under 200": Json(event_error("Something is wrong."))},
     "interrupted_stream": {
         "end without a finish reason": Stream([chunk("Well met."), DONE]),
         "no end mark either": Stream([chunk("Well met.")]),

@@ -10,6 +10,7 @@ what is no reply at all is `malformed`.
 """
 
 import json
+import re
 import socket
 from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import closing, suppress
@@ -22,12 +23,16 @@ from npc_lab.errors import ReplyError
 from npc_lab.text import well_formed
 from npc_lab.wire.abilities import ABILITIES
 from npc_lab.wire.dialects import Adaptation, adapt, fitting, known, remember
-from npc_lab.wire.faults import endpoint_words
+from npc_lab.wire.faults import error_in_reply
 
 
 @dataclass(slots=True)
 class Delta:
-    """A piece of a reply, as it arrived. `usage` is the endpoint's own token count."""
+    """A piece of a reply, as it arrived.
+
+    finish_reason: one of those in `_MEANINGS`, or `UNKNOWN` and its words; None if there is none yet. usage:
+    the endpoint's own token count. tool: the name of a tool that the model asks for.
+    """
 
     content: str = ""
     reasoning: str = ""
@@ -35,6 +40,7 @@ class Delta:
     finish_reason: str | None = None
     model: str = ""
     usage: Any = None
+    tool: str = ""
 
 
 _wanted: ContextVar[Callable[[], bool]] = ContextVar("wanted", default=lambda: True)
@@ -155,8 +161,10 @@ def _whole_in(response: Any) -> Any:
 
 def read_whole(response: Any) -> Delta:
     """Convert a reply that came whole to one delta. Raise `ReplyError` if it is malformed."""
+    if error := _fields(response).get("error"):
+        raise error_in_reply(error)
     try:
-        choice = response.choices[0]
+        choice = _first(response.choices) or response.choices[0]
         message = choice.message
     except (AttributeError, IndexError, KeyError, TypeError):
         raise ReplyError("malformed", detail=_what_came(response)) from None
@@ -171,17 +179,19 @@ def read_pieces(response: Any) -> Iterator[Delta]:
         chunks = iter(response)
     except TypeError:
         raise ReplyError("malformed", detail=_what_came(response)) from None
-    high_half, any_chunk = "", False
+    high_half, any_chunk, has_spoken = "", False, False
     for chunk in chunks:
         any_chunk = True
         fields = _fields(chunk)
         if error := fields.get("error"):
-            raise ReplyError("interrupted_stream", detail=endpoint_words(error))
-        choices = fields.get("choices")
-        if not choices:
+            raise error_in_reply(error, has_spoken)
+        choice = _first(fields.get("choices"))
+        if choice is None:
             yield Delta(model=_text(fields, "model"), usage=fields.get("usage"))
             continue
-        delta = _delta(_fields(choices[0]).get("delta"), choices[0], chunk)
+        # Azure's asynchronous filter sends choices without a delta: nothing new was said.
+        delta = _delta(_fields(choice).get("delta") or {}, choice, chunk)
+        has_spoken = has_spoken or bool(delta.content or delta.reasoning)
         # Half an emoji waits for its other half.
         delta.content, high_half = _split_high_half(high_half + delta.content)
         yield delta
@@ -204,24 +214,115 @@ def hang_up(response: Any) -> None:
 
 def _delta(message: Any, choice: Any, response: Any) -> Delta:
     said, ended, about = _fields(message), _fields(choice), _fields(response)
-    content, finish_reason = said.get("content"), ended.get("finish_reason")
+    content, thoughts = _parts(said.get("content"))
     if error := ended.get("error"):  # in OpenRouter's way
-        raise ReplyError("interrupted_stream" if content else "server", detail=endpoint_words(error))
-    if message is None or not isinstance(content, str | None):
-        raise ReplyError("malformed", what="The endpoint sent a reply that is not text.")
+        raise error_in_reply(error, bool(content))
+    if message is None:
+        raise ReplyError("malformed", what=_NO_TEXT)
     return Delta(
-        content=content or "",
-        reasoning=_text(said, "reasoning_content") or _text(said, "reasoning"),
+        content=content,
+        reasoning=thoughts or _text(said, "reasoning_content") or _text(said, "reasoning"),
         refusal=_text(said, "refusal"),
-        finish_reason=finish_reason if isinstance(finish_reason, str) else None,
+        finish_reason=known_as(ended.get("finish_reason")),
         model=_text(about, "model"),
         usage=about.get("usage"),
+        tool=_tool(said),
     )
 
 
+UNKNOWN = "unknown: "
+_MEANINGS = {
+    "stop": "stop stopped eos eos_token end end_turn end_of_turn stop_sequence complete completed finish"
+    " finished done normal",
+    "length": "length max_tokens max_token max_length max_output_tokens max_completion_tokens model_length"
+    " token_limit output_limit incomplete truncated model_context_window_exceeded context_length_exceeded",
+    "content_filter": "content_filter content_filtered content_filter_error filtered filter safety recitation"
+    " blocklist blocked prohibited_content spii image_safety image_prohibited_content language model_armor"
+    " sensitive guardrail guardrails guardrail_intervened refusal content_policy moderation",
+    "tool_calls": "tool_calls tool_call tool_use function_call functions malformed_function_call"
+    " unexpected_tool_call",
+    "error": "error errored failed abort aborted cancel cancelled canceled network_error timeout"
+    " insufficient_system_resource other finish_reason_unspecified unspecified",
+}
+_KNOWN = {word: meaning for meaning, words in _MEANINGS.items() for word in words.split()}
+_NOT_YET = ("", "null", "none")  # as text, in every chunk but the last
+
+
+def known_as(reason: Any) -> str | None:
+    """Return what an endpoint's finish reason means, in any case and spelling; None if there is none yet.
+
+    known_as("MAX_TOKENS")               "length"          Google
+    known_as("FinishReason.STOP")        "stop"            an enumeration that was printed
+    known_as("guardrail_intervened")     "content_filter"  Amazon
+    known_as("flux_capacitor")           "unknown: flux_capacitor"
+
+    What nobody knows counts as not complete: half a reply must not be taken for a whole one.
+    """
+    if not isinstance(reason, str) or reason.strip().lower() in _NOT_YET:
+        return None
+    words = reason.strip().rpartition(".")[2]
+    words = re.sub(r"(?<=[a-z])(?=[A-Z])|[\s-]+", "_", words).lower().removeprefix("finish_reason_")
+    return _KNOWN.get(words) or f"{UNKNOWN}{reason.strip()[:40]}"
+
+
+def _first(choices: Any) -> Any:
+    """Return the choice that counts: a reply has one, and some endpoints send several."""
+    if not isinstance(choices, list) or not choices:
+        return None
+    return next((each for each in choices if not _fields(each).get("index")), None)
+
+
+_NO_TEXT = "The endpoint sent a reply that is not text."
+
+
+def _parts(content: Any) -> tuple[str, str]:
+    """Return what is spoken of a content, and what is thought. It is a text, or a list of parts:
+
+    [{"type": "thinking", "thinking": [{"type": "text", "text": "He lies."}]},
+     {"type": "text", "text": "Hail."}]
+    """
+    if content is None or isinstance(content, str):
+        return content or "", ""
+    if not isinstance(content, list | dict):
+        raise ReplyError("malformed", what=_NO_TEXT)
+    spoken, thought = [], []
+    for part in content if isinstance(content, list) else [content]:
+        fields = {"type": "text", "text": part} if isinstance(part, str) else _part_fields(part)
+        kind = str(fields.get("type", "text"))
+        if kind in ("text", "output_text"):
+            spoken.append(_text_in(fields.get("text")))
+        elif "think" in kind or "reason" in kind:
+            inner = (fields.get(name) for name in ("thinking", "reasoning", "summary", "text"))
+            thought.append(_text_in(next(filter(None, inner), "")))
+    return "".join(spoken), "".join(thought)
+
+
+def _part_fields(part: Any) -> Mapping[str, Any]:
+    return part if isinstance(part, dict) else getattr(part, "__dict__", {})
+
+
+def _text_in(value: Any) -> str:
+    """Return the text of a part: a text, or parts again."""
+    if isinstance(value, list):
+        return "".join(_text_in(each) for each in value)
+    if isinstance(value, dict):
+        return _text_in(value.get("text") or value.get("value"))
+    return value if isinstance(value, str) else ""
+
+
+def _tool(said: Mapping[str, Any]) -> str:
+    """Return the name of the tool that the model asks for, "" if it does not."""
+    calls = said.get("tool_calls") or said.get("function_call")
+    if not calls:
+        return ""
+    call = _part_fields(calls[0] if isinstance(calls, list) else calls)
+    function = _part_fields(call.get("function") or call)
+    return str(function.get("name") or "without a name")
+
+
 _CHUNK_FIELDS = ("choices", "model", "usage", "error")
-_CHOICE_FIELDS = ("delta", "message", "finish_reason", "error")
-_MESSAGE_FIELDS = ("content", "reasoning_content", "reasoning", "refusal")
+_CHOICE_FIELDS = ("index", "delta", "message", "finish_reason", "error")
+_MESSAGE_FIELDS = ("content", "reasoning_content", "reasoning", "refusal", "tool_calls", "function_call")
 
 
 def _fields(thing: Any) -> Mapping[str, Any]:
@@ -252,8 +353,6 @@ def _split_high_half(text: str) -> tuple[str, str]:
 
 def _what_came(response: Any) -> str:
     """Return a few words on a response that is no reply."""
-    if error := _fields(response).get("error"):
-        return endpoint_words(error)
     if isinstance(response, str) and "<html" in response[:1000].lower():
         return "It sent a web page."
     return "It sent no choices." if hasattr(response, "choices") else ""

@@ -18,36 +18,51 @@ from typing import Any
 
 from npc_lab.errors import ReplyError
 from npc_lab.keys import hide_key_in, without_key
-from npc_lab.text import shorten, well_formed
+from npc_lab.text import shorten
+from npc_lab.wire.bodies import Said, read_body
 from npc_lab.wire.dialects import refuses_roles
 
 # kind -> the words that endpoints put into an error's code, type or message.
 _WORDS = {
-    "context_length": r"context.?(length|size|window)|exceed_context|too many tokens|prompt is too long",
+    "auth": r"api.?key.{0,40}(not valid|invalid|not found|missing|expired|incorrect|not provided|revoked)"
+    r"|(invalid|incorrect|missing|wrong|no|expired).{0,20}(api.?key|credentials)|unauthenticated|unauthorized",
+    "context_length": r"context.?(length|size|window)|exceed_context|too many tokens|prompt is too long"
+    r"|(input|prompt)?.?tokens?.(count|number).{0,40}exceeds|number of tokens.{0,60}(greater|larger|exceed)"
+    r"|maximum (input|prompt|sequence) length|reduce the length of the (messages|prompt|input)",
     # Not "billing" alone: OpenAI ends its advice on mere rate limits with the address of that page. Not
     # "exceeded your quota" alone: Google says so of the calls a minute, too, and when to try again.
     "quota": r"insufficient.?(quota|credit|balance|funds)|no credit|out of credit|balance is too low"
-    r"|billing.(hard.limit|not.active)|exceeded your current quota(?!.*retry)",
-    "rate_limit": r"rate.?limit",
+    r"|billing.(hard.limit|not.active)|(exceeded your current quota|quota exceeded)(?!.*retry)"
+    r"|payment.required|requires more credits|spend(ing)?.limit|budget.{0,20}exceeded",
+    "rate_limit": r"rate.?limit|(tokens|requests) per (minute|day|hour)|too many requests|throttl"
+    r"|resource.?(has been )?exhausted|concurrency limit|quota exceeded",
     "cut_off": r"output limit was reached",  # OpenAI, where a reasoning model thinks to its limit
-    "filtered": r"content.?filter|content.management.policy",
-    "model_not_found": r"model_not_found|invalid.model|(unknown|no such) model|not a valid model"
-    r"|\bmodel\b.{0,200}(not found|not exist|not available|is invalid)",
+    "filtered": r"content.?filter|content.management.policy|(input|prompt|content).{0,20}flagged|moderation"
+    r"|blocked by.{0,30}(safety|policy|guardrail)|prohibited_content|data_inspection_failed",
+    "model_not_found": r"model_not_found|invalid.model|(unknown|no such|unsupported) model|not a valid model"
+    r"|model_(decommissioned|not_available|not_supported|not_exist|deprecated)|no endpoints found"
+    r"|\bmodel\b.{0,200}(not found|not exist|not available|is invalid|decommissioned)"
+    r"|\bmodel\b.{0,80}been (deprecated|removed)"
+    r"|\bmodel\b.{0,80}not supported by any provider",
 }
 # status -> which words count under it (elsewhere they are talk), and the kind without them.
 _STATUS: dict[int, tuple[tuple[str, ...], str]] = {
-    400: (("context_length", "filtered", "cut_off", "model_not_found"), "bad_request"),
+    400: (("context_length", "filtered", "cut_off", "model_not_found", "auth", "quota"), "bad_request"),
     401: ((), "auth"),
     402: ((), "quota"),
-    403: (("quota",), "permission"),
+    403: (("quota", "filtered", "auth"), "permission"),
     404: (("model_not_found",), "bad_address"),
     405: ((), "bad_address"),
     408: ((), "timeout"),
     409: ((), "server"),
-    413: (("context_length",), "bad_request"),
-    422: (("context_length", "model_not_found"), "bad_request"),
+    410: (("model_not_found",), "model_not_found"),
+    413: (("rate_limit", "context_length"), "bad_request"),
+    422: (("context_length", "model_not_found", "auth"), "bad_request"),
     429: (("quota",), "rate_limit"),
 }
+# Which words count where an error comes without a status.
+_WITHOUT_STATUS = ("context_length", "quota", "rate_limit", "filtered", "model_not_found", "auth")
+_NO_REASON = "Shorten the message, or change the character's settings; it gave no reason."
 
 
 def reply_error(error: Exception, client: Any, began: bool, spoke: bool) -> ReplyError:
@@ -64,13 +79,12 @@ def reply_error(error: Exception, client: Any, began: bool, spoke: bool) -> Repl
 
 def _explain(error: Exception, client: Any, began: bool, spoke: bool) -> ReplyError:
     ancestors = {ancestor.__name__ for ancestor in type(error).__mro__}
-    words = f"{getattr(error, 'code', '')} {getattr(error, 'type', '')} {error}".lower()
+    said = read_body(getattr(error, "body", None))
+    words = f"{getattr(error, 'code', '')} {getattr(error, 'type', '')} {error} {said.words}".lower()
     status = getattr(error, "status_code", None)
     if isinstance(status, int):
-        # What is said of a refused key may hold a part of it.
-        detail = "" if status == 401 else _said_in(error)
         its_kind = _kind_of_status(status, words)
-        return ReplyError(its_kind, _when_to_try_again(error) if its_kind == "rate_limit" else None, detail)
+        return _refusal(its_kind, said, _when_to_try_again(error) if its_kind == "rate_limit" else None)
     if any("Timeout" in name for name in ancestors):
         return ReplyError("timeout")
     if isinstance(error, json.JSONDecodeError) or "APIResponseValidationError" in ancestors:
@@ -85,8 +99,7 @@ def _explain(error: Exception, client: Any, began: bool, spoke: bool) -> ReplyEr
         why = "The endpoint closed the connection before its reply was there." if broke_off else None
         return ReplyError("connection", detail=f"The address is {_address(client)}.", what=why)
     if "APIError" in ancestors:  # an error that came as an event of the stream
-        kind = _kind_of_words(words, ("context_length", "quota", "rate_limit"))
-        return ReplyError(kind or ("interrupted_stream" if spoke else "server"), detail=_said_in(error))
+        return error_in_reply(getattr(error, "body", None) or str(error), spoke)
     name = f"{type(error).__name__}: {shorten(str(error), 200)}"
     if isinstance(error, AttributeError | TypeError | LookupError | ValueError):  # it could not be read
         return ReplyError("malformed", detail=f"({name})")
@@ -124,18 +137,25 @@ def _when_to_try_again(error: Exception) -> str | None:
     return f"Try again in {math.ceil(seconds / 60)} minutes." if 60 < seconds < math.inf else None
 
 
-def endpoint_words(error: Any) -> str:
-    """Return the endpoint's own words on an error, quoted, or "" if it has none."""
-    message = error.get("message") if isinstance(error, dict) else getattr(error, "message", error)
-    return f"It says: “{shorten(well_formed(message))}”" if message and isinstance(message, str) else ""
+def error_in_reply(body: Any, spoke: bool = False) -> ReplyError:
+    """Return the error that an endpoint sends under status 200, as an event or in place of a reply.
+
+    spoke: whether words had arrived. Then it broke off, unless its own words say why.
+    """
+    said = read_body(body)
+    kind = _kind_of_words(said.words, _WITHOUT_STATUS)
+    if kind is None and said.status is not None and not spoke:
+        kind = _kind_of_status(said.status, said.words)
+    return _refusal(kind or ("interrupted_stream" if spoke else "server"), said)
 
 
-def _said_in(error: Exception) -> str:
-    """Return the endpoint's sentence if it sent one in JSON. Web pages are left out."""
-    body = getattr(error, "body", None)
-    if not isinstance(body, dict):
-        return ""
-    return endpoint_words(body.get("error", body)) or endpoint_words(body)
+def _refusal(kind: str, said: Said, hint: str | None = None) -> ReplyError:
+    """Return the error with the endpoint's own words, quoted, if it has any."""
+    # What is said of a refused key may hold a part of it.
+    detail = f"It says: “{shorten(said.message)}”" if said.message and kind != "auth" else ""
+    if kind == "bad_request" and not detail:
+        hint = _NO_REASON
+    return ReplyError(kind, hint, detail)
 
 
 def _address(client: Any) -> str:
