@@ -3,13 +3,15 @@
 On both ends of the range of `openai`, 2.54 and the current one: an error's words are in other places.
 """
 
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from loopback import DONE, Either, Json, Loopback, Raw, Reply, Stream, Text, chunk, chunk_of, envelope
+from loopback import DONE, Either, Json, Loopback, Pause, Raw, Reply, Stream, Text, chunk, chunk_of, envelope
 
 from npc_lab import ChatArena, NPCConfig, NPCFactory, ReplyError, SimpleChatNPC
 from npc_lab.widgets import chat_box
+from npc_lab.wire import reading
 
 pytestmark = pytest.mark.packages
 
@@ -321,3 +323,48 @@ def test_a_reopened_panel_shows_of_a_cut_reply_what_was_shown(loopback: Any, tmp
             assert box.say("Hello!") == "Good day. I say"
         assert [message.content for message in box.transcript] == ["Hello!", "Good day. I say"]
         factory.store.close()
+
+
+# --- bounds -------------------------------------------------------------------------------------------
+
+
+def for_ever(step: Any) -> Iterator[Any]:
+    """One step after the other, until nobody reads on."""
+    while True:
+        yield step
+
+
+MEGABYTE = "word " * 200_000
+
+
+def test_an_endpoint_that_writes_for_ever_is_ended(loopback: Any) -> None:
+    npc = character(loopback([Stream(for_ever(chunk(MEGABYTE))), "Still here."]))
+    with pytest.raises(ReplyError, match="longer than 4,000,000 characters") as caught:
+        by_stream(npc)
+    assert caught.value.kind == "interrupted_stream"
+    assert npc.chat_histories == {}
+    assert by_stream(npc) == "Still here."
+
+
+def test_thoughts_for_ever_are_ended_too(loopback: Any) -> None:
+    npc = character(loopback([Stream(for_ever(chunk(reasoning_content=MEGABYTE)))]))
+    with pytest.raises(ReplyError) as caught:
+        by_stream(npc)
+    assert caught.value.kind == "malformed"
+
+
+def test_a_whole_reply_may_not_be_larger_either(loopback: Any) -> None:
+    with pytest.raises(ReplyError) as caught:
+        by_chat(character(loopback([Text(5 * MEGABYTE)])))
+    assert caught.value.kind == "malformed"
+
+
+@pytest.mark.parametrize("step", [b": ping\n\n", chunk("word ")], ids=["pings", "words"])
+def test_an_endpoint_that_takes_for_ever_is_ended(
+    loopback: Any, monkeypatch: pytest.MonkeyPatch, step: Any
+) -> None:
+    monkeypatch.setattr(reading, "LONGEST_REPLY", 0.3)
+    steps = (each for _ in for_ever(None) for each in (step, Pause(0.05)))
+    with pytest.raises(ReplyError, match="took more than") as caught:
+        by_stream(character(loopback([Stream(steps)])))
+    assert caught.value.kind == "timeout"

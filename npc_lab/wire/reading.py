@@ -12,6 +12,7 @@ waiting. So the pieces of a streamed reply are read in a thread of their own, wh
 from __future__ import annotations
 
 import _thread
+import time
 from collections import deque
 from collections.abc import Generator, Iterator
 from contextlib import suppress
@@ -19,9 +20,15 @@ from queue import Empty, SimpleQueue
 from typing import Any
 from weakref import WeakKeyDictionary
 
+from npc_lab.errors import ReplyError
 from npc_lab.wire.answers import Delta, answer, ask_only_while, hang_up
 
+# Some endpoints write, or ping, for ever.
+LONGEST_REPLY = 30 * 60.0  # seconds
+LARGEST_REPLY = 4_000_000  # characters, thoughts included
 _LOOK_EVERY = 0.02  # seconds; Windows hears Ctrl-C only between two waits
+_TOO_LONG = "The reply took more than {:.0f} minutes."
+_SHORTER = "Give the character a max_reply_tokens, or choose another model."
 _END = object()
 
 
@@ -42,7 +49,9 @@ class Reading:
 
     def whole(self, request: dict[str, Any]) -> Iterator[Delta | Exception]:
         """Send the request and yield what arrives, in this thread: one delta, or why there is none."""
-        return self._read(request)
+        for arrival in self._read(request):
+            is_too_large = isinstance(arrival, Delta) and len(arrival.content) > LARGEST_REPLY
+            yield too_large(was_shown=False) if is_too_large else arrival
 
     def pieces(self, request: dict[str, Any]) -> Iterator[Delta | Exception]:
         """Send the request and yield what arrives, read in a thread of its own."""
@@ -86,14 +95,26 @@ class Reading:
             self._news.put(None)
 
     def _as_they_arrive(self) -> Iterator[Delta | Exception]:
+        began, size, has_spoken = time.monotonic(), 0, False
         while True:
             while self._arrivals:
                 arrival = self._arrivals.popleft()
                 if arrival is _END:
                     return
-                yield arrival
+                if isinstance(arrival, Delta):
+                    size += len(arrival.content) + len(arrival.reasoning)
+                    has_spoken = has_spoken or bool(arrival.content)
+                yield too_large(has_spoken) if size > LARGEST_REPLY else arrival
+            if time.monotonic() - began > LONGEST_REPLY:
+                yield ReplyError("timeout", what=_TOO_LONG.format(LONGEST_REPLY / 60))
             with suppress(Empty):
                 self._news.get(timeout=_LOOK_EVERY)
+
+
+def too_large(was_shown: bool) -> ReplyError:
+    """Return the error for a reply that is larger than any reply should be."""
+    what = f"The reply was longer than {LARGEST_REPLY:,} characters."
+    return ReplyError("interrupted_stream" if was_shown else "malformed", _SHORTER, what=what)
 
 
 # Clients, and their models that have sent an end of thoughts without its beginning.
