@@ -10,31 +10,45 @@ piece decides.
 import re
 from itertools import takewhile
 from typing import Any
+from urllib.parse import parse_qsl, urlsplit
 
 # "ollama", "lm-studio", "not-needed", "EMPTY", "1234": to cut these out would spoil what characters say.
 _NO_SECRET = re.compile(
     r".{0,7}|(?!sk-)(?=.{0,15}\Z)[a-z]+([-_ ][a-z]+)*|sk-no-key-required", re.I | re.DOTALL
 )
+_IS_SECRET = re.compile(r"auth|key|token|secret|password|cookie|credential", re.I)  # a header's name
 _CUT = "(key)"  # stands where a key stood
 _TELLING = 8  # so many characters of a key, from its beginning or up to its end, are cut out too
 _HELD_FROM = 4  # characters: what may become a key is held back from here on
 
 
-def key_of(client: Any) -> str:
-    """Return the client's key, or "" if it has none to keep secret: local endpoints take any word for one."""
-    key = getattr(client, "api_key", None)
-    return key if isinstance(key, str) and not _NO_SECRET.fullmatch(key) else ""
+def keys_of(client: Any) -> list[str]:
+    """Return what a client must keep secret, the longest first: local endpoints take any word for a key.
+
+    A key may stand in `api_key`, in headers of the learner's own, or in the query or before the @ of the
+    address. A client whose `api_key` is a function has a key once it has sent its first request.
+    """
+    address = urlsplit(str(getattr(client, "base_url", "")))
+    headers = getattr(client, "_custom_headers", None) or {}
+    in_headers = [str(value) for name, value in headers.items() if _IS_SECRET.search(str(name))]
+    found = [getattr(client, "api_key", None), address.password]
+    found += [value.rpartition(" ")[2] for value in in_headers]  # "Bearer sk-..."
+    found += [value for _, value in parse_qsl(address.query)]
+    found += [str(value) for value in (getattr(client, "_custom_query", None) or {}).values()]
+    keys = {key for key in found if isinstance(key, str) and not _NO_SECRET.fullmatch(key)}
+    return sorted(keys, key=len, reverse=True)
 
 
 def without_whole_key(words: str, client: Any) -> str:
     """Remove the client's key from a text. Its beginning is no secret: anybody may say "sk-proj-"."""
-    key = key_of(client)
-    return words.replace(key, _CUT) if key else words
+    for key in keys_of(client):
+        words = words.replace(key, _CUT)
+    return words
 
 
 def without_key(words: str, client: Any) -> str:
     """Remove the client's key from an error message, including a shown prefix or suffix of it."""
-    if key := key_of(client):
+    for key in keys_of(client):
         words = _without_beginning(words, key, _CUT)
         words = _without_beginning(words[::-1], key[::-1], _CUT[::-1])[::-1]
     return words
@@ -46,6 +60,7 @@ def hide_key_in(error: BaseException | None, client: Any) -> None:
         error.args = tuple(_hidden(arg, client) for arg in error.args)
         attributes = vars(error)  # the endpoint's words stand there too, and what could not be read
         attributes.update({name: _hidden(value, client) for name, value in attributes.items()})
+        _hide_key_in_response(getattr(error, "response", None), client)
         error = error.__cause__ or error.__context__
 
 
@@ -53,18 +68,22 @@ class KeyGuard:
     """Removes the client's key from words that arrive in pieces."""
 
     def __init__(self, client: Any):
-        self._key = key_of(client)
+        self._client = client
+        self._keys: list[str] | None = None
         self._text = ""  # what may be the beginning of a key, and before it a little that was passed on
         self._given = 0  # so many characters of it were passed on
 
     def feed(self, piece: str) -> str:
         """Take the next piece and return what is surely no part of a key."""
-        if not self._key:
+        if self._keys is None:  # not before: only now does the client know it for sure
+            self._keys = keys_of(self._client)
+        if not self._keys:
             return piece
         text = self._text + piece
-        while (place := text.find(self._key)) >= 0:
-            text = text[: max(place, self._given)] + _CUT + text[place + len(self._key) :]
-        held = max(self._first_doubtful(text), self._given)
+        for key in self._keys:
+            while (place := text.find(key)) >= 0:
+                text = text[: max(place, self._given)] + _CUT + text[place + len(key) :]
+        held = max(min(_first_doubtful(text, key) for key in self._keys), self._given)
         given = text[self._given : held]
         before = max(held - _HELD_FROM + 1, 0)
         self._text, self._given = text[before:], held - before
@@ -76,14 +95,26 @@ class KeyGuard:
         self._text, self._given = "", 0
         return rest
 
-    def _first_doubtful(self, text: str) -> int:
-        """Where a beginning of the key stands at the end of the text. A letter or two do not count."""
-        place = text.find(self._key[0], max(len(text) - len(self._key) + 1, 0))
-        while 0 <= place <= len(text) - _HELD_FROM:
-            if self._key.startswith(text[place:]):
-                return place
-            place = text.find(self._key[0], place + 1)
-        return len(text)
+
+def _first_doubtful(text: str, key: str) -> int:
+    """Return where a beginning of the key stands at the end of the text. A letter or two do not count."""
+    place = text.find(key[0], max(len(text) - len(key) + 1, 0))
+    while 0 <= place <= len(text) - _HELD_FROM:
+        if key.startswith(text[place:]):
+            return place
+        place = text.find(key[0], place + 1)
+    return len(text)
+
+
+def _hide_key_in_response(response: Any, client: Any) -> None:
+    """Remove the key from the body that a response of the HTTP library has kept."""
+    body = getattr(response, "_content", None)
+    if isinstance(body, bytes) and keys_of(client):
+        response._content = without_key(body.decode("utf-8", "surrogateescape"), client).encode(
+            "utf-8", "surrogateescape"
+        )
+        if hasattr(response, "_text"):
+            del response._text
 
 
 def _without_beginning(words: str, key: str, cut: str) -> str:

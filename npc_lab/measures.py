@@ -3,19 +3,16 @@
 Opening and director's lines are not measured: nobody spoke them.
 """
 
-import re
 from collections.abc import Sequence
 from itertools import takewhile
 
 from npc_lab.memory import ChatMessage
+from npc_lab.text import words_in
 from npc_lab.transcript import SYSTEM, Message, spoken
 
 # A line above it is an echo. The failure has its name from arXiv 2511.09710; measure and limit are ours.
 ECHO_LIMIT = 0.2
 _RUN = 4  # words in a row: fewer are shared by chance
-# Chinese and Japanese write no blanks, so each of their characters counts as a word.
-_UNSPACED = "\u3040-\u30ff\u3400-\u9fff"
-_WORD = re.compile(rf"[{_UNSPACED}]|(?:(?![{_UNSPACED}])[\w'])+")
 
 
 def line_lengths(messages: Sequence[Message]) -> list[int]:
@@ -52,5 +49,5 @@ def new_to_cache(before: Sequence[ChatMessage], now: Sequence[ChatMessage]) -> i
 
 
 def _runs(line: str) -> list[tuple[str, ...]]:
-    words = _WORD.findall(line.casefold().replace("’", "'"))
+    words = words_in(line)
     return list(zip(*(words[start:] for start in range(_RUN)), strict=False))

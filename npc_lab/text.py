@@ -13,6 +13,15 @@ import re
 # run from right to left where it should not, so that a line reads other than it is.
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 
+# Chinese, Japanese, Thai, Lao, Burmese and Khmer write no blanks between words: each letter counts as one.
+_UNSPACED = "\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff"
+_WORD = re.compile(rf"[{_UNSPACED}]|(?:(?![{_UNSPACED}])[\w'])+")
+
+
+def words_in(line: str) -> list[str]:
+    """Return the words of a line in lower case, in their order."""
+    return _WORD.findall(line.casefold().replace("’", "'"))
+
 
 def well_formed(text: str) -> str:
     """Join surrogate pairs, and replace lone surrogates by U+FFFD."""

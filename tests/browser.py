@@ -249,7 +249,7 @@ def chromium() -> Iterator[Any]:
         raise RuntimeError(f"The browser tests need {CHROMIUM}: apt-get install chromium")
     from playwright.sync_api import expect, sync_playwright
 
-    expect.set_options(timeout=PATIENCE / 4 * 1000)
+    expect.set_options(timeout=PATIENCE / 2 * 1000)
     # No name and no address but this machine's: no page reaches the network, whatever it tries.
     nowhere = "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1, EXCLUDE localhost"
     with sync_playwright() as playwright:

@@ -9,7 +9,7 @@ import pytest
 from loopback import KEY
 
 import npc_lab.endpoints.embedded
-from npc_lab import ConnectError, FakeClient, MissingKeyError, NPCConfig, SimpleChatNPC, connect
+from npc_lab import ConnectError, FakeClient, MissingKeyError, NPCConfig, ReplyError, SimpleChatNPC, connect
 from npc_lab.endpoints.providers import PROVIDERS
 
 OTHER_KEY = "sk-another-marked-key-0987654321"
@@ -260,3 +260,54 @@ def test_a_colab_that_fails_in_some_new_way_is_no_key(colab: Any) -> None:
     with pytest.raises(MissingKeyError):
         connect()
     assert len(userdata.asked) > 3
+
+
+# --- settings of the machine ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["HTTP_PROXY", "ALL_PROXY", "http_proxy"])
+def test_this_machines_own_addresses_are_never_reached_through_a_proxy(
+    loopback: Any, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.setenv(name, "http://127.0.0.1:9")
+    for host in ("127.0.0.1", "localhost"):
+        server = loopback(["Hail."])
+        address = server.base_url.replace("127.0.0.1", host)
+        client, model = connect(base_url=address, model="m")
+        assert SimpleChatNPC(client, model, NPCConfig("w", "c")).chat("Hello!", "u") == "Hail."
+
+
+# conda leaves such a variable behind; schools and companies set the others.
+SETTINGS = {
+    "a certificate file that is not there": ({"SSL_CERT_FILE": "/nowhere/cacert.pem"}, "SSL_CERT_FILE"),
+    "a proxy of an unknown scheme": ({"HTTPS_PROXY": "foo://proxy:80"}, "HTTPS_PROXY"),
+    "SOCKS without its package": ({"ALL_PROXY": "socks5://proxy:80"}, "pip install socksio"),
+}
+
+
+@pytest.mark.parametrize("name", SETTINGS)
+def test_a_setting_that_cannot_be_used_is_named(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    settings, words = SETTINGS[name]
+    for variable, value in settings.items():
+        monkeypatch.setenv(variable, value)
+    with pytest.raises(ConnectError, match=words):
+        connect("openai", api_key=KEY)
+
+
+@pytest.mark.parametrize("address", ["https://host:port/v1", "https://[::1/v1", "https://a b/v1"])
+def test_a_malformed_address_is_told_of_in_words(address: str) -> None:
+    with pytest.raises(ConnectError, match="address"):
+        connect(base_url=address, model="m")
+
+
+def test_blanks_around_an_address_and_capitals_do_no_harm(loopback: Any) -> None:
+    server = loopback(["Hail."])
+    client, model = connect(base_url=f"  {server.base_url.replace('http', 'HTTP')} ", model="m")
+    assert SimpleChatNPC(client, model, NPCConfig("w", "c")).chat("Hello!", "u") == "Hail."
+
+
+def test_where_nothing_answers_on_this_machine_the_embedded_model_is_no_advice() -> None:
+    client, model = connect(base_url="http://127.0.0.1:9/v1", model="m")
+    with pytest.raises(ReplyError, match="on this machine") as caught:
+        SimpleChatNPC(client.with_options(max_retries=0), model, NPCConfig("w", "c")).chat("Hello!", "u")
+    assert "connect('local')" not in str(caught.value)

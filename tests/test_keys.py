@@ -388,6 +388,42 @@ def test_text_with_a_beginning_of_the_key_is_given_out_whole() -> None:
     assert guard.finish() == ""
 
 
+def telling_client(server: Any, where: str) -> Any:
+    """A client whose key stands in another place than `api_key`."""
+    if where == "a function":
+        return server.client(api_key=lambda: KEY)
+    if where == "a header":
+        return server.client(api_key="unused", default_headers={"X-Api-Key": KEY})
+    return server.client(api_key="unused", default_headers={"Authorization": f"Bearer {KEY}"})
+
+
+@pytest.mark.parametrize("where", ["a function", "a header", "a bearer"])
+def test_a_key_in_another_place_is_never_shown_or_stored(loopback: Any, tmp_path: Path, where: str) -> None:
+    server = loopback([f"I know {KEY} well.", Status(400, f"{KEY} is not allowed.")])
+    factory = NPCFactory(telling_client(server, where), "m", store=tmp_path / "talks.db")
+    npc_id, user_id = factory.register_npc("W", "You know it."), factory.register_user("learner")
+    assert factory.chat_with_npc(npc_id, user_id, "Hello!") == "I know (key) well."
+    with pytest.raises(ReplyError) as caught:
+        factory.chat_with_npc(npc_id, user_id, "Hello!")
+    cause = caught.value.__cause__
+    assert KEY not in f"{caught.value} {cause} {vars(cause)} {cause.response.text}"  # type: ignore[union-attr]
+    factory.store.close()  # type: ignore[union-attr]
+    assert KEY.encode() not in (tmp_path / "talks.db").read_bytes()
+
+
+def test_a_key_in_the_address_is_not_in_the_error_that_names_it() -> None:
+    password = "2b7e151628aed2a6"
+    address = f"http://learner:{password}@127.0.0.1:9/v1?key={quote(KEY, safe='')}"
+    client, model = connect(base_url=address, model="m")
+    factory = NPCFactory(client.with_options(max_retries=0), model)
+    npc_id, user_id = factory.register_npc("W", "You know it."), factory.register_user("learner")
+    with pytest.raises(ReplyError, match=r"http://127\.0\.0\.1:9/v1") as caught:
+        factory.chat_with_npc(npc_id, user_id, "Hello!")
+    shown = "".join(traceback.format_exception(caught.value))
+    assert KEY not in shown
+    assert password not in shown
+
+
 # --- child processes ---------------------------------------------------------------------------------
 
 STUB_ENGINE = """

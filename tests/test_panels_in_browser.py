@@ -419,8 +419,9 @@ def test_who_closes_the_lid_in_mid_talk_goes_on_the_next_day(
         chat.send("Hello!")
         chat.see("Welcome.", "loopback-model")
         chat.wait_until(enabled="Send")
-        for _ in range(2):
+        for words in ("Good day, Odo.", "Well met, Mira."):
             arena.click("Step")
+            arena.see(words)
             arena.wait_until(enabled="Step")
         chat.send("Tell me a story.")
         chat.see("Once upon a time")

@@ -74,3 +74,41 @@ def test_conditions_combine_and_the_first_that_holds_gives_the_reason(lines: int
         | StopOnText("never said")
     )
     assert either(talk(LIVELY[:lines])) == reason
+
+
+HAGGLING = [f"I offer you {10 + number} pence for the cloth." for number in range(20)]
+TERSE = ["Who?", "Me.", "Why?", "Tax.", "Now?", "Yes.", "No.", "Pay up.", "Or?", "Jail.", "How so?", "Law."]
+THAI = ["ผมชอบทะเล", "ฉันรักภูเขาสูง", "เราไปตลาดกันไหม", "ซื้อปลาแพงมาก", "ขายข้าวถูกดี", "กลับบ้านเถอะ"]
+SYLLABLES = ["ban", "cor", "dul", "fen", "gar", "hil", "jun", "kor", "lam", "mor", "nel", "pol"]
+CIRCLE = [f"The {each}ling near {each}ford sold a {each}wick." for each in SYLLABLES]
+
+
+@pytest.mark.parametrize("lines", [HAGGLING, TERSE, THAI], ids=["haggling", "terse", "no blanks"])
+def test_a_talk_of_numbers_of_short_words_or_without_blanks_goes_on(lines: list[str]) -> None:
+    assert stops_at(lines, StopOnRepetition()) is None
+
+
+@pytest.mark.parametrize("length", [2, 8, 12])
+def test_a_circle_of_up_to_twelve_lines_stops_in_its_second_round(length: int) -> None:
+    stopped = stops_at(CIRCLE[:length] * 3, StopOnRepetition())
+    assert stopped is not None
+    assert stopped <= length + 4
+
+
+def test_one_who_only_repeats_the_other_is_stopped() -> None:
+    lines = [line for each in CIRCLE for line in (each, each)]
+    assert stops_at(lines, StopOnRepetition()) is not None
+    half = [line for each in CIRCLE for line in (each, each.split(" near")[0].upper() + "!")]
+    assert stops_at(half, StopOnRepetition()) is not None
+
+
+def test_short_answers_to_news_are_no_parroting() -> None:
+    lines = [line for each in CIRCLE[:12] for line in (each, "Aye.")]
+    assert stops_at(lines, StopOnRepetition()) is None
+
+
+def test_a_number_that_was_said_before_is_no_news() -> None:
+    assert (
+        stops_at(["I offer twelve pence, or 12.", *["My offer is 12 pence."] * 6], StopOnRepetition())
+        is not None
+    )

@@ -18,10 +18,11 @@ from npc_lab.endpoints.providers import PROVIDERS, Provider
 from npc_lab.errors import ConnectError, MissingKeyError, ReplyError, did_you_mean
 from npc_lab.wire.abilities import ABILITIES, Abilities
 from npc_lab.wire.answers import is_wanted
-from npc_lab.wire.faults import is_in_vain
+from npc_lab.wire.faults import is_in_vain, is_loopback
 
 # The openai package waits 10 minutes and tries three times: too long to look at a still screen.
 TIMEOUT_SECONDS = 60.0
+_PROXIES = ("http_proxy", "https_proxy", "all_proxy")
 LOCAL, FAKE = "local", "fake"
 PROVIDER_NAMES = (*PROVIDERS, LOCAL, FAKE)
 _LONGEST_NAME = 12  # characters: what is longer may be a key in the wrong place, and is not shown
@@ -131,7 +132,9 @@ def _open(provider: Provider, model: str | None, key: str, base_url: str, pace: 
     model = model or provider.model
     if not model:
         raise ConnectError("Which model? Name one that the endpoint has: connect(base_url=..., model=...).")
-    if not base_url.startswith(("http://", "https://")):  # it is not shown: it may be a key
+    base_url = base_url.strip()
+    is_address = base_url.lower().startswith(("http://", "https://"))
+    if not is_address or len(base_url.split()) > 1:  # it is not shown: it may be a key
         raise ConnectError(
             "The base_url is not an address. It begins with https:// and usually ends with /v1/."
         )
@@ -162,13 +165,41 @@ def _client(key: str, base_url: str, pace: Pace | None, counted: bool) -> Any:
         if counted:
             _count_call()
 
-    return OpenAI(
-        api_key=key or "no-key-needed",  # endpoints without keys still require a header that is not empty
-        base_url=base_url,
-        timeout=TIMEOUT_SECONDS,
-        http_client=DefaultHttpxClient(
-            event_hooks={"request": [brake], "response": [_spare_what_is_in_vain]}
-        ),
+    hooks: dict[str, list[Any]] = {"request": [brake], "response": [_spare_what_is_in_vain]}
+    try:
+        return OpenAI(
+            api_key=key or "no-key-needed",  # endpoints without keys still require a header that is not empty
+            base_url=base_url,
+            timeout=TIMEOUT_SECONDS,
+            # A proxy of a school or a company does not know this machine's own addresses.
+            http_client=DefaultHttpxClient(event_hooks=hooks, trust_env=not is_loopback(base_url)),
+        )
+    except Exception as error:
+        raise ConnectError(_settings_in_words(error)) from None  # it may repeat a key
+
+
+def _settings_in_words(error: Exception) -> str:
+    """Return which setting of this machine, or of the address, keeps a client from being made."""
+    for name in ("SSL_CERT_FILE", "SSL_CERT_DIR"):
+        if (path := os.environ.get(name)) and not os.path.exists(path):
+            return (
+                f"The environment variable {name} names certificates that are not there: {path}. Remove it "
+                f"(`del os.environ[{name!r}]`), or let it name the right file."
+            )
+    names = [name for name in os.environ if name.lower() in _PROXIES and os.environ[name]]
+    if "InvalidURL" in type(error).__name__ or not names:
+        return (
+            "The base_url cannot be used as an address. It is like https://host/v1/, with a port after a "
+            "colon if it needs one."
+        )
+    which = " and ".join(sorted(names))
+    if "socks" in str(error).lower():
+        return (
+            f"The proxy in {which} speaks SOCKS, and the package for that is missing: pip install socksio. "
+            f"Or remove the variable."
+        )
+    return (
+        f"The proxy in {which} cannot be used. It is like http://host:port. Correct or remove the variable."
     )
 
 

@@ -14,7 +14,10 @@ import json
 import math
 import re
 from collections.abc import Iterable
+from contextlib import suppress
+from ipaddress import ip_address
 from typing import Any
+from urllib.parse import urlsplit
 
 from npc_lab.errors import ReplyError
 from npc_lab.keys import hide_key_in, without_key
@@ -62,6 +65,7 @@ _STATUS: dict[int, tuple[tuple[str, ...], str]] = {
 }
 # Which words count where an error comes without a status.
 _WITHOUT_STATUS = ("context_length", "quota", "rate_limit", "filtered", "model_not_found", "auth")
+_START_IT = "Start the program that should answer there, or start this kernel again; it is on this machine."
 _NO_REASON = "Shorten the message, or change the character's settings; it gave no reason."
 
 
@@ -97,7 +101,9 @@ def _explain(error: Exception, client: Any, began: bool, spoke: bool) -> ReplyEr
             return ReplyError("interrupted_stream")
         broke_off = type(error.__cause__).__name__ in ("RemoteProtocolError", "ReadError")
         why = "The endpoint closed the connection before its reply was there." if broke_off else None
-        return ReplyError("connection", detail=f"The address is {_address(client)}.", what=why)
+        is_ours = is_loopback(str(getattr(client, "base_url", "")))
+        hint = _START_IT if is_ours and not broke_off else None
+        return ReplyError("connection", hint, detail=f"The address is {_address(client)}.", what=why)
     if "APIError" in ancestors:  # an error that came as an event of the stream
         return error_in_reply(getattr(error, "body", None) or str(error), spoke)
     name = f"{type(error).__name__}: {shorten(str(error), 200)}"
@@ -158,9 +164,19 @@ def _refusal(kind: str, said: Said, hint: str | None = None) -> ReplyError:
     return ReplyError(kind, hint, detail)
 
 
+def is_loopback(address: str) -> bool:
+    """Whether this address is of this machine."""
+    with suppress(ValueError):
+        host = urlsplit(address).hostname or ""
+        if host == "localhost" or host.endswith(".localhost"):
+            return True
+        return ip_address(host).is_loopback
+    return False
+
+
 def _address(client: Any) -> str:
-    """Return the endpoint's address without a user name or password that may stand in it."""
-    address = str(getattr(client, "base_url", "unknown"))
+    """Return the endpoint's address without a user name, password or query that may stand in it."""
+    address = str(getattr(client, "base_url", "unknown")).partition("?")[0]
     scheme, separator, rest = address.partition("://")
     host, slash, path = rest.partition("/")
     return f"{scheme}{separator}{host.rpartition('@')[2]}{slash}{path}"
