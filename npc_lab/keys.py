@@ -48,7 +48,7 @@ def without_whole_key(words: str, client: Any) -> str:
 
 def without_key(words: str, client: Any) -> str:
     """Remove the client's key from an error message, including a shown prefix or suffix of it."""
-    for key in keys_of(client):
+    for key in keys_of(client) if words else ():
         words = _without_beginning(words, key, _CUT)
         words = _without_beginning(words[::-1], key[::-1], _CUT[::-1])[::-1]
     return words

@@ -210,9 +210,11 @@ class ReplyStream(Holder):
         self._reasoning.append(self._thoughts.feed(arrival.reasoning))
         reply.refusal += self._refusal.feed(arrival.refusal)
         reply.finish_reason = arrival.finish_reason or reply.finish_reason
-        reply.model = without_key(arrival.model, self._client) or reply.model
+        if arrival.model != reply.model:  # most pieces name the same again
+            reply.model = without_key(arrival.model, self._client) or reply.model
         reply.usage = arrival.usage or reply.usage
-        self._tool = self._tool or without_key(arrival.tool, self._client)
+        if arrival.tool and not self._tool:
+            self._tool = without_key(arrival.tool, self._client)
         return self._say(self._words.feed(arrival.content))
 
     def _say(self, words: str) -> str:

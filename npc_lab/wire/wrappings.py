@@ -35,15 +35,8 @@ class Wrapping:
 
 
 # A tag, as it may be written.
-_TAGS: tuple[str, ...] = (
-    "think(?:ing)?",
-    "thoughts?",
-    "reasoning",
-    "reasoning_scratchpad",
-    "scratchpad",
-    "analysis",
-)
-_TAGS += ("inner_thoughts?", "inner_monologue")
+_TAGS = ["think(?:ing)?", "thoughts?", "inner_thoughts?", "inner_monologue", "analysis", "scratchpad"]
+_TAGS += ["reasoning", "reasoning_scratchpad"]
 _NAMESPACE = r"(?:[a-z]{1,12}:)?"
 _SETTING = r"(?:\s[\w-]{1,20}=[^<>]{0,60})?"  # <think effort=high>
 # gpt-oss writes a channel, and in it perhaps to whom it speaks, and in which format.
@@ -93,7 +86,7 @@ def any_beginning_of(word: str) -> str:
 
 
 _WORDS_OF_TAGS = ["thinking", "thoughts", "reasoning_scratchpad", "scratchpad", "analysis", "inner_thoughts"]
-_WORDS_OF_TAGS += ["inner_monologue", "start_of_turn", "end_of_turn", r"channel", "bos", "eos", "s"]
+_WORDS_OF_TAGS += ["inner_monologue", "start_of_turn", "end_of_turn", "channel", "bos", "eos", "s"]
 UNFINISHED = "|".join(
     [
         rf"</?{_NAMESPACE}(?:{'|'.join(map(any_beginning_of, _WORDS_OF_TAGS))})\|?\s{{0,3}}",
