@@ -189,6 +189,14 @@ def test_what_the_model_remembers_is_what_its_own_chat_remembered() -> None:
     assert second.question == "And?"
 
 
+@pytest.mark.parametrize("cleared", [1, 2])
+def test_what_a_learner_has_cleared_is_no_turn_any_more(cleared: int) -> None:
+    factory, npc_id = factory_with(Guard)
+    by_call(factory, npc_id)
+    del factory.npcs[npc_id].chat_histories["ann"][-2 * cleared :]
+    assert len(factory.npcs[npc_id].turns("ann")) == 2 - cleared
+
+
 # ---- one call is one turn ----
 
 

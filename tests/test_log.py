@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from test_cli import one_line, run
 
-from npc_lab import ChatArena, FakeClient, NPCFactory, NPCLabError, fake_error
+from npc_lab import ChatArena, FakeClient, NPCFactory, NPCLabError, SimpleChatNPC, fake_error
 from npc_lab.cli.log import Log
 from npc_lab.store import schema
 
@@ -95,6 +95,22 @@ def test_thoughts_are_shown_only_where_they_are_asked_for(path: Path) -> None:
 
 
 @pytest.mark.parametrize("ending", ["jsonl", "md", "html"])
+def test_the_thoughts_of_a_class_of_ones_own_stand_with_its_lines(tmp_path: Path) -> None:
+    class Loud(SimpleChatNPC):
+        def chat(self, user_message: str, user_id: str) -> str:
+            return super().chat(user_message, user_id).upper()
+
+    path = tmp_path / "lab.db"
+    replies = [f"#SCRATCHPAD\n{thought}\n#ANSWER\nHail." for thought in ("He lies.", "So do I.")]
+    factory = NPCFactory(FakeClient(replies), "m", store=path)
+    guy = factory.register_npc("London", "You are Guy.", has_scratchpad=True, npc_class=Loud)
+    arena = ChatArena(factory)
+    arena.run_conversation(arena.start_conversation(guy, guy, "Good day!"), 2)
+    shown = one_line(run("log", str(path), "1", "--thoughts").output)
+    assert "(thinks) He lies. Guy HAIL." in shown
+    assert "(thinks) So do I. Guy HAIL." in shown
+
+
 @pytest.mark.parametrize("talk", [["2"], []])
 def test_one_talk_or_all_are_saved_without_thoughts_unless_asked_for(
     path: Path, tmp_path: Path, ending: str, talk: list[str]
