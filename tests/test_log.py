@@ -94,7 +94,6 @@ def test_thoughts_are_shown_only_where_they_are_asked_for(path: Path) -> None:
     assert "Guy (thinks) He lies. Guy I am Guy." in one_line(run("log", str(path), "2", "--thoughts").output)
 
 
-@pytest.mark.parametrize("ending", ["jsonl", "md", "html"])
 def test_the_thoughts_of_a_class_of_ones_own_stand_with_its_lines(tmp_path: Path) -> None:
     class Loud(SimpleChatNPC):
         def chat(self, user_message: str, user_id: str) -> str:
@@ -112,6 +111,7 @@ def test_the_thoughts_of_a_class_of_ones_own_stand_with_its_lines(tmp_path: Path
 
 
 @pytest.mark.parametrize("talk", [["2"], []])
+@pytest.mark.parametrize("ending", ["jsonl", "md", "html"])
 def test_one_talk_or_all_are_saved_without_thoughts_unless_asked_for(
     path: Path, tmp_path: Path, ending: str, talk: list[str]
 ) -> None:
