@@ -106,8 +106,8 @@ def test_the_thoughts_of_a_class_of_ones_own_stand_with_its_lines(tmp_path: Path
     arena = ChatArena(factory)
     arena.run_conversation(arena.start_conversation(guy, guy, "Good day!"), 2)
     shown = one_line(run("log", str(path), "1", "--thoughts").output)
-    assert "(thinks) He lies. Guy HAIL." in shown
-    assert "(thinks) So do I. Guy HAIL." in shown
+    assert "(thinks) He lies. Guy (seat 1) HAIL." in shown
+    assert "(thinks) So do I. Guy (seat 2) HAIL." in shown
 
 
 @pytest.mark.parametrize("talk", [["2"], []])
