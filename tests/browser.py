@@ -7,9 +7,10 @@
             notebook.screenshot("after-send")
             assert notebook.harm() == []
 
-`open` goes on when every cell has run, and fails with the traceback of a cell that raised. Leaving a
-notebook closes its page and its kernel; leaving Jupyter ends every process that it started. What the person
-who runs the tests has set up (settings, kernels, keys) is neither seen nor touched.
+`open` goes on when every cell has run, and fails with the traceback of a cell that raised. One page and one
+kernel serve all notebooks, because they take longer than most tests: `open` empties both. Only where a test
+failed, they are closed, and the next one gets new ones. Leaving Jupyter ends every process that it started.
+What the person who runs the tests has set up (settings, kernels, keys) is neither seen nor touched.
 
 While Jupyter runs, playwright's event loop counts as running in this thread: no `asyncio.run`, and no second
 Jupyter. Neither `time.sleep` nor a test's own loop hears what the page does; every question to it catches up.
@@ -19,7 +20,6 @@ import contextlib
 import json
 import os
 import re
-import shutil
 import socket
 import subprocess
 import sys
@@ -44,14 +44,14 @@ WIDE = (1100, 900)
 NARROW = (400, 900)
 KERNEL = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
 
-# Each kernel finds its variables in its notebook's folder, so that one server serves every environment.
-STARTUP = """
-def environment():
-    import json, os, pathlib
-    os.environ.update(json.loads(pathlib.Path("environment.json").read_text("utf-8")))
-
-environment()
-del environment
+# Empties a kernel for the next notebook: its names, its widgets, its variables.
+EMPTY_KERNEL = """
+import os, ipywidgets
+ipywidgets.Widget.close_all()
+for name in {forgotten!r}:
+    os.environ.pop(name, None)
+os.environ.update({environment!r})
+get_ipython().reset(new_session=True)
 """
 
 # --- the front ends -------------------------------------------------------------------------------
@@ -96,6 +96,14 @@ LAB = FrontEnd(
             notebook.activeCellIndex = end;
             this.execute("notebook:run-cell");
         },
+        replaceCells(codes) {
+            const model = this.panel().content.model.sharedModel, old = model.cells.length;
+            model.transact(() => {
+                model.insertCells(old, codes.map(source => ({cell_type: "code", source})));
+                model.deleteCellRange(0, old);
+            });
+        },
+        isDark() { return document.body.dataset.jpThemeLight === "false" },
         running() { return this.pending > 0 },
         cells() { return this.panel().model.toJSON().cells },
         save() { return this.panel().context.save() },
@@ -117,6 +125,12 @@ CLASSIC = FrontEnd(
             cell.set_text(code);
             cell.execute();
         },
+        replaceCells(codes) {
+            const notebook = this.notebook(), old = [...notebook.get_cells().keys()];
+            for (const code of codes) notebook.insert_cell_at_bottom("code").set_text(code);
+            notebook.delete_cells(old);
+        },
+        isDark() { return null },  // it has no dark theme
         running() {
             // A cell's answer may overtake its outputs: both must be done.
             const told = this.notebook().kernel._msg_callbacks;
@@ -197,6 +211,7 @@ class Jupyter:
     url: str
     context: Any
     opened: int = 0
+    notebook: "Notebook | None" = None
 
     @property
     def artefacts(self) -> Path:
@@ -205,39 +220,40 @@ class Jupyter:
     @contextlib.contextmanager
     def open(
         self,
-        cells: Sequence[str] | Path,
+        cells: Sequence[str],
         *,
         environment: Mapping[str, str] | None = None,
         size: tuple[int, int] = WIDE,
         dark: bool = False,
     ) -> Iterator["Notebook"]:
-        """A notebook of these code cells (or a copy of this one), shown and run.
+        """A notebook of these code cells, shown and run.
 
         `dark` is what the browser asks of every page. JupyterLab's theme follows; Notebook 6 has no dark one.
         """
         self.opened += 1
+        notebook = self.notebook or self._new_notebook()
+        self.notebook = None
+        try:
+            notebook.begin(cells, environment or {}, size, dark)
+            yield notebook
+        except BaseException:
+            # A picture of a failure must not hide it.
+            with contextlib.suppress(Exception):
+                notebook.screenshot(f"failed-{self.opened}")
+            notebook.close()
+            raise
+        self.notebook = notebook
+
+    def _new_notebook(self) -> "Notebook":
         name = f"notebook{self.opened}"
         place = self.folder / "notebooks" / name
         place.mkdir()
-        write_notebook(place / f"{name}.ipynb", cells)
-        write(place / "environment.json", json.dumps(dict(environment or {})))
-        width, height = size
-        with Notebook(self, f"{name}/{name}.ipynb") as notebook:
-            notebook.page.set_viewport_size({"width": width, "height": height})
-            notebook.page.emulate_media(color_scheme="dark" if dark else "light")
-            notebook.start_kernel()  # which takes as long as the page
-            notebook.page.goto(f"{self.url}{self.front_end.place}/{notebook.path}?token={TOKEN}")
-            notebook.wait_until_ready()
-            notebook.run_all()
-            yield notebook
-
-
-def write_notebook(path: Path, cells: Sequence[str] | Path) -> None:
-    if isinstance(cells, Path):
-        shutil.copyfile(cells, path)
-        return
-    new = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in cells], metadata=KERNEL)
-    nbformat.write(new, path)
+        nbformat.write(nbformat.v4.new_notebook(metadata=KERNEL), place / f"{name}.ipynb")
+        notebook = Notebook(self, f"{name}/{name}.ipynb")
+        notebook.start_kernel()  # which takes as long as the page
+        notebook.page.goto(f"{self.url}{self.front_end.place}/{notebook.path}?token={TOKEN}")
+        notebook.wait_until_ready()
+        return notebook
 
 
 @contextlib.contextmanager
@@ -288,7 +304,6 @@ def prepare(folder: Path) -> dict[str, str]:
         (folder / name).mkdir(parents=True)
     write(folder / "config" / "labconfig" / "default_setting_overrides.json", json.dumps(LAB_SETTINGS))
     write(folder / "config" / "labconfig" / "page_config.json", json.dumps(LAB_PAGE))
-    write(folder / "ipython" / "profile_default" / "startup" / "environment.py", STARTUP)
     kept = {name: os.environ[name] for name in ("PATH", "LANG", "TMPDIR") if name in os.environ}
     return kept | {
         "HOME": str(folder / "home"),
@@ -346,7 +361,7 @@ def end(process: subprocess.Popen[bytes]) -> None:
 
 
 class Notebook:
-    """A notebook in a page of its own, with a kernel of its own. `page` is playwright's."""
+    """A notebook in a page, with its kernel. `page` is playwright's."""
 
     def __init__(self, jupyter: Jupyter, path: str):
         self.path = path
@@ -358,6 +373,7 @@ class Notebook:
         self._context = context = jupyter.context
         self._sessions = f"{jupyter.url}api/sessions"
         self._bytes_received = 0
+        self._environment: Mapping[str, str] = {}
         context.on("request", self._note_request)
         context.on("dialog", self._answer)
         self.page = context.new_page()
@@ -367,14 +383,30 @@ class Notebook:
         self.page.on("pageerror", lambda error: self.errors.append(str(error)))
         self.page.on("console", lambda message: message.type == "error" and self.errors.append(message.text))
 
-    def __enter__(self) -> "Notebook":
-        return self
+    def begin(
+        self, cells: Sequence[str], environment: Mapping[str, str], size: tuple[int, int], dark: bool
+    ) -> None:
+        """Shows and runs these cells in a page and a kernel of which nothing else is left."""
+        width, height = size
+        for page in self._context.pages:
+            if page is not self.page:
+                page.close()
+        self.page.set_viewport_size({"width": width, "height": height})
+        self.page.emulate_media(color_scheme="dark" if dark else "light")
+        self._wait_for(f"[null, {str(dark).lower()}].includes(npcLab.isDark())")
+        empty = EMPTY_KERNEL.format(forgotten=list(self._environment), environment=dict(environment))
+        self._replace([empty])
+        self._environment = environment
+        self.page.evaluate("delete window.__pwned")
+        for noted in (self.dialogs, self.errors, self.requests):
+            noted.clear()
+        self._replace(cells)
 
-    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        if kind is not None:
-            # A picture of a failure must not hide it.
-            with contextlib.suppress(Exception):
-                self.screenshot(f"failed-{Path(self.path).stem}")
+    def _replace(self, cells: Sequence[str]) -> None:
+        self.page.evaluate("codes => npcLab.replaceCells(codes)", list(cells))
+        self.run_all()
+
+    def close(self) -> None:
         # The page goes first: Notebook 6 would ask for the same as soon as it notices, and end in an error.
         for page in self._context.pages:
             page.close()
@@ -386,8 +418,7 @@ class Notebook:
         """Runs every cell, as the menu does, and waits for the last."""
         self.page.evaluate("npcLab.runAll()")
         for cell in self._cells_after_the_run():
-            if "raises-exception" not in cell["metadata"].get("tags", []):
-                fail_if_raised(cell)
+            fail_if_raised(cell)
 
     def run(self, code: str) -> str:
         """Runs a new last cell and returns the text it put out: what it printed, then its value."""

@@ -73,7 +73,28 @@ def test_a_kernel_is_of_this_environment_and_finds_its_own_variables(jupyter: Ju
     with jupyter.open(["import os, sys"], environment={"NPC_LAB_PUMP": "browser"}) as notebook:
         assert notebook.run("print(os.environ['NPC_LAB_PUMP'])\nsys.prefix") == f"browser\n{sys.prefix!r}"
     with jupyter.open(["import os"]) as notebook:
-        assert notebook.run("'NPC_LAB_PUMP' in os.environ, 'json' in globals()") == "(False, False)"
+        assert notebook.run("'NPC_LAB_PUMP' in os.environ, 'sys' in globals()") == "(False, False)"
+
+
+def test_nothing_of_a_notebook_is_left_in_the_next(jupyter: Jupyter) -> None:
+    with jupyter.open(CELLS) as notebook:
+        see(notebook, "silence")
+        notebook.page.evaluate("window.__pwned = 1; console.error('said before'); open('about:blank')")
+        assert notebook.harm()
+    with jupyter.open(["import ipywidgets"]) as following:
+        assert following is notebook
+        assert not following.outputs.get_by_text("silence").count()
+        assert following.run("sorted(name for name in ('text', 'link') if name in globals())") == "[]"
+        assert following.run("len(ipywidgets.widgets.widget._instances)") == "0"
+        assert (following.harm(), following.errors, len(following.page.context.pages)) == ([], [], 1)
+
+
+def test_after_a_failure_everything_is_new(jupyter: Jupyter) -> None:
+    with pytest.raises(ZeroDivisionError), jupyter.open(["1"]) as notebook:
+        raise ZeroDivisionError
+    with jupyter.open(["1"]) as following:
+        assert following is not notebook
+        assert [following.page] == following.page.context.pages
 
 
 def test_a_cell_that_raises_fails_the_test(jupyter: Jupyter) -> None:
