@@ -31,6 +31,13 @@ from npc_lab.errors import (
     in_words,
     no_text,
 )
+from npc_lab.one_at_a_time import (
+    OneAtATime,
+    hear_ctrl_c,
+    interruptible,
+    interruptible_until_kept,
+    uninterrupted,
+)
 from npc_lab.stops import INTERRUPTED, StopCondition, StopWhen, check_count, turns_done, turns_of
 from npc_lab.store import store_of
 from npc_lab.store.record import LazyDict, NotedDict
@@ -69,7 +76,7 @@ class ChatArena:
         )
         self._user_ids: dict[str, str] = {}  # NPC id -> its user id
         self._registering = threading.Lock()
-        self._speaking: dict[str, threading.Lock] = {}  # one turn at a time in each conversation
+        self._speaking = OneAtATime()  # one turn at a time in each conversation
 
     def __init_subclass__(cls, **options: Any) -> None:
         """Keep what a learner's own `evaluate_conversation` returns with the conversation."""
@@ -88,6 +95,7 @@ class ChatArena:
                 self._user_ids[npc_id] = self.npc_factory.register_user(f"user_{npc_id}")
         return self._user_ids[npc_id]
 
+    @uninterrupted
     def start_conversation(
         self, npc1_id: str, npc2_id: str, initial_prompt: str = DEFAULT_OPENING, *, seed: int | None = None
     ) -> str:
@@ -144,16 +152,18 @@ class ChatArena:
         outcome = self._turn(conversation_id)
         return (True, outcome.content) if isinstance(outcome, Message) else (False, str(outcome))
 
+    @uninterrupted
     def direct(self, conversation_id: str, line: str) -> None:
         """Drop in a line as the director. The next speaker hears it after the partner's line."""
         conversation = self._conversation(conversation_id)
         if not isinstance(line, str) or not line.strip():
             raise ChatArenaError("The director's line is empty, or is not text. Write at least one word.")
-        with self._one_at_a_time(conversation_id):
+        with self._speaking.held(conversation_id):
             message = Message(DIRECTOR, line, _now())
             self._store.add_message(conversation_id, **vars(message))
             conversation["messages"].append(message)
 
+    @uninterrupted
     def run_conversation(
         self,
         conversation_id: str,
@@ -184,8 +194,8 @@ class ChatArena:
                 if verbose:
                     self._print(conversation_id, outcome)
                 if on_turn:
-                    on_turn(outcome)
-                if stop and (why := stop(conversation["messages"])):
+                    interruptible(on_turn, outcome)
+                if stop and (why := interruptible(stop, conversation["messages"])):
                     ended, reason = INTERRUPTED if why == INTERRUPTED else "stop", str(why)
                     break
         except Exception as error:
@@ -201,6 +211,7 @@ class ChatArena:
             print(transcript.ending())
         return transcript
 
+    @uninterrupted
     def run_conversations(
         self,
         conversation_ids: Iterable[str],
@@ -234,7 +245,8 @@ class ChatArena:
             }
             try:
                 while running:
-                    done, running = wait(running, timeout=1)
+                    hear_ctrl_c()
+                    done, running = wait(running, timeout=0.1)
                     for talk in done:
                         talk.result()
                     silent = int(time.time() - bar.last_print_t)  # seconds
@@ -275,38 +287,33 @@ class ChatArena:
         seats = {(npcs[npc_id], partner) for npc_id, partner in seats_of(conversation).values()}
         return sum((npc.usage(partner) for npc, partner in seats if hasattr(npc, "usage")), Usage())
 
+    @uninterrupted
     def _turn(self, conversation_id: str) -> Message | ReplyError:
         """Let the next NPC speak, and record its line. Return it, or why there is none."""
         conversation = self._conversation(conversation_id)
-        with self._one_at_a_time(conversation_id):
+        # Memory and line are kept both, or neither.
+        with self._speaking.held(conversation_id), self._store.together():
             seat = next_seat(conversation)
-            outcome: Message | ReplyError | None = None
-            try:
-                with self._store.together():  # memory and line are kept both, or neither
-                    outcome = self._speak(conversation, seat)
-                    if isinstance(outcome, Message):
-                        _, partner = seats_of(conversation)[seat]
-                        self._store.add_message(conversation_id, **vars(outcome), heard_by=partner)
-            finally:  # also where Ctrl-C comes while it is written: the NPC remembers it by then
-                if isinstance(outcome, Message):
-                    conversation["messages"].append(outcome)
-                    conversation["current_turn"] = conversation["npc1_id" if seat == 2 else "npc2_id"]
-            return outcome
+            outcome = self._speak(conversation, seat)
+            if isinstance(outcome, Message):
+                _, partner = seats_of(conversation)[seat]
+                conversation["messages"].append(outcome)
+                conversation["current_turn"] = conversation["npc1_id" if seat == 2 else "npc2_id"]
+                self._store.add_message(conversation_id, **vars(outcome), heard_by=partner)
+        return outcome
 
     def _speak(self, conversation: Conversation, seat: int) -> Message | ReplyError:
         """Ask the NPC in this seat for a line, not yet recorded. Return it, or why there is none."""
         npc_id, partner = seats_of(conversation)[seat]
         started = time.perf_counter()
         try:
-            line = self.npc_factory.chat_with_npc(npc_id, partner, cue(conversation))
+            say = self.npc_factory.chat_with_npc
+            line = interruptible_until_kept(say, npc_id, partner, cue(conversation))
         except ReplyError as error:
             return error
         if not isinstance(line, str):  # a factory of your own may forget to return it
             return no_text(f"{type(self.npc_factory).__name__}.chat_with_npc", line)
         return Message(npc_id, line, _now(), seat, time.perf_counter() - started)
-
-    def _one_at_a_time(self, conversation_id: str) -> threading.Lock:
-        return self._speaking.setdefault(conversation_id, threading.Lock())
 
     def _noted(self, conversation_id: str, metrics: dict[str, Any]) -> dict[str, Any]:
         """Return metrics of which the store keeps every change: numbers of one's own, too."""

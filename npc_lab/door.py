@@ -30,7 +30,7 @@ from typing import Any, Protocol
 
 from npc_lab.errors import NPCLabError, ReplyError, no_text
 from npc_lab.memory import Call, ChatMessage
-from npc_lab.one_at_a_time import Holder
+from npc_lab.one_at_a_time import Holder, interruptible, uninterrupted, when_nobody_would_hear_it
 from npc_lab.reply import READ_IT_ALL, Reply, ReplyStream
 from npc_lab.text import well_formed
 
@@ -40,8 +40,8 @@ class Speaker(Protocol):
 
     here: threading.local
 
-    def begin_call(self, user_id: str, call: CallStream) -> threading.Lock | None:
-        """Wait for other calls of this user. Return the lock; None if the call was closed meanwhile."""
+    def begin_call(self, user_id: str, call: CallStream) -> bool:
+        """Wait for other calls of this user. Return False if the call was closed meanwhile."""
 
     def end_call(self, user_id: str, call: CallStream, answer: str) -> Call:
         """Remember the call."""
@@ -59,11 +59,9 @@ class Stranger:
     def __init__(self) -> None:
         self.here = threading.local()
 
-    def begin_call(self, user_id: str, call: CallStream) -> threading.Lock:
-        """Return a lock that nobody else wants."""
-        lock = threading.Lock()
-        lock.acquire()
-        return lock
+    def begin_call(self, user_id: str, call: CallStream) -> bool:
+        """Nobody else wants this user."""
+        return call.hold()
 
     def end_call(self, user_id: str, call: CallStream, answer: str) -> Call:
         """Return the call."""
@@ -94,7 +92,6 @@ class CallStream(Holder):
         named: str,
         whole: bool,
     ):
-        super().__init__()
         self.question = question
         self.named = named
         self.whole = whole
@@ -107,11 +104,12 @@ class CallStream(Holder):
         self._say = say
         self._pieces: Iterator[Any] | None = None
         self._said: list[str] = []
-        self._lock: threading.Lock | None = None
+        super().__init__()
 
     def __iter__(self) -> CallStream:
         return self
 
+    @uninterrupted
     def __next__(self) -> str:
         self._reader, self._is_being_read = threading.current_thread(), True
         try:
@@ -123,7 +121,7 @@ class CallStream(Holder):
             self._is_being_read, self._last_read = False, time.monotonic()
 
     def __del__(self) -> None:
-        self.close()
+        when_nobody_would_hear_it(self.close)
 
     @property
     def reply(self) -> Reply:
@@ -146,8 +144,11 @@ class CallStream(Holder):
         """The messages that were sent for the model's last reply."""
         return self.replies[-1].sent if self.replies else []
 
+    @uninterrupted
     def close(self) -> None:
         """Stop here. Nothing of the call is remembered, and the next one need not wait."""
+        if self._is_closed and not self.holds:
+            return
         self._is_closed = True
         if self.replies:
             self.replies[-1].close()
@@ -162,8 +163,8 @@ class CallStream(Holder):
 
     def _next_piece(self) -> str:
         began = time.perf_counter()
-        if self._lock is None and not self._is_closed:
-            self._lock = self._npc.begin_call(self._user_id, self)
+        if not self.holds and not self._is_closed:
+            self._npc.begin_call(self._user_id, self)
         try:
             while not self._is_closed:
                 piece = self._ask()
@@ -188,18 +189,21 @@ class CallStream(Holder):
         """Return the next piece that the learner's method says, "" or more; None at its end."""
         self._npc.here.call = self
         try:
-            if self._pieces is None:
-                said = self._say()
-                if isinstance(said, str) or not isinstance(said, Iterable):
-                    raise no_text(self.named, said)
-                self._pieces = iter(said)
-            for piece in self._pieces:
-                if not isinstance(piece, str):
-                    raise no_text(self.named, piece)
-                return well_formed(piece)
-            return None
+            return interruptible(self._hear_on)
         finally:
             self._npc.here.call = None
+
+    def _hear_on(self) -> str | None:
+        if self._pieces is None:
+            said = self._say()
+            if isinstance(said, str) or not isinstance(said, Iterable):
+                raise no_text(self.named, said)
+            self._pieces = iter(said)
+        for piece in self._pieces:
+            if not isinstance(piece, str):
+                raise no_text(self.named, piece)
+            return well_formed(piece)
+        return None
 
     def _finish(self) -> None:
         """Record what was said. Raise `ReplyError` if that is nothing."""
@@ -215,14 +219,13 @@ class CallStream(Holder):
         """Whatever happened: what is not recorded is not remembered, and the lock is free."""
         with self._closing:
             self._is_closed = True
-            lock, self._lock = self._lock, None
-            if lock is None:
+            if not self.holds:
                 return
             try:
                 if not self.exchange:
                     self._npc.undo_call(self)
             finally:
-                lock.release()
+                self.release()
 
 
 AnyStream = ReplyStream | CallStream

@@ -26,6 +26,7 @@ from npc_lab.errors import (
 )
 from npc_lab.memory import ChatMessage
 from npc_lab.npc import SimpleChatNPC
+from npc_lab.one_at_a_time import interruptible, uninterrupted
 from npc_lab.store import Store, store_of
 from npc_lab.store.record import NPCRecord
 from npc_lab.wire.usage import Usage
@@ -43,6 +44,7 @@ class NPCFactory:
     that is run again the next day goes on. Raise `NPCLabError` if it cannot be opened.
     """
 
+    @uninterrupted
     def __init__(self, client: Any, model: str, store: str | Path | None = None):
         open_door(type(self), NPCFactory, "chat_with_npc", "stream_with_npc", _whose)
         self.client = client
@@ -58,6 +60,7 @@ class NPCFactory:
         self._returning: set[str] = set()  # stored users whom nobody has registered again
         self._restore()
 
+    @uninterrupted
     def register_user(self, username: str) -> str:
         """Make a user and return the user's id. A taken name gets _1, _2, ... added.
 
@@ -76,6 +79,7 @@ class NPCFactory:
             self.user_ids[user_id] = user_id
         return user_id
 
+    @uninterrupted
     def register_npc(
         self,
         world_description: str,
@@ -164,7 +168,7 @@ class NPCFactory:
         )
         how = f"{name} is called with (client, model, config), and must return an NPC"
         try:
-            npc = npc_class(self.client, self.model, config)
+            npc = interruptible(npc_class, self.client, self.model, config)
         except NPCLabError:
             raise
         except Exception as error:
@@ -214,6 +218,7 @@ class _NPCs(dict[str, Any]):
         super().__init__()
         self._keep = keep
 
+    @uninterrupted
     def __setitem__(self, npc_id: str, npc: Any) -> None:
         self._keep(npc_id, npc)
         super().__setitem__(npc_id, npc)

@@ -13,7 +13,7 @@ middle step may fail, so the last one comes only after it (npc_lab/reply.py).
          {"role": "user", "content": "Where to?"}]
 """
 
-from __future__ import annotations  # Python 3.11 cannot say `threading.Lock | None` otherwise
+from __future__ import annotations
 
 import hashlib
 import threading
@@ -25,7 +25,7 @@ from npc_lab.character import NPCConfig
 from npc_lab.door import CallStream, open_door, stopped
 from npc_lab.errors import NPCLabError, ReplyError
 from npc_lab.memory import MEMORIES, Call, ChatMessage, History, exchange_of, exchanges, turns
-from npc_lab.one_at_a_time import OneAtATime
+from npc_lab.one_at_a_time import OneAtATime, note_that_it_is_kept, uninterrupted
 from npc_lab.reply import Reply, ReplyStream
 from npc_lab.scratchpad import parts_of
 from npc_lab.store.record import NoRecord, NPCRecord
@@ -115,6 +115,7 @@ class SimpleChatNPC:
         costs = self._costs.copy() if user_id is None else {user_id: self._costs.get(user_id, [])}
         return sum((usage_of(*cost) for of_user in costs.values() for cost in of_user.copy()), Usage())
 
+    @uninterrupted
     def chat(self, user_message: str, user_id: str) -> str:
         """Say something, wait for the answer and return it without its private thoughts.
 
@@ -127,6 +128,7 @@ class SimpleChatNPC:
             raise stopped()
         return stream.reply.text
 
+    @uninterrupted
     def stream(self, user_message: str, user_id: str) -> ReplyStream:
         """Say something and return the visible pieces of the answer, to be iterated as they arrive.
 
@@ -134,6 +136,7 @@ class SimpleChatNPC:
         """
         return self._answer(user_message, user_id, whole=False)
 
+    @uninterrupted
     def take_back(self, user_id: str) -> list[ChatMessage]:
         """Remove the last turn and return it: the user's message and the answer.
 
@@ -157,6 +160,7 @@ class SimpleChatNPC:
             raise NPCLabError(f"There is no exchange with {user_id!r} to take back. Say something first.")
         return taken
 
+    @uninterrupted
     def give_back(self, user_id: str, exchange: list[ChatMessage]) -> None:
         """Remember again what `take_back` removed."""
         with self._one_at_a_time.held(user_id):
@@ -192,8 +196,8 @@ class SimpleChatNPC:
 
     # For a call of a class that overrides `chat` (npc_lab/door.py)
 
-    def begin_call(self, user_id: str, call: CallStream) -> threading.Lock | None:
-        """Wait for other calls of this user. Return the lock; None if the call was closed meanwhile."""
+    def begin_call(self, user_id: str, call: CallStream) -> bool:
+        """Wait for other calls of this user. Return False if the call was closed meanwhile."""
         return self._one_call_at_a_time.acquire(user_id, call)
 
     def end_call(self, user_id: str, call: CallStream, answer: str) -> Call:
@@ -211,6 +215,7 @@ class SimpleChatNPC:
     def record_call(self, user_id: str, call: CallStream) -> None:
         """Write the call into the store."""
         self._record.add_call(user_id, self._calls[user_id][-1], call.seconds, call.remembered, self.client)
+        note_that_it_is_kept()
 
     def undo_call(self, call: CallStream) -> None:
         """Forget what the model remembered during the call."""
@@ -240,6 +245,7 @@ class SimpleChatNPC:
                 turn = (user_id, each, its_reply, forgot, self.config, self.client)
                 if call is None:
                     self._record.add_turn(*turn)
+                    note_that_it_is_kept()
                 else:  # it is written with the call, if that ends well
                     call.remembered.append(turn)
             return exchange
@@ -253,7 +259,7 @@ class SimpleChatNPC:
             remember=remember,
             note=note,
             count=lambda *cost: self._costs.setdefault(user_id, []).append(cost),
-            lock=lambda stream: self._one_at_a_time.acquire(user_id, stream),
+            acquire=lambda stream: self._one_at_a_time.acquire(user_id, stream),
             has_scratchpad=self.config.has_scratchpad,
             name=self.config.called(),
             whole=whole,

@@ -2,7 +2,7 @@
 
 `ReplyStream` is the one path from a user's line to an answer in the history:
 
-    lock -> ask -> part thoughts from speech, piece by piece -> remember -> unlock
+    hold the user -> ask -> part thoughts from speech, piece by piece -> remember -> release the user
 
 It is a transaction: the history changes in the last step only, and a failure or a stop before that leaves
 no trace. `chat` reads a stream to its end, `stream` returns it:
@@ -13,8 +13,8 @@ no trace. `chat` reads a stream to its end, `stream` returns it:
     stream.reply.thought               "He is lying. I will not tell him."
     npc.chat_histories["rosamund"]     now holds the question and the answer
 
-How pieces are read while somebody may press Stop: npc_lab/wire/reading.py. Who waits for whom:
-npc_lab/one_at_a_time.py.
+How pieces are read while somebody may press Stop: npc_lab/wire/reading.py. Who waits for whom, and what
+Ctrl-C does: npc_lab/one_at_a_time.py.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from typing import Any
 from npc_lab.errors import ReplyError
 from npc_lab.keys import KeyGuard, without_key
 from npc_lab.memory import ChatMessage
-from npc_lab.one_at_a_time import Holder
+from npc_lab.one_at_a_time import Holder, hear_ctrl_c, interruptible, uninterrupted, when_nobody_would_hear_it
 from npc_lab.scratchpad import ThoughtParser
 from npc_lab.text import shorten, untypeset, well_formed
 from npc_lab.wire.answers import UNKNOWN, Delta
@@ -79,10 +79,10 @@ class ReplyStream(Holder):
     the iteration ends and nothing is remembered. `reply` is what there is of the reply so far, `sent`
     the messages that were sent, `exchange` what was remembered; both are empty before that.
 
-    request: a callback that returns what is to be sent, called once the lock is acquired. remember: puts
+    request: a callback that returns what is to be sent, called once the user is held. remember: puts
     the finished reply into the history and returns what it put there. note: is told why there was no
     reply. count: is told what the reply has cost, if the endpoint began to send it: the endpoint's own
-    count, and the characters sent and written. lock: acquires the user's lock and returns it.
+    count, and the characters sent and written. acquire: holds the user, or returns False if it was closed.
     has_scratchpad, name: the character's. whole: the reply comes in one piece.
     """
 
@@ -93,12 +93,11 @@ class ReplyStream(Holder):
         remember: Callable[[Reply], list[ChatMessage]],
         note: Callable[[ReplyError], None],
         count: Callable[[Any, int, int], None],
-        lock: Callable[[ReplyStream], threading.Lock | None],
+        acquire: Callable[[ReplyStream], bool],
         has_scratchpad: bool,
         name: str,
         whole: bool,
     ):
-        super().__init__()
         self.sent: list[ChatMessage] = []
         self.exchange: list[ChatMessage] = []
         self._client = client
@@ -106,7 +105,7 @@ class ReplyStream(Holder):
         self._remember = remember
         self._note = note
         self._count = count
-        self._acquire = lock
+        self._acquire = acquire
         self._whole = whole
         self._reply = Reply()
         self._raw: list[str] = []
@@ -116,20 +115,21 @@ class ReplyStream(Holder):
         self._words, self._thoughts, self._refusal = (KeyGuard(client) for _ in range(3))
         self._model = self._tool = ""
         self._reading = Reading(client)
-        self._arrivals: Iterator[Delta | Exception] | None = None
+        self._arrivals: Iterator[Delta | BaseException] | None = None
         self._started = 0.0
         self._began = False  # the endpoint has begun to answer
         self._all_arrived = False
-        self._lock: threading.Lock | None = None
+        super().__init__()
 
     def __iter__(self) -> ReplyStream:
         return self
 
+    @uninterrupted
     def __next__(self) -> str:
         self._reader, self._is_being_read = threading.current_thread(), True
         try:
             return self._next_piece()
-        except BaseException as ending:  # the end and Ctrl-C included: however it ends, it unlocks
+        except BaseException as ending:  # the end and Ctrl-C included: however it ends, others may go on
             self.close()
             if isinstance(ending, ReplyError):
                 self._note(ending)
@@ -138,7 +138,7 @@ class ReplyStream(Holder):
             self._is_being_read, self._last_read = False, time.monotonic()
 
     def __del__(self) -> None:
-        self.close()
+        when_nobody_would_hear_it(self.close)
 
     @property
     def reply(self) -> Reply:
@@ -149,8 +149,11 @@ class ReplyStream(Holder):
         reply.thought = "\n".join(filter(None, (reply.reasoning, self._parser.thought)))
         return reply
 
+    @uninterrupted
     def close(self) -> None:
         """Stop here. What was shown stays shown, nothing is remembered, the next call need not wait."""
+        if self._is_closed:
+            return
         with self._closing:
             if self._is_closed:
                 return
@@ -161,8 +164,10 @@ class ReplyStream(Holder):
         if self._began:
             reply, sent = self.reply, sum(len(message["content"]) for message in self.sent)
             self._count(reply.usage, sent, len(reply.raw) + len(reply.reasoning))
-        if self._lock is not None:
-            self._lock.release()
+        self.release()
+
+    def is_abandoned(self) -> bool:
+        return self._reading.is_read_here() or super().is_abandoned()
 
     # The transaction, step by step
 
@@ -184,27 +189,24 @@ class ReplyStream(Holder):
             raise ReplyError("interrupted_stream", READ_IT_ALL, what="Another call took this reply's place.")
         raise StopIteration
 
-    def _ask(self) -> Iterator[Delta | Exception]:
-        """Acquire the lock and send the request. Yield what arrives."""
-        lock = self._acquire(self)
-        if lock is None:
+    def _ask(self) -> Iterator[Delta | BaseException]:
+        """Hold the user and send the request. Yield what arrives."""
+        hear_ctrl_c()
+        if not self._acquire(self):
             return iter(())
-        with self._closing:
-            if self._is_closed:
-                lock.release()
-                return iter(())
-            self._lock = lock
         self._started = time.perf_counter()
-        request = self._request()
+        request = interruptible(self._request)
         self.sent, self._model = request["messages"], str(request["model"])
         self._parser = self._parser_for(thinks_first(self._client, self._model))
         return self._reading.whole(request) if self._whole else self._reading.pieces(request)
 
-    def _take(self, arrival: Delta | Exception) -> str:
-        """Note what arrived, and return what of it may be shown. Raise `ReplyError` if it is an exception."""
+    def _take(self, arrival: Delta | BaseException) -> str:
+        """Note what arrived, and return what of it may be shown. Raise `ReplyError` if it is an error."""
         if isinstance(arrival, Exception):
             has_spoken = any(self._raw) or any(self._reasoning)
             raise reply_error(arrival, self._client, self._began, has_spoken) from _cause(arrival)
+        if isinstance(arrival, BaseException):  # a client of one's own may end the program
+            raise arrival
         self._began = True
         reply = self._reply
         self._reasoning.append(self._thoughts.feed(arrival.reasoning))

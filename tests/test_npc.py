@@ -599,6 +599,6 @@ def test_ctrl_c_ends_a_reply_also_while_its_traceback_is_kept() -> None:
     npc = SimpleChatNPC(FakeClient(interrupt), "m", NPCConfig("A tavern.", "You are Mira."))
     with pytest.raises(KeyboardInterrupt) as kept:
         npc.chat("Hello!", "ann")
-    locks = npc._one_at_a_time._locks.values()
-    assert [lock.locked() for lock in locks] == [False]
+    holders = npc._one_at_a_time._holders.values()
+    assert [(holder := each()) is not None and holder.holds for each in holders] == [False]
     assert kept.traceback

@@ -31,6 +31,7 @@ from typing import Any
 from npc_lab.character import FIELDS, NPCConfig
 from npc_lab.errors import NPCLabError
 from npc_lab.keys import without_whole_key
+from npc_lab.one_at_a_time import uninterrupted
 from npc_lab.store.schema import (
     SECONDS_TO_WAIT,
     cannot_be_written,
@@ -93,6 +94,7 @@ class Store:
     def __repr__(self) -> str:
         return f"Store({str(self.path)!r}{', problem=' + repr(self.problem) if self.problem else ''})"
 
+    @uninterrupted
     def close(self) -> None:
         """Close the file, after one more try to write what waits. What is said later stays in memory."""
         with self._writing:

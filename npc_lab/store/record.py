@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 from npc_lab.character import NPCConfig
 from npc_lab.errors import ReplyError
 from npc_lab.memory import Call, ChatMessage, History, exchange_of, exchanges
+from npc_lab.one_at_a_time import uninterrupted
 from npc_lab.store import Store, sheet_of
 from npc_lab.store.schema import now, reading
 
@@ -118,10 +119,12 @@ class NotedDict(dict[str, Value]):
         super().__init__(values)
         self._note = note
 
+    @uninterrupted
     def __setitem__(self, key: str, value: Value) -> None:
         super().__setitem__(key, value)
         self._note(self)
 
+    @uninterrupted
     def __delitem__(self, key: str) -> None:
         super().__delitem__(key)
         self._note(self)

@@ -17,7 +17,7 @@ from contextlib import closing, suppress
 from contextvars import ContextVar
 from dataclasses import dataclass
 from inspect import Parameter, isawaitable, signature
-from typing import Any
+from typing import Any, Protocol
 
 from npc_lab.errors import ReplyError
 from npc_lab.text import well_formed
@@ -56,13 +56,22 @@ def is_wanted() -> bool:
     return _wanted.get()()
 
 
-def answer(client: Any, request: dict[str, Any], hold: Callable[[Any], None]) -> Iterator[Delta]:
+class Reader(Protocol):
+    """Whoever reads an answer, as it is told of it."""
+
+    def hold(self, response: Any) -> None:
+        """Note the response that is being read, which can be hung up on; None at its end."""
+
+    def check(self, size: int) -> None:
+        """Raise `ReplyError` if a body that has so many bytes by now is too large, or takes too long."""
+
+
+def answer(client: Any, request: dict[str, Any], reader: Reader) -> Iterator[Delta]:
     """Send the request through the client and yield the answer: whole, or in pieces if it is a stream.
 
     If the endpoint refuses a part of it that it does not know, the request is changed and sent once more,
     for each such part. Some say so only in a stream that they have begun. `request` is changed in place:
-    afterwards it is what was really sent. hold: a callback, called with a stream as soon as it begins, and
-    with None at its end.
+    afterwards it is what was really sent.
     """
     for adaptation in known(client, request["model"]):
         adapt(request, adaptation)
@@ -70,7 +79,7 @@ def answer(client: Any, request: dict[str, Any], hold: Callable[[Any], None]) ->
     while True:
         has_spoken = False
         try:
-            with closing(_answer_once(client, request, hold)) as deltas:
+            with closing(_answer_once(client, request, reader)) as deltas:
                 for delta in deltas:
                     has_spoken = bool(delta.content or delta.reasoning or delta.finish_reason)
                     if has_spoken and tried:
@@ -87,35 +96,35 @@ def answer(client: Any, request: dict[str, Any], hold: Callable[[Any], None]) ->
         tried.append(may_help)
 
 
-def _answer_once(
-    client: Any, request: dict[str, Any], hold: Callable[[Any], None]
-) -> Generator[Delta, None, None]:
+def _answer_once(client: Any, request: dict[str, Any], reader: Reader) -> Generator[Delta, None, None]:
     abilities = ABILITIES.get(str(getattr(client, "base_url", "")))
     if abilities is None:
-        yield from _answer_to(client, request, hold)
+        yield from _answer_to(client, request, reader)
     else:
         with abilities.used_for(request) as sent:
-            yield from _answer_to(client, sent, hold)
+            yield from _answer_to(client, sent, reader)
 
 
-def _answer_to(
-    client: Any, request: dict[str, Any], hold: Callable[[Any], None]
-) -> Generator[Delta, None, None]:
+def _answer_to(client: Any, request: dict[str, Any], reader: Reader) -> Generator[Delta, None, None]:
     create = _create(client)
-    response = create(**_as_arguments(create, request))
+    arguments = _as_arguments(create, request)
+    if not request.get("stream") and _is_of_openai(create):
+        yield read_whole(_body(create, arguments, reader))
+        return
+    response = create(**arguments)
     if isawaitable(response):
         response.close()  # type: ignore[attr-defined]  # never awaited, and Python would warn of it
         raise ReplyError("bad_request", "Use openai.OpenAI instead.", what="This client is asynchronous.")
     if not request.get("stream"):
         yield read_whole(response)
         return
-    hold(response)
+    reader.hold(getattr(response, "response", None))
     try:
         yield Delta()  # it has begun to answer
         whole = _whole_in(response)
         yield from read_pieces(response) if whole is None else [read_whole(whole)]
     finally:
-        hold(None)  # from now on its connection may carry another reply
+        reader.hold(None)  # from now on its connection may carry another reply
         if hasattr(response, "close"):
             response.close()
 
@@ -131,6 +140,39 @@ def _create(client: Any) -> Callable[..., Any]:
             what=f"A client of type {type(client).__name__} has no chat.completions.create.",
         ) from None
     return create
+
+
+def _is_of_openai(create: Callable[..., Any]) -> bool:
+    """Whether it is the openai package's own method, of a client that is not asynchronous.
+
+    A learner may have put a function of their own in its place, to count calls: that one is called then.
+    """
+    own = getattr(getattr(create, "__func__", None), "__module__", "").startswith("openai.")
+    return own and type(create.__self__).__name__ == "Completions"  # type: ignore[attr-defined]
+
+
+def _body(create: Any, arguments: dict[str, Any], reader: Reader) -> Any:
+    """Send the request and return the body of the answer, as JSON, or as text if it is none.
+
+    It is read piece by piece: so there is an end to one that never ends.
+    """
+    with create.__self__.with_streaming_response.create(**arguments) as response:
+        reader.hold(response.http_response)
+        try:
+            pieces, size = [], 0
+            for piece in response.iter_bytes():
+                pieces.append(piece)
+                size += len(piece)
+                reader.check(size)
+        finally:
+            reader.hold(None)
+    body = b"".join(pieces)
+    try:
+        return json.loads(body)
+    except ValueError:
+        if "json" in response.headers.get("content-type", ""):
+            raise
+        return body.decode(errors="replace")
 
 
 _USUAL = {"model", "messages", "temperature", "max_tokens", "stream", "stream_options"}
@@ -153,10 +195,7 @@ def _whole_in(response: Any) -> Any:
     http = getattr(response, "response", None)
     if "application/json" not in getattr(http, "headers", {}).get("content-type", ""):
         return None
-    from openai.types.chat import ChatCompletion
-
-    body = json.loads(http.read())  # type: ignore[union-attr]
-    return ChatCompletion.construct(**body) if isinstance(body, dict) else body
+    return json.loads(http.read())  # type: ignore[union-attr]
 
 
 def read_whole(response: Any) -> Delta:
@@ -164,8 +203,9 @@ def read_whole(response: Any) -> Delta:
     if error := _fields(response).get("error"):
         raise error_in_reply(error)
     try:
-        choice = _first(response.choices) or response.choices[0]
-        message = choice.message
+        choices = _fields(response)["choices"]
+        choice = _first(choices) or choices[0]
+        message = _fields(choice)["message"]
     except (AttributeError, IndexError, KeyError, TypeError):
         raise ReplyError("malformed", detail=_what_came(response)) from None
     delta = _delta(message, choice, response)
@@ -202,13 +242,13 @@ def read_pieces(response: Any) -> Iterator[Delta]:
 
 
 def hang_up(response: Any) -> None:
-    """End the connection under a streamed reply, from another thread than the one that reads it.
+    """End the connection under a response of httpx, from another thread than the one that reads it.
 
     To close the response is not enough: a read that waits for the next piece would go on waiting, and
     the endpoint would go on writing. The sockets of httpx are reached as its documentation says.
     """
     with suppress(Exception):  # a fake has no connection, and another thread may have closed this one
-        connection = response.response.extensions["network_stream"].get_extra_info("socket")
+        connection = response.extensions["network_stream"].get_extra_info("socket")
         socket.socket.shutdown(connection, socket.SHUT_RDWR)
 
 
@@ -225,7 +265,7 @@ def _delta(message: Any, choice: Any, response: Any) -> Delta:
         refusal=_text(said, "refusal"),
         finish_reason=known_as(ended.get("finish_reason")),
         model=_text(about, "model"),
-        usage=about.get("usage"),
+        usage=_usage(about.get("usage")),
         tool=_tool(said),
     )
 
@@ -320,6 +360,15 @@ def _tool(said: Mapping[str, Any]) -> str:
     return str(function.get("name") or "without a name")
 
 
+def _usage(usage: Any) -> Any:
+    """Return the token count as the openai package's own type has it."""
+    if not isinstance(usage, dict):
+        return usage
+    from openai.types import CompletionUsage
+
+    return CompletionUsage.construct(**usage)
+
+
 _CHUNK_FIELDS = ("choices", "model", "usage", "error")
 _CHOICE_FIELDS = ("index", "delta", "message", "finish_reason", "error")
 _MESSAGE_FIELDS = ("content", "reasoning_content", "reasoning", "refusal", "tool_calls", "function_call")
@@ -355,4 +404,4 @@ def _what_came(response: Any) -> str:
     """Return a few words on a response that is no reply."""
     if isinstance(response, str) and "<html" in response[:1000].lower():
         return "It sent a web page."
-    return "It sent no choices." if hasattr(response, "choices") else ""
+    return "It sent no choices." if _fields(response).get("choices") is not None else ""
