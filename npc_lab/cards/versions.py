@@ -153,8 +153,9 @@ def _texts(value: Any, separator: str | None = None) -> list[str]:
     if isinstance(value, str):
         parts = value.split(separator) if separator else [value]
         return [part.strip() for part in parts if part.strip()]
-    found = [_text(each) for each in value] if isinstance(value, list) else []
-    return [each for each in found if each]
+    listed = value if isinstance(value, list) else []
+    found = [_text(each) for each in listed if each is not None and not isinstance(each, bool)]
+    return [each for each in found if each is not None]
 
 
 def _keys(value: Any) -> list[str]:
