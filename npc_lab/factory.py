@@ -29,6 +29,14 @@ from npc_lab.npc import SimpleChatNPC
 from npc_lab.one_at_a_time import interruptible, uninterrupted
 from npc_lab.store import Store, store_of
 from npc_lab.store.record import NPCRecord
+from npc_lab.store.returning import (
+    WHO_IT_IS,
+    changes_in_words,
+    first_of_npcs,
+    first_of_users,
+    have_talked,
+)
+from npc_lab.transcript import DIRECTOR, SYSTEM
 from npc_lab.wire.usage import Usage
 
 NPC = TypeVar("NPC")
@@ -69,14 +77,17 @@ class NPCFactory:
         if not isinstance(username, str) or not username.strip():
             raise NPCFactoryError(f"A user's name must be text, not {username!r:.60}.")
         with self._registering:
-            user_id, number = username, 0
-            while user_id in self.user_ids and user_id not in self._returning:
-                number += 1
-                user_id = f"{username}_{number}"
-            self._returning.discard(user_id)
-            if user_id not in self.user_ids:
+            free = username = self._store.clean(username)  # as it is written, so that the id stays the same
+            of_this_name = []
+            while free in self.user_ids:
+                of_this_name.append(free)
+                free = f"{username}_{len(of_this_name)}"
+            if returning := [each for each in of_this_name if each in self._returning]:
+                user_id = first_of_users(self._store, returning)
+                self._returning.discard(user_id)
+            else:
+                user_id = self.user_ids[free] = free
                 self._store.add_user(user_id)
-            self.user_ids[user_id] = user_id
         return user_id
 
     @uninterrupted
@@ -92,6 +103,9 @@ class NPCFactory:
     ) -> str:
         """Make an NPC and return its id. `more` are further fields of `NPCConfig`, such as name or goal.
 
+        With a store, the NPC of the last time comes back instead. If its temperature or the like was changed
+        since then, this says so. If it was made somebody else, it is a new NPC, and this says so, too.
+
         npc_class: a class of your own, or anything else that takes `(client, model, config)` and returns an
         NPC, such as `partial(Trader, stock=...)`. Raise `CharacterError` if a field is unknown or has an
         invalid value, `NPCFactoryError` if the class makes no NPC.
@@ -100,10 +114,13 @@ class NPCFactory:
             advice = did_you_mean(unknown, FIELDS, f"It has {', '.join(FIELDS)}.")
             raise CharacterError(f"A character has no field {unknown!r}. {advice}")
         config = NPCConfig(world_description, character_description, history_size, has_scratchpad, **more)
+        _refuse_senders(config.called())
         with self._registering:
             npc = self._make(npc_class, config)
-            npc_id = self._returning_npc(config, _class_of(npc)) or f"npc-{uuid.uuid4().hex[:12]}"
+            npc_id, note = self._returning_npc(config, _class_of(npc))
             self.npcs[npc_id] = npc
+        if note:
+            print(note)
         return npc_id
 
     def chat_with_npc(self, npc_id: str, user_id: str, message: str) -> str:
@@ -146,20 +163,35 @@ class NPCFactory:
         self.user_ids = {user_id: user_id for user_id in self._store.users()}
         self._returning = set(self.user_ids)
 
-    def _returning_npc(self, config: NPCConfig, class_name: str) -> str | None:
-        """Return the stored NPC that has or once had this sheet, unless it was registered again already.
+    def _returning_npc(self, config: NPCConfig, class_name: str) -> tuple[str, str]:
+        """Return the id of the stored NPC that comes back with this sheet, or a new id, and what to say.
 
-        Of several, it is the first of this class, or else the first.
+        It has or once had this sheet, or another one of the same character. None comes back twice.
         """
-        found = [
+        name = config.called() or "This NPC"
+        changed = {
+            npc_id: self._store.differences(config, sheets[-1]) for npc_id, sheets in self._sheets.items()
+        }
+        same = [
             npc_id
             for npc_id, sheets in self._sheets.items()
-            if any(self._store.is_same(config, sheet) for sheet in sheets)
+            if any(not self._store.differences(config, sheet) for sheet in sheets)
         ]
-        found.sort(key=lambda npc_id: self._classes.get(npc_id, "") != class_name)
-        for npc_id in found[:1]:
-            del self._sheets[npc_id]
-        return found[0] if found else None
+        found = same or [each for each in changed if not {*changed[each]} & {*WHO_IT_IS}]
+        found = [each for each in found if self._classes.get(each, "") == class_name] or found
+        if found:
+            npc_id = first_of_npcs(self._store, found)
+            old = self._sheets.pop(npc_id)[-1]
+            changes = "" if same else changes_in_words(self._store, old, config)
+            return npc_id, changes and f"{name} ({npc_id}) goes on with a changed sheet: {changes}."
+        npc_id = f"npc-{uuid.uuid4().hex[:12]}"
+        namesakes = [each for each in changed if config.called() == self._sheets[each][-1].called() != ""]
+        for old_id in have_talked(self._store, namesakes)[-1:]:
+            return npc_id, (
+                f"{name} ({npc_id}) is new and remembers nothing: its {' and '.join(changed[old_id])} is not "
+                f"that of {old_id}, which keeps its talks. To go on with that one, register its old sheet."
+            )
+        return npc_id, ""
 
     def _make(self, npc_class: Callable[[Any, str, NPCConfig], Any], config: NPCConfig) -> Any:
         """Return an NPC of this class. Raise `NPCFactoryError` if the class makes none."""
@@ -181,6 +213,7 @@ class NPCFactory:
 
     def _keep(self, npc_id: str, npc: Any) -> None:
         """Let the store keep an NPC that is put into `npcs`, and give it back what it remembered."""
+        _refuse_senders(npc_id)
         if self.store is None or not isinstance(npc, SimpleChatNPC) or npc.is_kept:
             return
         with self._registering:
@@ -209,6 +242,15 @@ def find_npc(npcs: Mapping[str, NPC], npc_id: str) -> NPC:
         return npcs[npc_id]
     except (KeyError, TypeError):  # TypeError: a list, for instance, is no key
         raise NPCNotFoundError(npc_id, npcs) from None
+
+
+def _refuse_senders(name: Any) -> None:
+    """Raise `NPCFactoryError` for a name that means another sender than an NPC in each talk."""
+    if isinstance(name, str) and name.strip().casefold() in (SYSTEM, DIRECTOR):
+        raise NPCFactoryError(
+            f"An NPC cannot be called {name!r:.60}: a talk names so who sent a line that no NPC spoke. "
+            "Choose another name."
+        )
 
 
 class _NPCs(dict[str, Any]):

@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from card_validators import CARDS, ENTRY, PYGMALION, chunk, of_v2, png, text_chunk
+from card_validators import V1 as PLAIN_V1
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -24,7 +26,7 @@ pytestmark = pytest.mark.once
 
 V3: dict[str, Any] = {
     "spec": "chara_card_v3",
-    "spec_version": "3.1",
+    "spec_version": "3.0",
     "made_by": "another program",
     "data": {
         "name": "Ada",
@@ -42,7 +44,7 @@ V3: dict[str, Any] = {
         "creator": "someone",
         "character_version": "7",
         "extensions": {"other/depth": {"deep": [1, 2.5, None]}},
-        "character_book": {"entries": [{"keys": ["engine"], "content": "It computes.", "extensions": {}}]},
+        "character_book": {"extensions": {}, "entries": [ENTRY | {"use_regex": False, "constant": True}]},
         "assets": [{"type": "icon", "uri": "ccdefault:", "name": "main", "ext": "png"}],
         "unheard_of": "<script>alert(1)</script>",
     },
@@ -71,20 +73,6 @@ def with_data(**data: Any) -> bytes:
 
 def with_ours(**ours: Any) -> bytes:
     return with_data(extensions={"npc_lab": ours})
-
-
-def chunk(kind: bytes, data: bytes = b"") -> bytes:
-    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
-
-
-def png(*chunks: bytes) -> bytes:
-    header = chunk(b"IHDR", struct.pack(">IIBBBBB", 1, 1, 8, 0, 0, 0, 0))
-    pixel = chunk(b"IDAT", zlib.compress(b"\0\0"))
-    return b"".join([b"\x89PNG\r\n\x1a\n", header, *chunks, pixel, chunk(b"IEND")])
-
-
-def text_chunk(keyword: bytes, card: Any) -> bytes:
-    return chunk(b"tEXt", keyword + b"\0" + base64.b64encode(as_bytes(card)))
 
 
 PICTURE = png(text_chunk(b"ccv3", V3))
@@ -141,6 +129,150 @@ def test_a_card_in_a_picture_may_stand_on_many_lines() -> None:
     assert read_card(png(chunk(b"tEXt", b"ccv3\0" + value))).config.name == "Ada"
 
 
+def one_more(card: Any, name: str) -> Any:
+    return card | {"data": card["data"] | {"name": name}}
+
+
+DAMAGED = {
+    "not base64": chunk(b"tEXt", b"ccv3\0{'name': 'Ada'}"),
+    "empty": chunk(b"tEXt", b"ccv3\0"),
+    "cut": chunk(b"tEXt", b"ccv3\0" + base64.b64encode(as_bytes(V3)[:200])),
+    "checksum": text_chunk(b"ccv3", V3, is_whole=False),
+    "no card": text_chunk(b"ccv3", {"spec": "chara_card_v3"}),
+    "name is a list": text_chunk(b"ccv3", V3 | {"data": {"name": ["Ada"]}}),
+    "packed": chunk(b"zTXt", b"ccv3\0\0" + zlib.compress(as_bytes(V3))),
+}
+
+
+@pytest.mark.parametrize("damaged", DAMAGED.values(), ids=DAMAGED)
+@pytest.mark.parametrize("keyword", [b"chara", b"ccv3"])
+def test_a_damaged_card_in_a_picture_gives_way_to_a_good_one(damaged: bytes, keyword: bytes) -> None:
+    good = text_chunk(keyword, one_more(V2, "Good"))
+    for chunks in ((damaged, good), (good, damaged)):
+        assert read_card(png(*chunks)).config.name == "Good"
+    with pytest.raises(CardError):
+        read_card(png(damaged))
+
+
+def test_of_two_good_cards_of_one_version_the_first_is_read() -> None:
+    """Some pictures hold two: OrbFrontend/Orb#129."""
+    chunks = [text_chunk(b"chara", one_more(V2, name)) for name in ("First", "Second")]
+    assert read_card(png(*chunks)).config.name == "First"
+
+
+@pytest.mark.parametrize(
+    "card", [PYGMALION, PYGMALION | PLAIN_V1 | {"description": "Counts."}], ids=["own", "both"]
+)
+def test_pygmalions_files_are_read_and_written_under_both_names(card: Any) -> None:
+    character = read_card(as_bytes(card))
+    assert (character.config.name, character.config.world_description) == ("Ada", "London.")
+    assert character.config.character_description.startswith("Counts.")
+    assert character.config.greeting.startswith("Hello")
+    assert character.config.examples == [("Two and two?", "Four.")]
+    character.config.name = "Zoe"
+    data = json.loads(character.to_json())["data"]
+    assert (data["name"], data["char_name"]) == ("Zoe", "Zoe")
+
+
+@pytest.mark.parametrize(
+    "card",
+    [
+        {"name": "Ada", "first_mes": "Hello!"},
+        {"name": "Ada", "description": "", "personality": "exact", "first_mes": "Hello!"},
+        V1 | {"mes_example": None, "scenario": None, "spec": None},
+        {"data": V1},
+        {"char_name": "Ada", "char_persona": "", "char_greeting": "Hello, {{user}}!"},
+    ],
+    ids=["two fields", "four", "null", "no spec", "Pygmalion"],
+)
+def test_old_files_with_less_in_them_are_read(card: Any) -> None:
+    """ChatterUI#110: many characters are still of version 1."""
+    config = read_card(as_bytes(card)).config
+    assert config.name == "Ada"
+    assert config.greeting.startswith("Hello")
+
+
+# Macros
+
+MACROS: dict[str, tuple[str, set[str]]] = {
+    "char": ("{{char}} {{CHAR}} {{ char }}", {"Ada Ada Ada"}),
+    "user": ("{{user}} {{User}}", {"the other speaker the other speaker"}),
+    "old": ("<char> <BOT>", {"Ada Ada"}),
+    "random": ("{{random:a,b,c}}", {"a", "b", "c"}),
+    "random, other cases": ("{{RANDOM: a , b }}", {"a", "b"}),
+    "random, SillyTavern": ("{{random::a, b::c}}", {"a, b", "c"}),
+    "random, escaped": (r"{{random:a\,b,c\,d}}", {"a,b", "c,d"}),
+    "random, one": ("{{random:a}}", {"a"}),
+    "random, nothing": ("x{{random:}}", {"x"}),
+    "pick": ("{{pick:a,b}}", {"a", "b"}),
+    "pick, as the format writes it too": ("{{pick::Hello,Hi,Hey}}", {"Hello", "Hi", "Hey"}),
+    "roll": ("{{roll:6}}", set("123456")),
+    "roll, d": ("{{roll:d6}}", set("123456")),
+    "roll, D": ("{{Roll:D2}}", set("12")),
+    "roll, two dice": ("{{roll:2d2}}", set("234")),
+    "roll, a blank": ("{{roll 1d2}}", set("12")),
+    "roll, no die": ("x{{roll:often}}{{roll:0}}{{roll:}}", {"x"}),
+    "note": ("x{{// a note}}{{//another: one}}", {"x"}),
+    "comment": ("x{{comment: a note}}{{COMMENT:,}}", {"x"}),
+    "hidden key": ("x{{hidden_key:castle}}", {"x"}),
+    "note on many lines": ("x{{// a\nnote: {b} }}y", {"xy"}),
+    "reverse": ("{{reverse:Hello}}", {"olleH"}),
+    "inside another": ("{{random:{{char}},{{reverse:adA}}}}", {"Ada"}),
+    "inside a note": ("x{{// {{char}} knows {{roll:6}}}}", {"x"}),
+    "a third brace": ("{{{char}}}", {"{Ada}"}),
+    "another program's": ("{{getvar::x}} {{time}} {{characters}}", {"{{getvar::x}} {{time}} {{characters}}"}),
+    "none": ("{{}} {{ }} {char} }} {{char", {"{{}} {{ }} {char} }} {{char"}),
+    "only names": ("{{char's}} {{user:x}}", {"{{char's}} {{user:x}}"}),
+}
+
+
+@pytest.mark.parametrize("name", MACROS)
+def test_macros_are_replaced_in_what_a_model_is_told_and_kept_in_the_file(name: str) -> None:
+    raw, right = MACROS[name]
+    told = dict.fromkeys(("description", "scenario", "first_mes", "system_prompt", "personality"), raw)
+    talk = f"<START>\n{{{{user}}}}: x{raw}\n{{{{char}}}}: x{raw}"
+    card = read_card(with_data(**told, post_history_instructions="", mes_example=talk))
+    config = card.config
+    ((said, answered),) = config.examples
+    parts = config.character_description.split("\n\n")
+    texts = [
+        config.world_description,
+        config.greeting,
+        parts[0],
+        parts[1].removeprefix("Personality: "),
+        parts[2],
+    ]
+    assert {*texts, said.removeprefix("x"), answered.removeprefix("x")} <= right
+    card.config.goal = "Rest."
+    written = json.loads(card.to_json())["data"]
+    assert {key: written[key] for key in told} == told
+    assert written["mes_example"] == talk
+    assert read_card(card.to_json().encode()).config == config
+
+
+def test_chance_is_the_same_for_one_card_and_not_for_all() -> None:
+    drawn = [
+        read_card(with_data(scenario=f"{number} {{{{random:a,b}}}} {{{{roll:9}}}} {{{{roll:9}}}}")).config
+        for number in range(40)
+    ]
+    letters, first, second = zip(*(each.world_description.split()[1:] for each in drawn), strict=True)
+    assert set(letters) == {"a", "b"}
+    assert len(set(first)) > 4
+    assert first != second
+
+
+def test_a_name_is_put_in_once() -> None:
+    config = read_card(with_data(name="{{char}}{{user}}", scenario="{{char}}")).config
+    assert config.world_description == "{{char}}{{user}}"
+
+
+def test_a_macro_that_the_learner_wrote_stands_until_the_text_is_changed() -> None:
+    card = read_card(as_bytes(V3))
+    card.config.character_description = "{{// no note}} {{roll:6}}"
+    card.config.examples = [("{{random:a,b}}", "{{reverse:a}}")]
+    assert read_card(card.to_json().encode()).config == card.config
+
+
 def test_an_upload_may_come_as_any_kind_of_bytes(tmp_path: Path) -> None:
     file = tmp_path / "ada.png"
     file.write_bytes(PICTURE)
@@ -180,6 +312,123 @@ def test_two_new_cards_share_nothing() -> None:
 
 def test_what_was_not_changed_is_written_as_it_was() -> None:
     assert json.loads(read_card(as_bytes(V3)).to_json()) == V3
+
+
+def test_any_card_is_written_with_all_that_version_3_asks_for() -> None:
+    """`card_validators.py` asks the public validators about these cards, by a command of its own."""
+    needed = json.loads(Card(NPCConfig("", "")).to_json())["data"].keys()
+    for name, content in CARDS.items():
+        card = read_card(content)
+        written = json.loads(card.to_json())
+        assert (written["spec"], written["spec_version"]) == ("chara_card_v3", "3.0"), name
+        assert written["data"].keys() >= needed, name
+        assert read_card(card.to_json().encode()) == card, name
+
+
+def test_an_old_lorebook_is_written_as_version_3_wants_it() -> None:
+    book = {"extensions": {}, "entries": [ENTRY]}
+    written = json.loads(read_card(of_v2(character_book=book)).to_json())
+    assert written["data"]["character_book"] == {"extensions": {}, "entries": [ENTRY | {"use_regex": False}]}
+
+
+# What stood in a field, and what is written: None where the field is left out.
+WILD: dict[str, tuple[str, Any, Any]] = {
+    "greetings are text, character-tools#17": ("alternate_greetings", "1687194031049", ["1687194031049"]),
+    "no book, character-tools#25 and #36": ("character_book", None, None),
+    "book is a name": ("character_book", "World", None),
+    "book is a list": (
+        "character_book",
+        [{"keys": "inn, tavern", "content": "Full.", "enabled": 0}],
+        {
+            "extensions": {},
+            "entries": [
+                {
+                    "keys": ["inn", "tavern"],
+                    "content": "Full.",
+                    "enabled": False,
+                    "extensions": {},
+                    "insertion_order": 100,
+                    "use_regex": False,
+                }
+            ],
+        },
+    ),
+    "positions, character-tools#34": (
+        "character_book",
+        {"extensions": {}, "entries": [ENTRY | {"position": each} for each in ("", 1, 4, "before_char")]},
+        {
+            "extensions": {},
+            "entries": [
+                ENTRY | {"use_regex": False} | more
+                for more in ({}, {"position": "after_char"}, {}, {"position": "before_char"})
+            ],
+        },
+    ),
+    "tags are text": ("tags", "history, numbers", ["history", "numbers"]),
+    "tags are null": ("tags", None, []),
+    "tags have holes": ("tags", [None, "", "b", True, 7, []], ["", "b", "7"]),
+    "tags are a number": ("tags", 4, []),
+    "tags of JavaScript": ("tags", {"0": "history", "1": None, "2": 7}, ["history", "7"]),
+    "creator is null": ("creator", None, ""),
+    "version is a number": ("character_version", 1.5, "1.5"),
+    "notes are a list": ("creator_notes", ["Be kind."], ""),
+    "scenario is a number": ("scenario", 4, "4"),
+    "personality is false": ("personality", False, ""),
+    "extensions are null": ("extensions", None, {}),
+    "extensions of PHP": ("extensions", [], {}),
+    "nickname is null": ("nickname", None, None),
+    "source is text": ("source", "https://example.org", ["https://example.org"]),
+    "date is text": ("creation_date", "1700000000", 1700000000),
+    "date is a day": ("modification_date", "2024-01-01", None),
+    "notes in no language": ("creator_notes_multilingual", {"en": None, "de": "Nett."}, {"de": "Nett."}),
+    "assets without an address": ("assets", [{"name": "main"}, None], None),
+}
+
+
+@pytest.mark.parametrize("name", WILD)
+def test_what_is_of_the_wrong_kind_is_made_right_or_left_out(name: str) -> None:
+    field, wild, right = WILD[name]
+    data = json.loads(read_card(with_data(**{field: wild})).to_json())["data"]
+    assert data.get(field) == right
+    assert (field in data) == (right is not None)
+    rest = V3["data"].keys() - {field}
+    assert {key: data[key] for key in rest} == {key: V3["data"][key] for key in rest}
+
+
+ROOT = PLAIN_V1 | {"creatorcomment": "old", "tags": [], "avatar": "none", "fav": False}
+
+
+@pytest.mark.parametrize("stale", [{}, {"name": "Old", "first_mes": None}], ids=["equal", "out of date"])
+def test_copies_at_the_root_are_kept_equal(stale: Any) -> None:
+    """As SillyTavern exports them; character-card-spec-v2#3 asks whether one may do without them."""
+    card = read_card(as_bytes(V3 | ROOT | {"data": V3["data"] | PLAIN_V1} | stale))
+    card.config.name = "Zoe"
+    card.config.greeting = "Good day."
+    card.config.character_description = "You count."
+    written = json.loads(card.to_json())
+    assert (written["name"], written["first_mes"], written["description"]) == (
+        "Zoe",
+        "Good day.",
+        "You count.",
+    )
+    assert {key: written[key] for key in PLAIN_V1} == {key: written["data"][key] for key in PLAIN_V1}
+    assert (written["personality"], written["creatorcomment"]) == ("", "Be kind to her.")
+    assert (written["tags"], written["avatar"], written["fav"]) == (["history"], "none", False)
+
+
+def test_what_stands_only_at_the_root_is_not_lost() -> None:
+    data = {key: value for key, value in V2["data"].items() if key not in ("tags", "creator_notes")}
+    written = json.loads(
+        read_card(as_bytes(V2 | {"data": data, "tags": ["old"], "creatorcomment": "!"})).to_json()
+    )
+    assert (written["data"]["tags"], written["data"]["creator_notes"]) == (["old"], "!")
+
+
+def test_a_card_that_was_spoilt_in_place_is_written_right() -> None:
+    card = read_card(as_bytes(V3))
+    card.original["data"] |= {"tags": None, "creator": 4}
+    data = json.loads(card.to_json())["data"]
+    assert (data["tags"], data["creator"]) == ([], "4")
 
 
 @pytest.mark.parametrize("card", [V1, V2], ids=["V1", "V2"])
@@ -398,13 +647,22 @@ HOSTILE: dict[str, tuple[bytes, str]] = {
     "deep": (DEEP, "nested"),
     "deep and whole": (DEEP + b"1" + b"}" * 100_000, "nested"),
     "a little deep": (b'{"a":' * 200 + b"1" + b"}" * 200, "nested"),
-    "no card's JSON": (b'{"name": "npm", "description": "x"}', "spec must be"),
+    "no card's JSON": (
+        b'{"name": "npm", "description": "x"}',
+        "spec must be .* it lacks personality, scenario, first_mes, mes_example",
+    ),
+    "somebody else's data": (b'{"data": {"id": 1}}', "spec must be .* it lacks name"),
+    "a card without a name": (as_bytes({"first_mes": "Hello!"}), "it lacks name, description"),
+    "deep macros": (
+        with_data(name="x" * 200, description="{{reverse:" * 9_000 + "{{char}}" * 9_000),
+        "at most",
+    ),
     "a later version": (as_bytes(V3 | {"spec": "chara_card_v9"}), "not 'chara_card_v9'"),
     "spec is a list": (as_bytes(V3 | {"spec": []}), "spec must be"),
     "no data": (as_bytes({"spec": "chara_card_v3"}), "no data"),
     "data is text": (as_bytes(V3 | {"data": "Ada"}), "data must be an object"),
     "name is a list": (with_data(name=["Ada"]), "name must be text, not"),
-    "scenario is a number": (with_data(scenario=4), "scenario must be text, not 4"),
+    "scenario is an object": (with_data(scenario={"a": 4}), "scenario must be text, not {'a': 4}"),
     "extensions is text": (with_data(extensions="none"), "extensions must be an object"),
     "ours is a list": (with_data(extensions={"npc_lab": []}), "npc_lab must be an object"),
     "history_size is text": (with_ours(history_size="10"), "extensions.npc_lab.history_size must be"),

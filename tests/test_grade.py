@@ -21,7 +21,7 @@ from unittest.mock import Mock
 import psutil
 import pytest
 from killed_programs import RIGHT
-from nbformat.v4 import new_code_cell, new_notebook, writes
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_raw_cell, writes
 from typer.testing import CliRunner
 
 import npc_lab.cli as cli
@@ -32,6 +32,7 @@ from npc_lab.grading.handed_in import (
     CodeCell,
     NotANotebookError,
     belongs_to,
+    cells_not_run,
     code_cells,
     exercises_of,
     find_notebooks,
@@ -133,10 +134,38 @@ process.stdout.readline()
 """
 
 
-def write(path: Path, *sources: str) -> Path:
+def write(path: Path, *sources: Any) -> Path:
+    """Write a notebook of these cells; a text is a code cell."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(writes(new_notebook(cells=[new_code_cell(source) for source in sources])))
+    cells = [new_code_cell(source) if isinstance(source, str) else source for source in sources]
+    path.write_text(writes(new_notebook(cells=cells)))
     return path
+
+
+def text_cell(source: str, *tags: str) -> Any:
+    return new_markdown_cell(source, metadata={"tags": list(tags)})
+
+
+# A Python that ends at once at its first starts, before it can say that it is there.
+DIES_AT_START = """
+import os, pathlib
+if "NPC_LAB_PROVIDER" in os.environ:
+    starts = pathlib.Path({starts!r})
+    number = len(list(starts.iterdir()))
+    (starts / str(number)).touch()
+    if number < {deaths}:
+        os._exit(1)
+"""
+
+
+def let_kernels_die(folder: Path, monkeypatch: pytest.MonkeyPatch, deaths: int) -> None:
+    """As one start in some hundred does: Infleqtion/client-superstaq#1129, dagster-io/dagster#739."""
+    (folder / "starts").mkdir()
+    code = DIES_AT_START.format(starts=str(folder / "starts"), deaths=deaths)
+    (folder / "sitecustomize.py").write_text(code)
+    monkeypatch.setenv(
+        "PYTHONPATH", os.pathsep.join([str(folder), *filter(None, [os.environ.get("PYTHONPATH")])])
+    )
 
 
 def facts(folder: Path) -> Any:
@@ -201,6 +230,22 @@ def graded(folder: Path, pipe: int) -> Graded:
     write(
         notebooks / "dies.ipynb", solution_code("trim"), "import os\nnew_characters = lambda *_: os._exit(1)"
     )
+    write(
+        notebooks / "away.ipynb",
+        solution_code("trim"),
+        "",
+        solution_code("cost"),
+        "get_ipython().run_cell('1'); del trim",
+        "%reset -f",
+    )
+    write(
+        notebooks / "emptied.ipynb",
+        RIGHT,
+        text_cell("A lesson's text:\n```\nclass ChatArena:\n```"),
+        text_cell("def run_turn(self, conversation_id): ...", "exercise:arena.turn"),
+        "class ChatArena: pass",
+        CHECK,
+    )
     write(notebooks / "=1+1.ipynb", "print('no exercise')")
     (notebooks / "text.ipynb").write_text("My homework\x1b[2J")
     (notebooks / "zoe.ipynb.txt").write_text("{}")
@@ -243,6 +288,42 @@ def test_a_note_says_why_a_name_is_missing(graded: Graded) -> None:
     said = "of the exercise arena, ended with a syntax error in line 1."
     assert graded.rows["missing.ipynb"]["note"] == f"Code cell 1, {said}"
     assert graded.rows["colon.ipynb"]["note"] == f"Code cell 2, {said}"
+
+
+def test_a_note_says_which_cell_took_a_name_away(graded: Graded) -> None:
+    row = graded.rows["away.ipynb"]
+    assert (row["exercise"], row["outcome"]) == ("cost", "not attempted")
+    assert row["note"] == (
+        "Code cell 4 took away trim, which was there before. "
+        "Code cell 5 took away new_characters, which was there before."
+    )
+    methods = "evaluate_conversation, get_conversation_history, register_npc_in_arena and 3 more of ChatArena"
+    note = graded.rows["emptied.ipynb"]["note"]
+    assert note.startswith(f"Code cell 2 took away {methods}, which was there before. ")
+
+
+def test_a_note_says_which_cell_is_no_code_any_more(graded: Graded) -> None:
+    """Learners turn cells into Markdown by a key: jupyter/nbgrader#92, #107 and #908."""
+    note = graded.rows["emptied.ipynb"]["note"]
+    said = "Cell 3 of the notebook, of the exercise arena, is Markdown, and was not run."
+    assert note.endswith(f"{said} Make it a code cell again.")
+    assert note.count("Markdown") == 1
+
+
+def test_cells_that_are_no_code_any_more_are_found_by_tag_or_by_what_they_define(tmp_path: Path) -> None:
+    file = write(
+        tmp_path / "a.ipynb",
+        "class ChatArena: ...",
+        text_cell("# The class ChatArena\nclass ChatArena is what you write."),
+        new_raw_cell("class ChatArena:\n    pass"),
+        text_cell("class ChatArena(object):\n    pass"),
+        text_cell("x = 1", "exercise:trim"),
+        text_cell("x = 1", "exercise:arena.turn", "check"),
+    )
+    found = cells_not_run(file, EXERCISES["arena"])
+    said = "Cell {} of the notebook, of the exercise arena, is {}"
+    kinds = [(3, "raw text"), (4, "Markdown"), (6, "Markdown")]
+    assert found == [said.format(*each) for each in kinds]
 
 
 def test_what_has_points_is_not_called_not_attempted(graded: Graded) -> None:
@@ -381,11 +462,26 @@ def test_ctrl_c_ends_the_kernels_and_writes_what_is_done(tmp_path: Path) -> None
 
 
 @pytest.mark.once
-def test_all_graded_is_exit_code_0_and_one_exercise_can_be_named(tmp_path: Path) -> None:
+def test_all_graded_is_exit_code_0_and_one_exercise_can_be_named_also_if_a_kernel_dies_at_its_start(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: Any
+) -> None:
+    let_kernels_die(tmp_path, monkeypatch, deaths=1)
     write(tmp_path / "in" / "plain.ipynb", RIGHT)
     graded = Graded(tmp_path / "in", "--exercise", "arena")
     assert graded.code == 0
-    assert graded.outcome("plain.ipynb") == "correct"
+    row = graded.rows["plain.ipynb"]
+    assert (row["outcome"], row["note"]) == ("correct", "")
+    assert len(list((tmp_path / "starts").iterdir())) == 2
+    assert "".join(capfd.readouterr()) == graded.notices == ""
+
+
+def test_a_kernel_that_never_starts_is_told_of(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    let_kernels_die(tmp_path, monkeypatch, deaths=9)
+    write(tmp_path / "in" / "plain.ipynb", RIGHT)
+    row = Graded(tmp_path / "in", "--exercise", "arena").rows["plain.ipynb"]
+    assert row["outcome"] == "not graded"
+    assert row["note"] == "Its kernel died twice while it started. Grade it again, with fewer jobs at once."
+    assert len(list((tmp_path / "starts").iterdir())) == 2
 
 
 @pytest.mark.long

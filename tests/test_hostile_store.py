@@ -36,7 +36,18 @@ COLUMNS = [
     }.items()
     for column in columns.split()
 ]
-JSON = ["{}", "[]", "null", "3", '"text"', "{", '{"turn_count": "many"}', '{"history_size": []}', "NaN"]
+JSON = [
+    "[" * 100_000,
+    "{}",
+    "[]",
+    "null",
+    "3",
+    '"text"',
+    "{",
+    '{"turn_count": "many"}',
+    '{"history_size": []}',
+    "NaN",
+]
 VALUES = (
     st.none()
     | st.integers(-(2**63), 2**63 - 1)

@@ -130,11 +130,22 @@ def test_a_client_of_the_learners_own_stays_theirs(loopback: Any, ask: Any) -> N
     assert len(server.requests) == 3
 
 
-def test_a_long_wait_is_told_in_minutes(loopback: Any, ask: Any) -> None:
-    server = loopback([Status(429, "Slow down.", headers={"Retry-After": "250"})])
+@pytest.mark.parametrize(
+    ("seconds", "hint"),
+    [
+        ("250", "Try again in 5 minutes."),
+        ("86400", "Try again in 1440 minutes."),
+        ("2000000", "Try again in 24 days."),
+        # Some endpoints ask for ages: nearai/ironclaw#1351, blacklanternsecurity/bbot#2425.
+        ("1e308", "Try again much later: it asks for more than 365 days."),
+        ("1" * 300, "Try again much later: it asks for more than 365 days."),
+    ],
+)
+def test_a_long_wait_is_told_in_minutes_or_days(loopback: Any, ask: Any, seconds: str, hint: str) -> None:
+    server = loopback([Status(429, "Slow down.", headers={"Retry-After": seconds})])
     with pytest.raises(ReplyError) as caught:
         ask(character(server))
-    assert caught.value.hint == "Try again in 5 minutes."
+    assert caught.value.hint == hint
 
 
 @pytest.mark.parametrize("when", ["Fri, 31 Dec 2049 23:59:59 GMT", "soon", "", "inf", "nan", "-1", "0"])

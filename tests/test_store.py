@@ -23,9 +23,12 @@ from npc_lab import (
     ChatArena,
     FakeClient,
     FakeReply,
+    NPCConfig,
     NPCFactory,
+    NPCFactoryError,
     NPCLabError,
     ReplyError,
+    SimpleChatNPC,
     StopOnText,
     fake_error,
 )
@@ -145,7 +148,8 @@ def test_a_notebook_that_is_run_again_makes_no_second_knight(path: Path) -> None
         factory = factory_at(path)
         twins = [factory.register_npc(*KNIGHT), factory.register_npc(*KNIGHT)]
         users = [factory.register_user("ann"), factory.register_user("ann")]
-        factory.chat_with_npc(twins[1], users[1], "Hello!")
+        for npc_id, user_id in zip(twins, users, strict=True):
+            factory.chat_with_npc(npc_id, user_id, "Hello!")
         return [*twins, *users], factory
 
     ids, _ = notebook()
@@ -153,9 +157,132 @@ def test_a_notebook_that_is_run_again_makes_no_second_knight(path: Path) -> None
     assert same == ids
     assert ids[2:] == ["ann", "ann_1"]
     assert len(factory.get_npc_chat_history(ids[1], "ann_1")) == 4
-    assert factory.get_npc_chat_history(ids[0], "ann") == []
+    assert len(factory.get_npc_chat_history(ids[0], "ann")) == 4
     assert factory.register_npc(*KNIGHT) not in ids
     assert factory.register_user("ann") == "ann_2"
+
+
+RUNS = {  # what is said after each run of the cell that registers: True, or nothing: False
+    "the old ones talked, too": [True, True],
+    "the cell was run twice before anything was said": [False, True],
+    "the last run was of no use": [True, False],
+    "four runs": [True, False, True, False],
+}
+
+
+@pytest.mark.parametrize("runs", RUNS.values(), ids=RUNS)
+def test_who_talked_last_comes_back_where_a_cell_was_run_twice(path: Path, runs: list[bool]) -> None:
+    factory = factory_at(path)
+    for number, talks in enumerate(runs):
+        ids = factory.register_npc(*KNIGHT), factory.register_user("ann")
+        if talks:
+            factory.chat_with_npc(*ids, f"talk {number}")
+            talked = ids
+    talk = factory.get_npc_chat_history(*talked)
+    for _ in range(2):
+        factory = factory_at(path)
+        assert (factory.register_npc(*KNIGHT), factory.register_user("ann")) == talked
+        assert factory.get_npc_chat_history(*talked) == talk
+
+
+def test_twins_come_back_in_their_order_also_where_their_cell_was_run_twice(path: Path) -> None:
+    arena = ChatArena(factory_at(path))
+    for _ in range(2):
+        twins = [arena.npc_factory.register_npc(*KNIGHT) for _ in range(2)]
+        talk = arena.start_conversation(*twins)
+        arena.run_conversation(talk, 2)
+    again = factory_at(path)
+    assert [again.register_npc(*KNIGHT) for _ in range(2)] == twins
+    assert ChatArena(again).latest_conversation(*twins) == talk
+
+
+def test_a_class_of_ones_own_comes_back_as_the_one_who_talked_last(path: Path) -> None:
+    class Mine(SimpleChatNPC):
+        pass
+
+    factory = factory_at(path)
+    for npc_class in (Mine, Mine, SimpleChatNPC):
+        guy = factory.register_npc(*KNIGHT, npc_class=npc_class)
+        factory.chat_with_npc(guy, factory.register_user("ann"), "Hello!")
+    mine = list(factory.npcs)[1]
+    assert factory_at(path).register_npc(*KNIGHT, npc_class=Mine) == mine
+
+
+def test_what_was_changed_on_a_sheet_is_said_and_the_npc_goes_on(path: Path, capsys: Any) -> None:
+    first = factory_at(path)
+    guy, ann = first.register_npc(*KNIGHT), first.register_user("ann")
+    first.chat_with_npc(guy, ann, "Hello!")
+    assert capsys.readouterr().out == ""
+    second = factory_at(path)
+    assert second.register_npc(*KNIGHT, 4, temperature=0.9, request_options={"stop": ["x" * 500]}) == guy
+    said = capsys.readouterr().out
+    assert said.startswith(f"Guy ({guy}) goes on with a changed sheet: history_size is 4 now, and was 10; ")
+    assert "temperature is 0.9 now, and was 0.6; request_options is " in said
+    assert len(said) < 400
+    assert len(second.get_npc_chat_history(guy, second.register_user("ann"))) == 2
+    second.chat_with_npc(guy, ann, "Hello again!")
+    third = factory_at(path)
+    assert third.npcs[guy].config.temperature == 0.9
+    assert third.register_npc(*KNIGHT) == guy  # the sheet that it once had
+    assert capsys.readouterr().out == ""
+
+
+def test_of_two_with_changed_sheets_the_one_who_talked_last_goes_on(path: Path, capsys: Any) -> None:
+    factory = factory_at(path)
+    for _ in range(2):
+        guy = factory.register_npc(*KNIGHT)
+        factory.chat_with_npc(guy, factory.register_user("ann"), "Hello!")
+    factory = factory_at(path)
+    assert factory.register_npc(*KNIGHT, temperature=0) == guy
+    assert factory.register_npc(*KNIGHT, temperature=0) != guy
+    assert capsys.readouterr().out.count("temperature is 0 now") == 2
+
+
+def test_somebody_else_of_the_same_name_is_new_and_this_is_said(path: Path, capsys: Any) -> None:
+    first = factory_at(path)
+    guy, hans = first.register_npc(*KNIGHT), first.register_npc(*MERCHANT)
+    first.chat_with_npc(guy, first.register_user("ann"), "Hello!")
+    second = factory_at(path)
+    new = second.register_npc(*KNIGHT, goal="bread", secrets=["gold"])
+    assert new not in (guy, hans)
+    said = capsys.readouterr().out
+    assert f"Guy ({new}) is new and remembers nothing: its goal and secrets is not that of {guy}," in said
+    assert second.register_npc(*MERCHANT, goal="bread") != hans  # nobody talked with the old one
+    assert second.register_npc("London", "You are Wat, a page.") not in (guy, hans)
+    assert second.register_npc(*KNIGHT) == guy
+    assert second.register_npc(*KNIGHT, goal="gold") not in (guy, hans, new)  # nobody is left to be missed
+    assert capsys.readouterr().out == ""
+
+
+@pytest.mark.parametrize("name", ["half \ud83d", "\ud83d\ude00", f"my key is {KEY}"])
+def test_a_name_that_is_written_otherwise_has_the_same_id_the_next_day(
+    path: Path, loopback: Any, name: str
+) -> None:
+    from npc_lab.widgets import chat_box
+
+    client = loopback([Text("Hail.")] * 4).client()
+    ids = []
+    for _ in range(2):
+        factory = NPCFactory(client, "m", store=path)
+        guy, ann = factory.register_npc(*KNIGHT), factory.register_user(name)
+        ids.append(ann)
+        factory.chat_with_npc(guy, ann, "Hello!")
+        box = chat_box(factory, guy, user=name)
+        box.say("Good day!")
+        assert list(factory.user_ids) == [ann]
+    assert ids[0] == ids[1]
+    assert len(factory.get_npc_chat_history(guy, ann)) == 8
+
+
+@pytest.mark.parametrize("name", ["system", "director", "System ", "DIRECTOR"])
+def test_no_npc_may_have_the_name_of_another_sender(name: str) -> None:
+    factory = NPCFactory(FakeClient(echo), "m")
+    with pytest.raises(NPCFactoryError, match=r"cannot be called .* Choose another name"):
+        factory.register_npc(*KNIGHT, name=name)
+    with pytest.raises(NPCFactoryError, match="cannot be called"):
+        factory.npcs[name] = SimpleChatNPC(factory.client, "m", NPCConfig(*KNIGHT))
+    assert not factory.npcs
+    assert factory.register_npc("a film", "You are Director Krennic, an officer.")
 
 
 def test_another_sheet_is_another_npc(path: Path) -> None:
@@ -742,6 +869,48 @@ def test_a_character_in_it_that_is_none_is_an_error_in_words(path: Path) -> None
         connection.commit()
     with pytest.raises(NPCLabError, match=r"lab\.db.* holds something that npc_lab did not write"):
         factory_at(path)
+
+
+DEEP = "[" * 100_000
+
+
+@pytest.mark.parametrize(
+    ("change", "value"),
+    [
+        ("UPDATE sheets SET sheet = ?", DEEP),
+        ("UPDATE sheets SET sheet = ?", '{"goal": ' * 100_000),
+        ("UPDATE sheets SET sheet = ?", f'{{"request_options": {{"x": {DEEP}'),
+        ("UPDATE sheets SET sheet = ?", "null"),
+        ("UPDATE sheets SET sheet = ?", '["a world"]'),
+        ("UPDATE sheets SET sheet = ?", '{"world_description": "a", "character_description": {}}'),
+        ("UPDATE OR REPLACE sheets SET npc_id = ? WHERE id = 1", "system"),
+        ("UPDATE conversations SET metrics = ?", DEEP),
+        ("UPDATE npcs SET at = ?", "yesterday"),
+        ("UPDATE turns SET at = ?", "soon"),
+        ("UPDATE users SET at = ?", 3),
+    ],
+    ids=lambda value: str(value)[:40],
+)
+def test_a_row_that_nobody_wrote_so_is_one_error_in_words(path: Path, change: str, value: Any) -> None:
+    arena, guy, hans = arena_at(path)
+    arena.run_conversation(arena.start_conversation(guy, hans), 2)
+    factory = arena.npc_factory
+    assert factory.register_npc(*KNIGHT) != guy
+    for _ in range(2):
+        factory.chat_with_npc(guy, factory.register_user("ann"), "Hello!")
+    factory.store.close()
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute(change, (value,))
+        connection.commit()
+
+    def open_again() -> None:
+        arena, *_ = arena_at(path)
+        arena.npc_factory.register_user("ann")
+        list(arena.conversations.values())
+
+    with pytest.raises(NPCLabError) as caught:
+        open_again()
+    assert len(str(caught.value)) < 400
 
 
 def test_places_where_no_file_can_be(tmp_path: Path) -> None:

@@ -28,6 +28,7 @@ from npc_lab.grading.handed_in import (
     HandedIn,
     NotANotebookError,
     belongs_to,
+    cells_not_run,
     code_cells,
     exercises_of,
 )
@@ -109,7 +110,7 @@ async def _grade(notebook: HandedIn, exercises: tuple[str, ...], cell_seconds: f
         found = [EXERCISES[name] for name in exercises] or exercises_of(cells)
         if not found:
             raise NotANotebookError("No exercise of the course is in it. Name one: --exercise NAME")
-        await _run_and_check(grade, cells, found, cell_seconds)
+        await _run_and_check(grade, notebook.path, cells, found, cell_seconds)
         grade.was_graded = True
     except (NotANotebookError, KernelLostError) as error:
         grade.notes.append(str(error))
@@ -122,15 +123,22 @@ async def _grade(notebook: HandedIn, exercises: tuple[str, ...], cell_seconds: f
 
 
 async def _run_and_check(
-    grade: Grade, cells: list[CodeCell], exercises: list[Exercise], cell_seconds: float
+    grade: Grade, path: Path, cells: list[CodeCell], exercises: list[Exercise], cell_seconds: float
 ) -> None:
+    names = {each.declares: sorted({name for step in each.steps for name in step.uses}) for each in exercises}
     with tempfile.TemporaryDirectory(prefix="npc_lab_", ignore_cleanup_errors=True) as scratch:
-        async with fresh_kernel(Path(scratch)) as kernel:
+        async with fresh_kernel(Path(scratch), names) as kernel:
             errors = await _run_cells(kernel, cells, cell_seconds, grade.notes)
             for exercise in exercises:
-                grade.reports.append(report := await _check(kernel, exercise))
+                report, gone = await _check(kernel, exercise)
+                grade.reports.append(report)
                 if any(step.outcome == NOT_ATTEMPTED for step in report.required):
                     grade.notes += _why_missing(exercise, cells, errors)
+                    grade.notes += _what_took_away(exercise, cells, gone)
+                    grade.notes += [
+                        f"{which}, and was not run. Make it a code cell again."
+                        for which in cells_not_run(path, exercise)
+                    ]
 
 
 async def _run_cells(
@@ -154,9 +162,9 @@ async def _run_cells(
     return errors
 
 
-async def _check(kernel: Kernel, exercise: Exercise) -> Report:
+async def _check(kernel: Kernel, exercise: Exercise) -> tuple[Report, dict[str, int]]:
     try:
-        outcomes = await kernel.check(exercise.name, CHECK_SECONDS)
+        outcomes, gone = await kernel.check(exercise.name, CHECK_SECONDS)
     except KernelLostError as error:
         raise KernelLostError(f"While {exercise.name} was checked: {error}") from error
     if len(outcomes) != len(exercise.steps):
@@ -166,7 +174,7 @@ async def _check(kernel: Kernel, exercise: Exercise) -> Report:
         Step(step.name, step.required, outcome, message)
         for step, (outcome, message) in zip(exercise.steps, outcomes, strict=True)
     ]
-    return Report(exercise.name, steps)
+    return Report(exercise.name, steps), gone
 
 
 def _unchecked(exercise: Exercise) -> Report:
@@ -181,6 +189,28 @@ def _why_missing(exercise: Exercise, cells: list[CodeCell], errors: dict[int, st
         for number, error in errors.items()
         if error and belongs_to(cells[number], exercise)
     ]
+
+
+def _what_took_away(exercise: Exercise, cells: list[CodeCell], gone: dict[str, int]) -> list[str]:
+    """Return which cells took away what was there before, as sentences."""
+    run = [number for number, cell in enumerate(cells) if cell.source.strip()]
+    asked_for = {exercise.declares, *(name for step in exercise.steps for name in step.uses)}
+    taken: dict[int, list[str]] = {}
+    for name, number in gone.items():
+        if name in asked_for and 0 <= number < len(run):  # the kernel's answer may be forged
+            taken.setdefault(run[number], []).append(name)
+    return [
+        f"{_called(number)} took away {_listed(names, exercise.declares)}, which was there before."
+        for number, names in sorted(taken.items())
+    ]
+
+
+def _listed(names: list[str], whole: str) -> str:
+    """Return the names in words: the whole alone, if it is among them."""
+    if whole in names:
+        return whole
+    first, more = sorted(names)[:3], len(names) - 3
+    return f"{', '.join(first)}{f' and {more} more' if more > 0 else ''} of {whole}"
 
 
 def _called(number: int) -> str:

@@ -8,18 +8,21 @@ A notebook is known by its path, and its lesson by the tags of its cells.
 
 from __future__ import annotations
 
+import ast
 import re
 import warnings
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from npc_lab.lessons.checking.exercise import Exercise
 from npc_lab.lessons.exercises.catalogue import EXERCISES
 from npc_lab.lessons.help import TAG
 
 LARGEST = 100_000_000  # bytes
+_KINDS = {"markdown": "Markdown", "raw": "raw text"}
 
 
 class NotANotebookError(Exception):
@@ -78,6 +81,42 @@ def _name(file: Path) -> str:
 
 def code_cells(path: Path) -> list[CodeCell]:
     """Return the notebook's code cells. Raise `NotANotebookError` if there are none."""
+    cells = [_cell(cell) for cell in _cells(path) if cell["cell_type"] == "code"]
+    if not any(cell.source.strip() for cell in cells):
+        raise NotANotebookError("There is no code in it.")
+    return cells
+
+
+def cells_not_run(path: Path, exercise: Exercise) -> list[str]:
+    """Return which cells of the exercise are no code cells any more, in words: "Cell 7 is Markdown"."""
+    return [
+        f"Cell {number} of the notebook, of the exercise {exercise.name}, is {_KINDS[cell['cell_type']]}"
+        for number, cell in enumerate(_cells(path), start=1)
+        if cell["cell_type"] in _KINDS and _was_code_of(_cell(cell), exercise)
+    ]
+
+
+def _was_code_of(cell: CodeCell, exercise: Exercise) -> bool:
+    """Whether this cell, no code cell now, has the exercise's tag, or is Python that defines its name."""
+    return exercise.name in _tags([cell]) or (
+        _defines(cell.source, exercise.declares) and _is_python(cell.source)
+    )
+
+
+def _is_python(source: str) -> bool:
+    try:
+        ast.parse(source)
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return False
+    return True
+
+
+def _cell(cell: Any) -> CodeCell:
+    return CodeCell(cell["source"], tuple(map(str, cell["metadata"].get("tags", ()))))
+
+
+def _cells(path: Path) -> list[Any]:
+    """Return all cells of the notebook. Raise `NotANotebookError` if it cannot be read."""
     import nbformat
 
     try:
@@ -89,11 +128,9 @@ def code_cells(path: Path) -> list[CodeCell]:
         with warnings.catch_warnings():  # about cells without an id
             warnings.simplefilter("ignore")
             notebook = nbformat.reads(text, as_version=4)  # type: ignore[no-untyped-call,unused-ignore]
-        cells = [
-            CodeCell(cell["source"], tuple(map(str, cell["metadata"].get("tags", ()))))
-            for cell in notebook["cells"]
-            if cell["cell_type"] == "code"
-        ]
+        cells: list[Any] = notebook["cells"]
+        for cell in cells:
+            _cell(cell)  # raises for what is no cell
     except OSError as error:
         raise NotANotebookError(f"It cannot be opened: {error.strerror or error}.") from error
     except NotANotebookError:
@@ -102,8 +139,6 @@ def code_cells(path: Path) -> list[CodeCell]:
         raise NotANotebookError(
             "It is no Jupyter notebook, or it was damaged on its way. Ask for it once more."
         ) from error
-    if not any(cell.source.strip() for cell in cells):
-        raise NotANotebookError("There is no code in it.")
     return cells
 
 

@@ -9,7 +9,7 @@ import inspect
 import os
 import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -23,13 +23,17 @@ MIME = "application/vnd.npc-lab.steps+json"
 MEMORY = 4 * 2**30  # bytes of addresses for one kernel; without a limit, one takes the memory of all
 # A check's own limits are for a learner who waits. Here many kernels share the machine.
 PATIENCE = 5
+_GONE = "npc_lab_gone"  # what the kernel's shell keeps under this name outlives our modules
 _PACKAGE = str(Path(__file__).resolve().parents[1]) + os.sep
 _INSTALLERS = ("pip", "conda", "mamba", "micromamba", "uv")
 _INSTALL = re.compile(rf"\b({'|'.join(_INSTALLERS)})3?\b.*\b(un)?install\b|\buv\b.*\b(sync|add|remove)\b")
 
 
-def prepare() -> None:
-    """Before the notebook's cells: let replies come from the fake; show, install and check nothing."""
+def prepare(names: Mapping[str, Sequence[str]]) -> None:
+    """Before the notebook's cells: let replies come from the fake; show, install and check nothing.
+
+    names: those that the exercises ask for, each with the methods that it must have. They are watched.
+    """
     _limit_memory()
     # The output of endless loops would keep the grader busy, and so delay the other notebooks.
     sys.stdout = sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115  # as long as the kernel
@@ -37,6 +41,7 @@ def prepare() -> None:
     _check_nothing()
     _install_nothing()
     _end_no_kernel()
+    _watch(names)
 
 
 def check_here(name: str, nonce: str) -> None:
@@ -58,7 +63,8 @@ def check_here(name: str, nonce: str) -> None:
             outcomes.append((NOT_ATTEMPTED, f"{theirs} comes from npc_lab. The exercise is to write it."))
         else:
             outcomes.append((step.outcome, step.message))
-    shell.display_pub.publish({MIME: {"nonce": nonce, "outcomes": outcomes}})
+    gone = getattr(shell, _GONE, {}).get(found.declares, {})
+    shell.display_pub.publish({MIME: {"nonce": nonce, "outcomes": outcomes, "gone": gone}})
 
 
 def _taken_from_the_kit(step: StepCheck, exercise: Exercise, declared: Any) -> str:
@@ -67,8 +73,50 @@ def _taken_from_the_kit(step: StepCheck, exercise: Exercise, declared: Any) -> s
     if step.uses:  # the last one is what its part is about
         name = step.uses[-1]
         thing = inspect.getattr_static(declared, name, None)
-    is_ours = isinstance(thing, FunctionType) and thing.__code__.co_filename.startswith(_PACKAGE)
-    return name if is_ours else ""
+    return name if isinstance(thing, FunctionType) and _is_the_kits(thing) else ""
+
+
+def _is_the_kits(thing: Any) -> bool:
+    """Whether this function or class comes from npc_lab."""
+    if isinstance(thing, FunctionType):
+        return thing.__code__.co_filename.startswith(_PACKAGE)
+    return isinstance(thing, type) and thing.__module__.partition(".")[0] == "npc_lab"
+
+
+def _watch(names: Mapping[str, Sequence[str]]) -> None:
+    """Note after each cell what of these names is gone that was there, and which cell it was.
+
+    Cells are counted from 0, without empty ones, which no kernel is ever sent.
+    """
+    from IPython import get_ipython
+
+    shell: Any = get_ipython()  # type: ignore[no-untyped-call,unused-ignore]
+    there: dict[str, set[str]] = {name: set() for name in names}
+    gone: dict[str, dict[str, int]] = {name: {} for name in names}
+    cells: list[str] = []  # one id for each: a cell may run others in it
+
+    def look(*_: Any) -> None:
+        if (cell := shell.get_parent()["header"]["msg_id"]) not in cells:
+            cells.append(cell)
+        for name, methods in names.items():
+            now = _there(shell.user_ns.get(name), name, methods)
+            gone[name] |= dict.fromkeys(there[name] - now, len(cells) - 2)  # the first cell was ours
+            gone[name] = {each: number for each, number in gone[name].items() if each not in now}
+            there[name] = now
+
+    setattr(shell, _GONE, gone)
+    shell.events.register("post_run_cell", look)
+
+
+def _there(thing: Any, name: str, methods: Sequence[str]) -> set[str]:
+    """Return the name and its methods, as far as they are there and the learner's own."""
+    if thing is None or _is_the_kits(thing):
+        return set()
+    found = {each: inspect.getattr_static(thing, each, None) for each in methods}
+    return {
+        name,
+        *(each for each, member in found.items() if member is not None and not _is_the_kits(member)),
+    }
 
 
 def _limit_memory() -> None:

@@ -12,8 +12,8 @@ import site
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +31,7 @@ PASSES = 20  # over all processes of the machine, at most, to find those that a 
 _PASSED_ON = ["PATH", "PYTHONPATH", "VIRTUAL_ENV", "CONDA_PREFIX", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH"]
 _PASSED_ON += ["LANG", "LC_ALL", "LC_CTYPE", "TZ", "PYTHONUTF8", "PYTHONDONTWRITEBYTECODE"]
 _PASSED_ON += ["SYSTEMROOT", "SYSTEMDRIVE", "WINDIR", "COMSPEC", "PATHEXT", "PROCESSOR_ARCHITECTURE"]
-_PREPARE = "__import__('npc_lab.grading.inside', fromlist=['prepare']).prepare()"
+_PREPARE = "__import__('npc_lab.grading.inside', fromlist=['prepare']).prepare({names!r})"
 # The checks are imported once more, since the notebook may have changed them. Its own names stay.
 _CHECK = """
 import sys
@@ -115,16 +115,22 @@ class Kernel:
         self.was_interrupted = bool(self._error) and time.monotonic() - started >= seconds
         return self._error
 
-    async def check(self, exercise: str, seconds: int) -> list[tuple[str, str]]:
-        """Check what the notebook defined: return each step's outcome and message; [] without an answer."""
+    async def check(self, exercise: str, seconds: int) -> tuple[list[tuple[str, str]], dict[str, int]]:
+        """Check what the notebook defined: return each step's outcome and message; [] without an answer.
+
+        And what it asks for that was there and is gone, with the number of the cell that was run then.
+        """
         self._nonce, self._answer = secrets.token_hex(16), None  # new, so no cell of the notebook can know it
         code = _CHECK.format(exercise=exercise, nonce=self._nonce)
         await self.run(f"__import__('builtins').exec({code!r}, {{}})", seconds)
         try:
             outcomes = [(str(outcome), str(message)) for outcome, message in self._answer["outcomes"]]
-        except (TypeError, KeyError, ValueError):
-            return []
-        return [(outcome, message[:LONGEST_MESSAGE]) for outcome, message in outcomes if outcome in MARKS]
+            gone = {str(name): int(number) for name, number in self._answer["gone"].items()}
+        except (TypeError, KeyError, ValueError, AttributeError):
+            return [], {}
+        return [
+            (outcome, message[:LONGEST_MESSAGE]) for outcome, message in outcomes if outcome in MARKS
+        ], gone
 
     def _note_answer(self, data: dict[str, Any]) -> None:
         answer = data.get(MIME)
@@ -138,16 +144,33 @@ class Kernel:
 
 
 @asynccontextmanager
-async def fresh_kernel(scratch: Path) -> AsyncIterator[Kernel]:
+async def fresh_kernel(scratch: Path, names: Mapping[str, Sequence[str]]) -> AsyncIterator[Kernel]:
     """Start a kernel of this very Python, prepared for a notebook; end it afterwards, with what it started.
 
-    That is every process of its group, and those that left the group, if they kept its environment.
+    That is every process of its group, and those that left the group, if they kept its environment. Of some
+    hundred kernels one dies while it starts, for no reason of the notebook's: it is started once more. Raise
+    `KernelLostError` if that one does not start either. names: what the exercises ask for (`prepare`).
     """
+    async with AsyncExitStack() as stack:
+        try:
+            kernel = await stack.enter_async_context(_kernel(scratch / "kernel", names))
+        except (RuntimeError, KernelLostError):
+            try:
+                kernel = await stack.enter_async_context(_kernel(scratch / "second kernel", names))
+            except RuntimeError as error:
+                raise KernelLostError(
+                    "Its kernel died twice while it started. Grade it again, with fewer jobs at once."
+                ) from error
+        yield kernel
+
+
+@asynccontextmanager
+async def _kernel(scratch: Path, names: Mapping[str, Sequence[str]]) -> AsyncIterator[Kernel]:
     from jupyter_client.kernelspec import KernelSpecManager
     from jupyter_client.manager import AsyncKernelManager
 
     work = scratch / "work"
-    work.mkdir()
+    work.mkdir(parents=True)
     manager = AsyncKernelManager(
         kernel_spec_manager=KernelSpecManager(kernel_dirs=[]),  # an installed "python3" may be another Python
         connection_file=str(scratch / "kernel.json"),
@@ -165,7 +188,7 @@ async def fresh_kernel(scratch: Path) -> AsyncIterator[Kernel]:
         kernel = Kernel(manager)
         try:
             await kernel.connect()
-            if error := await kernel.run(_PREPARE, START_SECONDS):
+            if error := await kernel.run(_PREPARE.format(names=dict(names)), START_SECONDS):
                 raise KernelLostError(f"The kernel could not be prepared: {error}.")
             yield kernel
         finally:

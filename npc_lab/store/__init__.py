@@ -11,8 +11,9 @@ transaction:
 Open the file again, and the talk goes on where it stopped. A file that cannot be written any more does not
 end a talk: it goes on in memory, `problem` says so, and all is written once that works again.
 
-    schema.py   the tables, and how a file is opened, made or refused
-    record.py   what one NPC does with a store
+    schema.py      the tables, and how a file is opened, made or refused
+    record.py      what one NPC does with a store
+    returning.py   who comes back when a notebook is run again
 """
 
 import atexit
@@ -158,9 +159,10 @@ class Store:
         """Keep an NPC's sheet, which counts from now on."""
         self.write("INSERT INTO sheets (npc_id, sheet, at) VALUES (?, ?, ?)", npc_id, sheet, now())
 
-    def is_same(self, config: NPCConfig, other: NPCConfig) -> bool:
-        """Whether these sheets are the same for the store."""
-        return self.clean(sheet_of(config)) == self.clean(sheet_of(other))
+    def differences(self, config: NPCConfig, other: NPCConfig) -> list[str]:
+        """Return the names of the fields in which these sheets differ for the store."""
+        one, other_one = (json.loads(self.clean(sheet_of(each))) for each in (config, other))
+        return [name for name in FIELDS if one[name] != other_one[name]]
 
     def users(self) -> list[str]:
         """Return the ids of all users, oldest first."""
@@ -353,6 +355,7 @@ class NoStore(Store):
 
     def __init__(self) -> None:
         self.path, self.problem = Path(), ""
+        self._clients = []
 
     def keep_out(self, client: Any) -> None:
         pass

@@ -273,7 +273,7 @@ def reading(path: Path) -> Iterator[None]:
         yield
     except sqlite3.Error as error:
         raise cannot_open(path, error) from error
-    except (ValueError, TypeError, LookupError, ArithmeticError, AttributeError) as error:
+    except (ValueError, TypeError, LookupError, ArithmeticError, AttributeError, RecursionError) as error:
         raise NPCLabError(
             f"{str(path)!r} holds something that npc_lab did not write, and cannot be read: {error}"
         ) from error

@@ -145,8 +145,9 @@ class Talk:
         self.name = self._config().called() or "the NPC"
         self.user = user
         known = getattr(factory, "user_ids", None)
-        is_known = isinstance(known, dict) and user in known
-        self._user_id = known[user] if isinstance(known, dict) and is_known else factory.register_user(user)
+        name = self._store.clean(user) if isinstance(user, str) else user  # as the factory writes it
+        is_known = isinstance(known, dict) and name in known
+        self._user_id = known[name] if isinstance(known, dict) and is_known else factory.register_user(user)
         self._asks = threading.Lock()
         self.turns: list[Turn] = []
         self.stream: AnyStream | None = None

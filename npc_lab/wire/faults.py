@@ -65,6 +65,7 @@ _STATUS: dict[int, tuple[tuple[str, ...], str]] = {
 }
 # Which words count where an error comes without a status.
 _WITHOUT_STATUS = ("context_length", "quota", "rate_limit", "filtered", "model_not_found", "auth")
+_MOST_DAYS = 365  # an endpoint that asks for a longer wait has miscounted
 _START_IT = "Start the program that should answer there, or start this kernel again; it is on this machine."
 _NO_REASON = "Shorten the message, or change the character's settings; it gave no reason."
 
@@ -140,7 +141,12 @@ def _when_to_try_again(error: Exception) -> str | None:
         seconds = float(headers.get("retry-after", ""))
     except ValueError:  # none, or a date
         return None
-    return f"Try again in {math.ceil(seconds / 60)} minutes." if 60 < seconds < math.inf else None
+    if not 60 < seconds < math.inf:
+        return None
+    minutes, days = math.ceil(seconds / 60), math.ceil(seconds / 86_400)
+    if days <= _MOST_DAYS:
+        return f"Try again in {minutes} minutes." if days == 1 else f"Try again in {days} days."
+    return f"Try again much later: it asks for more than {_MOST_DAYS} days."
 
 
 def error_in_reply(body: Any, spoke: bool = False) -> ReplyError:

@@ -15,19 +15,18 @@ Cards come from strangers. Pixels are never decoded and nothing is decompressed,
 large in memory.
 """
 
-import base64
-import binascii
 import json
 import math
 import os
 import re
 import stat
-import zlib
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from npc_lab.cards.macros import filled, has_macros
+from npc_lab.cards.picture import PNG, cards_in, from_base64
+from npc_lab.cards.versions import TOO_DEEP, blank, no_card, object_in, valid, version_3, wrong
 from npc_lab.character import FIELDS, NPCConfig
 from npc_lab.errors import CardError, CharacterError
 from npc_lab.files import write_whole
@@ -35,15 +34,8 @@ from npc_lab.text import well_formed
 
 _LARGEST_FILE = 20_000_000  # bytes
 _LARGEST_JSON = 8_000_000  # bytes
-_DEEPEST = 100  # levels of objects and lists; many more could be read, but not written again
-_TOO_DEEP = f"its parts are nested more than {_DEEPEST} deep"
 _LONGEST_TEXT = 200_000  # characters; few models could read more
 _LONGEST_NAME = 200  # characters: a name may be put in thousands of times
-
-_V2, _V3 = "chara_card_v2", "chara_card_v3"
-_V1_FIELDS = ("name", "description", "personality", "scenario", "first_mes", "mes_example")
-_V2_FIELDS = ("creator_notes", "system_prompt", "post_history_instructions", "creator", "character_version")
-_LISTS = ("alternate_greetings", "group_only_greetings", "tags")
 
 # Fields that a sheet does not have: they are added to the description, each after these words.
 _MERGED = {"personality": "Personality: ", "system_prompt": "", "post_history_instructions": ""}
@@ -57,7 +49,6 @@ _OUR_FIELDS = tuple(
 # The key for a list of texts in which {{char}} and the like are not placeholders: the learner wrote them.
 _AS_WRITTEN = "as_written"
 
-_PLACEHOLDER = re.compile(r"\{\{(char|user|original)\}\}|<(char|bot|user)>", re.IGNORECASE | re.ASCII)
 # A talk in a card's `mes_example`: a mark before each, then the lines of two speakers.
 _TALK = re.compile(r"<START>", re.IGNORECASE)
 _LINE = re.compile(
@@ -65,8 +56,6 @@ _LINE = re.compile(
 )
 _USER = "the other speaker"  # reads well before 's, too, and fits a character as well as a person
 
-_PNG = b"\x89PNG\r\n\x1a\n"
-_KEYWORDS = (b"ccv3", b"chara")  # a picture that has both holds the newer version under the first
 _NOT_READ = {
     b"\xff\xd8\xff": "a JPEG picture",
     b"RIFF": "a WebP picture",
@@ -76,10 +65,10 @@ _NOT_READ = {
 
 
 def _blank() -> dict[str, Any]:
-    """Return an empty card with all fields that one must have. Its `npc_lab` says that we wrote it."""
-    texts = dict.fromkeys([*_V1_FIELDS, *_V2_FIELDS], "")
-    lists: dict[str, list[str]] = {name: [] for name in _LISTS}
-    return {"spec": _V3, "spec_version": "3.0", "data": {**texts, **lists, "extensions": {_OURS: {}}}}
+    """Return an empty card. Its `npc_lab` says that we wrote it."""
+    card = blank()
+    card["data"]["extensions"][_OURS] = {}
+    return card
 
 
 @dataclass
@@ -102,7 +91,8 @@ class Card:
         try:
             config = NPCConfig(**_well_formed({key: getattr(self.config, key) for key in FIELDS}))
             data = _changed(self.original["data"], config)
-            text = well_formed(json.dumps(self.original | {"data": data}, ensure_ascii=False, indent=2))
+            card = valid(self.original | {"data": data})
+            text = well_formed(json.dumps(card, ensure_ascii=False, indent=2))
         except CardError:
             raise
         except CharacterError as error:  # a list of the sheet was changed in place
@@ -201,54 +191,20 @@ def _card(content: bytes) -> Card:
     for beginning, kind in _NOT_READ.items():
         if content.startswith(beginning):
             raise CardError(f"This is {kind}, and those are not read. Save the card as JSON or PNG.")
-    original = _version_3(_parsed(_json_in_png(content) if content.startswith(_PNG) else content))
+    if not content.startswith(PNG):
+        return _card_in(content)
+    errors = []
+    for packed in cards_in(content):  # a damaged one gives way to the next
+        try:
+            return _card_in(from_base64(packed))
+        except CardError as error:
+            errors.append(error)
+    raise errors[0]
+
+
+def _card_in(text: bytes) -> Card:
+    original = version_3(_parsed(text))
     return Card(_config(original["data"]), original)
-
-
-def _json_in_png(content: bytes) -> bytes:
-    """Return the text in the picture's chunk `ccv3`, or else `chara`."""
-    cards: dict[bytes, bytes] = {}
-    not_read: dict[bytes, bytes] = {}
-    for kind, chunk in _chunks(content):
-        if kind in (b"tEXt", b"zTXt", b"iTXt"):
-            keyword, _, value = bytes(chunk).partition(b"\0")
-            if keyword.lower() in _KEYWORDS:
-                (cards if kind == b"tEXt" else not_read).setdefault(keyword.lower(), value)
-    for keyword in _KEYWORDS:
-        if keyword in cards:
-            return _from_base64(cards[keyword])
-    if not_read:
-        raise CardError(
-            "The card in this picture is packed in a way that is not read (zTXt or iTXt). Save it as JSON."
-        )
-    raise CardError(
-        "This picture holds no character card. Programs that send or convert pictures often drop it: "
-        "take the file from where it was first published, or the card as JSON."
-    )
-
-
-def _chunks(content: bytes) -> Iterator[tuple[bytes, memoryview]]:
-    """Yield type and data of each chunk of a PNG. A chunk is: length, type, data, checksum."""
-    view = memoryview(content)
-    start = len(_PNG)
-    kind = b""
-    while kind != b"IEND":
-        length = int.from_bytes(view[start : start + 4])
-        kind = bytes(view[start + 4 : start + 8])
-        end = start + 8 + length
-        if end + 4 > len(content) or zlib.crc32(view[start + 4 : end]) != int.from_bytes(view[end : end + 4]):
-            raise CardError("This picture is cut off or damaged. Download or copy it again.")
-        yield kind, view[start + 8 : end]
-        start = end + 4
-
-
-def _from_base64(value: bytes) -> bytes:
-    try:
-        return base64.b64decode(value.translate(None, b" \t\r\n"), validate=True)
-    except binascii.Error as error:
-        raise CardError(
-            "The card in this picture is damaged: it is not base64. Download it again, or take it as JSON."
-        ) from error
 
 
 def _parsed(content: bytes) -> Any:
@@ -261,14 +217,10 @@ def _parsed(content: bytes) -> Any:
     except UnicodeDecodeError:
         problem = "it is not text in UTF-8"
     except RecursionError:
-        problem = _TOO_DEEP
+        problem = TOO_DEEP
     except ValueError:
         problem = "one of its numbers is too large, or not a number"
-    raise CardError(_no_card(problem))
-
-
-def _no_card(problem: str) -> str:
-    return f"This is no character card: {problem}. Save or download the card again as JSON or PNG."
+    raise CardError(no_card(problem))
 
 
 def _finite(written: str) -> float:
@@ -277,51 +229,6 @@ def _finite(written: str) -> float:
     if not math.isfinite(number):
         raise ValueError(written)
     return number
-
-
-def _version_3(parsed: Any) -> dict[str, Any]:
-    """Return the card as version 3: nothing is removed, and the fields that version 3 asks for are added."""
-    if not isinstance(parsed, dict):
-        raise CardError(_no_card("its JSON is not an object"))
-    _check_depth(parsed)
-    if "spec" not in parsed and parsed.keys() >= set(_V1_FIELDS):
-        parsed = {"spec": _V2, "data": parsed}  # version 1 has the same fields, only not inside `data`
-    if (spec := parsed.get("spec")) not in (_V2, _V3):
-        raise CardError(_no_card(f"its spec must be {_V2} or {_V3}, not {spec!r:.60}"))
-    if not parsed.get("data"):
-        raise CardError(_no_card("it has no data"))
-    blank = _blank()
-    data = blank["data"] | {"extensions": {}} | _object(parsed, "data")
-    card: dict[str, Any] = blank | parsed if spec == _V3 else parsed | blank
-    return card | {"data": data}
-
-
-def _object(owner: dict[str, Any], key: str) -> dict[str, Any]:
-    """Return the object under this key, {} for null: some programs write that for nothing."""
-    value = owner.get(key)
-    if value is None:
-        return {}
-    if not isinstance(value, dict):
-        raise CardError(_wrong(f"{key} must be an object, not {value!r:.60}"))
-    return value
-
-
-def _wrong(problem: str) -> str:
-    return f"In this card, {problem}. Correct it, or choose another card."
-
-
-def _check_depth(parsed: Any) -> None:
-    level = [parsed]
-    for _ in range(_DEEPEST):
-        level = [
-            inner
-            for outer in level
-            for inner in (outer.values() if isinstance(outer, dict) else outer)
-            if isinstance(inner, dict | list)
-        ]
-        if not level:
-            return
-    raise CardError(_no_card(_TOO_DEEP))
 
 
 # ---- From a card's data to a character sheet, and back ----
@@ -347,7 +254,7 @@ def _config(data: dict[str, Any]) -> NPCConfig:
             **ours,
         )
     except CharacterError as error:
-        raise CardError(_wrong(f"extensions.{_OURS}.{str(error).rstrip('.')}")) from error
+        raise CardError(wrong(f"extensions.{_OURS}.{str(error).rstrip('.')}")) from error
     _check_length("whole sheet", config.system_message(), _LONGEST_TEXT)
     return config
 
@@ -367,10 +274,10 @@ def _changed(data: dict[str, Any], config: NPCConfig) -> dict[str, Any]:
         if new != old:
             data[key] = new
             as_written = [each for each in as_written if each != key]
-            as_written += [key] if _PLACEHOLDER.search(new) else []
+            as_written += [key] if has_macros(new) else []
     if config.character_description != before.character_description:
         data |= dict.fromkeys(_MERGED, "")  # they are part of the description now
-    extensions = _object(data, "extensions")
+    extensions = object_in(data, "extensions")
     fields = _our_fields(config)
     kept = list(_ours(data).get("examples", []))  # those that `mes_example` cannot hold
     if config.examples != before.examples:
@@ -394,7 +301,7 @@ def _examples(talks: str, called: str) -> list[tuple[str, str]]:
         pieces = _LINE.split(talk)  # what stands before, then for each line its two groups and its words
         said = ""
         for one, other, words in zip(pieces[1::3], pieces[2::3], pieces[3::3], strict=True):
-            text = _with_names(words.strip(), called)
+            text = filled(words.strip(), called, _USER)
             if (one or other).lower() == "user":
                 said = text
             elif said and text:
@@ -414,27 +321,21 @@ def _our_fields(config: NPCConfig) -> dict[str, Any]:
 
 
 def _ours(data: dict[str, Any]) -> dict[str, Any]:
-    return _object(_object(data, "extensions"), _OURS)
+    return object_in(object_in(data, "extensions"), _OURS)
 
 
 def _as_written(data: dict[str, Any]) -> list[Any]:
     """Return the keys of the texts in which {{char}} and the like are not placeholders."""
     keys = _ours(data).get(_AS_WRITTEN, [])
     if not isinstance(keys, list):
-        raise CardError(_wrong(f"extensions.{_OURS}.{_AS_WRITTEN} must be a list, not {keys!r:.60}"))
+        raise CardError(wrong(f"extensions.{_OURS}.{_AS_WRITTEN} must be a list, not {keys!r:.60}"))
     return keys
 
 
 def _filled(data: dict[str, Any], key: str, called: str) -> str:
     """Return the text under this key, with names in place of {{char}} and the like."""
     text = _text(data, key)
-    return text if key in _as_written(data) else _with_names(text, called)
-
-
-def _with_names(text: str, called: str) -> str:
-    """Return the text with names in place of {{char}} and the like."""
-    words = {"char": called, "bot": called, "user": _USER, "original": ""}
-    return _PLACEHOLDER.sub(lambda found: words[(found[1] or found[2]).lower()], text)
+    return text if key in _as_written(data) else filled(text, called, _USER)
 
 
 def _text(data: dict[str, Any], key: str, longest: int = _LONGEST_TEXT) -> str:
@@ -443,7 +344,7 @@ def _text(data: dict[str, Any], key: str, longest: int = _LONGEST_TEXT) -> str:
     if value is None:
         return ""
     if not isinstance(value, str):
-        raise CardError(_wrong(f"{key} must be text, not {value!r:.60}"))
+        raise CardError(wrong(f"{key} must be text, not {value!r:.60}"))
     _check_length(key, value, longest)
     return well_formed(value)
 
@@ -451,7 +352,7 @@ def _text(data: dict[str, Any], key: str, longest: int = _LONGEST_TEXT) -> str:
 def _check_length(what: str, text: str, longest: int) -> None:
     if len(text) > longest:
         problem = f"the {what} has {len(text):,} characters, and a model is given {longest:,} at most"
-        raise CardError(_wrong(problem))
+        raise CardError(wrong(problem))
 
 
 def _well_formed(fields: dict[str, Any]) -> dict[str, Any]:
