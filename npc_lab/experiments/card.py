@@ -11,11 +11,12 @@ import csv
 import io
 import json
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from npc_lab.errors import ExperimentError, NPCLabError
-from npc_lab.experiments.dots import Column, Picture
+from npc_lab.experiments.dots import Column, Picture, signed
 from npc_lab.experiments.estimates import Estimate, deviation, minimum_detectable
 from npc_lab.experiments.numbers import CANNOT_TELL, Numbers
 from npc_lab.export import page, section, write_text
@@ -69,7 +70,11 @@ class Card:
         for column in picture.columns:
             value = _in_words(column.estimate, picture.is_share)
             lines.append(("", f"  {shorten(column.name, _NAME):<{_NAME}} {value}"))
-            lines.append(("cyan", f"  {'':<{_NAME}} {_strip(column, picture.is_share, low, high)}"))
+            strip = _strip(column, picture.is_share, low, high)
+            lines += [
+                ("cyan", f"  {'':<{_NAME}} {strip[start : start + _STRIP]}")
+                for start in range(0, max(len(strip), 1), _STRIP)
+            ]
         if not picture.is_share and low < high:
             ends = f"{low:.3g}".ljust(_STRIP - len(f"{high:.3g}")) + f"{high:.3g}"
             lines.append(("dim", f"  {'':<{_NAME}} {ends}"))
@@ -229,14 +234,15 @@ class Card:
                     )
         if self._is_rough():
             notes.append("Intervals of means are rough here: few talks, or many equal numbers.")
-        if self._question.others:
+        lines = ", lines join talks of one number" if self._question.others else ""
+        notes.append(f"Each dot is a talk{lines}; intervals are of {100 * self._question.level:.4g} %.")
+        if self._numbers.looks == 1:
+            notes.append("Looked at once.")
+        elif self._numbers.looks:
             notes.append(
-                f"Intervals: {100 * self._question.level:.4g} %. A talk is one dot; pairs have one number."
+                f"Looked at {self._numbers.looks} different numbers of talks: each look more finds more by "
+                "chance."
             )
-        if self._numbers.looks:
-            sizes = "one number" if self._numbers.looks == 1 else f"{self._numbers.looks} numbers"
-            warning = "" if self._numbers.looks == 1 else " Each look more finds more by chance."
-            notes.append(f"Looked at {sizes} of talks.{warning}")
         return [*notes, *self._numbers.notes]
 
     def _is_rough(self) -> bool:
@@ -268,17 +274,17 @@ def _in_words(found: Estimate, is_share: bool) -> str:
 def _difference(found: Estimate, is_share: bool) -> str:
     """Return a difference as text, such as "+45 points [20, 66]"."""
     if is_share:
-        return f"{100 * (found.value or 0):+.0f} points {_bounds(found, 100, '+.0f')}"
-    return f"{found.value:+.3g} {_bounds(found, 1, '+.3g')}"
+        return f"{signed(100 * (found.value or 0), '.0f')} points {_bounds(found, 100, '.0f', signed)}"
+    return f"{signed(found.value or 0, '.3g')} {_bounds(found, 1, '.3g', signed)}"
 
 
-def _bounds(found: Estimate, scale: float, form: str) -> str:
+def _bounds(found: Estimate, scale: float, form: str, shown: Callable[[float, str], str] = format) -> str:
     if found.low is None or found.high is None:
         return "[no interval]"
     low, high = found.low * scale, found.high * scale
     if scale > 1:  # a share's difference has no more than a hundred points
         low, high = max(low, -100.0), min(high, 100.0)
-    return f"[{format(low, form)}, {format(high, form)}]"
+    return f"[{shown(low, form)}, {shown(high, form)}]"
 
 
 def _ends(picture: Picture) -> tuple[float, float]:

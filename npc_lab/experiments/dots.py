@@ -97,16 +97,22 @@ class Picture:
             middle = left + _DIFFERENCE * at + _DIFFERENCE // 2
             parts.append(_interval(estimate, place, middle))
             parts.append(_words(middle, _BOTTOM + 20, shorten(name, 15), bold=True))
-            parts.append(
-                _words(middle, _BOTTOM + 36, "minus first" if len(self.columns) > 2 else "difference")
-            )
+            parts.append(_words(middle, _BOTTOM + 36, "more, in points" if self.is_share else "more"))
         return parts
 
     def _number(self, value: float) -> str:
         return f"{100 * value:.0f} %" if self.is_share else f"{value:.3g}"
 
     def _signed(self, value: float) -> str:
-        return f"{100 * value:+.0f}" if self.is_share else f"{value:+.2g}"
+        return signed(100 * value, ".0f") if self.is_share else signed(value, ".2g")
+
+
+def signed(number: float, form: str) -> str:
+    """Return a number as text with its sign; zero has none."""
+    words = format(abs(number), form)
+    if not float(words):
+        return "0"
+    return f"{'+' if number > 0 else '−'}{words}"
 
 
 def _range(values: Sequence[float]) -> tuple[float, float]:
