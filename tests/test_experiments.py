@@ -17,6 +17,7 @@ from typing import Any
 
 import pytest
 from loopback import KEY, Held, Status
+from test_cli import one_line
 from test_cli import run as npc_lab
 
 from npc_lab import (
@@ -32,15 +33,20 @@ from npc_lab import (
     Transcript,
     connect,
 )
-from npc_lab.experiments import Experiment, Plan, Results, Scene, Script, difference
+from npc_lab.experiments import Experiment, Plan, Scene, Script, difference, experiment
+from npc_lab.experiments.trials import Trials
 from npc_lab.measures import echo, own_repeats, says
 from npc_lab.store import schema
 
-pytestmark = pytest.mark.python
+pytestmark = pytest.mark.once
 
 GUY = NPCConfig("London, 1250.", "You are Sir Guy, a knight.", max_reply_tokens=60)
 HANS = NPCConfig("London, 1250.", "You are Hans, a merchant.")
 HOT = replace(GUY, temperature=1.4)
+
+
+SEEDS = [1619527692, 198262248, 458253080]
+KEY_OF_FIRST = "c5c6781f8a7ea6e307250a8dc4281470f1f68aa25c85f7a3a7eb04e904b59fe1"
 
 
 @pytest.fixture
@@ -161,15 +167,11 @@ def test_the_same_scene_twice_is_played_with_other_seeds(store: Path) -> None:
 
 
 def test_seeds_are_the_same_in_any_store_and_process(tmp_path: Path) -> None:
-    code = (
-        "import sys; sys.path[:0] = [sys.argv[2]]\n"
-        "from test_experiments import *\n"
-        "print(json.dumps(pair().run(fake(), 'm', sys.argv[1]).rows()))"
-    )
-    command = [sys.executable, "-c", code, str(tmp_path / "there.db"), str(Path(__file__).parent)]
-    environment = {**os.environ, "PYTHONHASHSEED": "7"}
-    there = subprocess.run(command, capture_output=True, text=True, check=True, env=environment)
-    assert json.loads(there.stdout) == pair().run(fake(), "m", tmp_path / "here.db").rows()
+    here, there = (pair().run(fake(), "m", tmp_path / name) for name in ("here.db", "there.db"))
+    assert here.rows() == there.rows()
+    # As another process computed them: a talk that was paid for is found again.
+    assert [pair().seed("one", 0), pair().seed("one", 1), pair().seed("two", 0)] == SEEDS
+    assert Trials(pair(), fake(), "m")[0].key == KEY_OF_FIRST
 
 
 # What may go wrong while it is played
@@ -181,18 +183,20 @@ def test_a_talk_that_failed_is_missing_and_is_asked_again_from_that_turn(store: 
     client = server.client()
     results = pair(6).run(client, "m", store, workers=1)
     lost = {scene: kinds for scene, kinds in results.missing.items() if kinds}
-    assert set(kind for kinds in lost.values() for kind in kinds.values()) == {"failed:server"}
+    assert {kind for kinds in lost.values() for kind in kinds.values()} == {"failed:server"}
     missing = sum(map(len, lost.values()))
     assert 4 <= missing <= 7
     assert results.estimate("one").missing == len(results.missing["one"])
     assert results.compare("one", "two").missing == sum(
         None in values for values in zip(*results.numbers().values(), strict=True)
     )
-    number = next(iter(results.missing["one"]))
-    assert results.talks["one"][number] is None
-    assert results.numbers()["one"][number] is None
-    assert results.rows()[number]["ended"] == "failed:server"
-    assert "Missing in one" in str(results)
+    scene = next(iter(lost))
+    number = next(iter(lost[scene]))
+    assert results.talks[scene][number] is None
+    assert results.numbers()[scene][number] is None
+    row = results.rows()[number + (6 if scene == "two" else 0)]
+    assert (row["scene"], row["ended"], row["characters"]) == (scene, "failed:server", None)
+    assert f"Missing in {scene}" in str(results)
     assert "failed:server" in results._repr_html_()
     for _ in range(9):
         if any(results.missing.values()):
@@ -479,8 +483,11 @@ def test_a_plan_above_the_limit_is_refused_before_the_first_call(
         hot_or_not(20).run(fake(), "m", store, limit=39)
 
 
-def test_the_fake_has_no_limit(store: Path) -> None:
-    assert Experiment("e", {"s": Scene(GUY)}, [characters], talks=501).run(fake(), "m", store).looks == 1
+def test_the_fake_has_no_limit(store: Path, loopback: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(experiment, "_MOST_CALLS", 3)
+    assert hot_or_not(2).run(fake(), "m", store).looks == 1
+    with pytest.raises(ExperimentError, match=r"4 calls, and the limit is 3"):
+        hot_or_not(2).run(loopback(lambda body: "Hm.").client(), "m", store)
 
 
 # What is refused, in words
@@ -584,7 +591,8 @@ def test_a_store_that_becomes_full_ends_no_experiment_and_is_said(
 
     def with_little_room(connection: sqlite3.Connection, path: Path) -> None:
         prepare(connection, path)
-        connection.execute("PRAGMA max_page_count = 45")
+        (pages,) = connection.execute("PRAGMA page_count").fetchone()
+        connection.execute(f"PRAGMA max_page_count = {pages + 4}")
 
     monkeypatch.setattr(schema, "_prepare", with_little_room)
     results = pair(6).run(fake(), "m", store, workers=1)
@@ -705,13 +713,12 @@ def test_without_scipy_talks_are_played_and_the_card_says_what_to_install(tmp_pa
     code = """
 import sys
 sys.modules["scipy"] = None
-sys.path[:0] = [sys.argv[1]]
 from npc_lab import FakeClient, NPCConfig
 from npc_lab.experiments import Experiment, Scene
 guy = NPCConfig("", "You are Guy.")
 client = FakeClient(lambda messages, fields: "x" * (fields["seed"] % 9 + 1))
-results = Experiment("e", {"a": Scene(guy), "b": Scene(guy)}, {"n": lambda t: len(t[-1].content)}, talks=3).run(
-    client, "m", sys.argv[1] + "/lab.db")
+e = Experiment("e", {"a": Scene(guy), "b": Scene(guy)}, {"n": lambda t: len(t[-1].content)}, talks=3)
+results = e.run(client, "m", sys.argv[1] + "/lab.db")
 print(results, results._repr_html_(), results.rows(), len(client.calls))
 """
     said = subprocess.run(
@@ -729,11 +736,11 @@ def test_the_log_lists_experiments_and_shows_a_card(store: Path) -> None:
     shown = npc_lab("log", str(store), "--experiment", "heat")
     assert shown.code == 0
     for line in str(results).splitlines()[:6]:
-        assert line.strip() in shown.output
+        assert one_line(line) in one_line(shown.output)
     lost = npc_lab("log", str(store), "--experiment", "haet")
     assert lost.code == 1
-    assert "Did you mean 'heat'?" in lost.output.replace("\n", " ")
-    assert "Sir Guy and script" in listed.output
+    assert "Did you mean 'heat'?" in one_line(lost.notices)
+    assert "Sir Guy and script" in one_line(listed.output)
 
 
 def test_no_key_stands_in_store_or_files(store: Path, tmp_path: Path, loopback: Any) -> None:
@@ -746,17 +753,15 @@ def test_no_key_stands_in_store_or_files(store: Path, tmp_path: Path, loopback: 
 # By chance
 
 
-def test_fifty_cards_of_nothing_cannot_tell_and_fifty_of_something_do(tmp_path: Path) -> None:
-    """A against A through `run`, 50 times: a verdict in 7 % at most. And .2 against .9, 20 talks."""
+@pytest.mark.long
+def test_fifty_cards_of_nothing_cannot_tell(tmp_path: Path) -> None:
+    """A against A through `run`, 50 times: a verdict in 7 % at most."""
     verdicts = []
     for number in range(50):
-        scenes = {"a": Scene(GUY), "b": Scene(GUY)}
-        results = Experiment(f"A/A {number}", scenes, [says("gold")], talks=10).run(
-            fake(), "m", tmp_path / "a.db"
-        )
-        verdicts.append(results.verdict("a", "b"))
+        nothing = Experiment(f"A/A {number}", {"a": Scene(GUY), "b": Scene(GUY)}, [says("gold")], talks=10)
+        verdicts.append(nothing.run(fake(), "m", tmp_path / f"{number}.db", workers=1).verdict("a", "b"))
+    assert len(verdicts) == 50
     assert verdicts.count("cannot tell") >= 0.93 * 50
-    assert isinstance(results, Results)
 
 
 def test_talks_of_an_experiment_can_be_read_by_an_arena(store: Path) -> None:

@@ -11,7 +11,8 @@ from __future__ import annotations
 
 import math
 import os
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ from npc_lab.experiments.plan import Plan, plan_of
 from npc_lab.experiments.playing import Stage, workers_for
 from npc_lab.experiments.question import Question
 from npc_lab.experiments.results import Results
-from npc_lab.experiments.trials import Trials, is_free
+from npc_lab.experiments.trials import Read, Trials, is_free
 from npc_lab.factory import NPCFactory
 from npc_lab.store import Store
 from npc_lab.store.schema import open_to_read, rows_of
@@ -45,17 +46,9 @@ class Experiment(Question):
         prices: of a million tokens, {"in": 1.0, "out": 4.0}. Raise `NPCLabError` if the store cannot be read.
         """
         trials, path = Trials(self, client, model), _path(store)
-        if not path.exists() or not path.stat().st_size:
-            return plan_of(trials, None, path, prices, workers_for(trials))
-        with closing(open_to_read(path)) as connection:
-
-            def read(query: str, *parameters: Any) -> list[tuple[Any, ...]]:
-                return rows_of(connection, query, parameters)
-
-            has_trials = read("SELECT 1 FROM sqlite_schema WHERE name = 'trials'")
-            if has_trials:  # it is of schema 2
-                trials.load(read, path)
-            return plan_of(trials, read if has_trials else None, path, prices, workers_for(trials))
+        with _looking_into(path) as read:
+            trials.load(read, path)
+            return plan_of(trials, read, path, prices, workers_for(trials))
 
     def run(
         self,
@@ -77,12 +70,13 @@ class Experiment(Question):
         """
         if workers is not None and (not isinstance(workers, int) or isinstance(workers, bool) or workers < 1):
             raise ExperimentError(f"workers must be a whole number, 1 or more, not {workers!r:.60}.")
-        trials = Trials(self, client, model)
-        factory = NPCFactory(client, model, store=_path(store))
+        trials, path = Trials(self, client, model), _path(store)
+        with _looking_into(path) as read:
+            trials.load(read, path)
+        _check_limit(trials, limit)
+        factory = NPCFactory(client, model, store=path)
         kept: Store = factory.store  # type: ignore[assignment]
         with closing(kept):
-            trials.load(kept.read, kept.path)
-            _check_limit(trials, limit)
             stage = Stage(trials, factory)
             trials.ask(kept)
             stage.play(workers)
@@ -111,6 +105,21 @@ def _path(store: Any) -> Path:
     if not isinstance(store, str | os.PathLike):
         raise ExperimentError(f"A store is named by a path, such as 'lab.db', not {store!r:.60}.")
     return Path(store).expanduser()
+
+
+@contextmanager
+def _looking_into(path: Path) -> Iterator[Read]:
+    """Yield what reads the store without changing it; of a file that is not there yet it reads nothing."""
+    if not path.exists() or not path.stat().st_size:
+        yield lambda query, *parameters: []
+        return
+    with closing(open_to_read(path)) as connection:
+
+        def read(query: str, *parameters: Any) -> list[tuple[Any, ...]]:
+            return rows_of(connection, query, parameters)
+
+        is_raised = read("SELECT 1 FROM sqlite_schema WHERE name = 'trials'")
+        yield read if is_raised else lambda query, *parameters: []  # a file of schema 1 has no trials
 
 
 def _check_limit(trials: Trials, limit: Any) -> None:

@@ -100,8 +100,8 @@ class Plan:
         return f"A difference is seen 4 times in 5 from this size on: {'; '.join(seen)}."
 
 
-def plan_of(trials: Trials, read: Read | None, path: Path, prices: Any, workers: int) -> Plan:
-    """Return the plan. read: asks the store; None if there is none yet."""
+def plan_of(trials: Trials, read: Read, path: Path, prices: Any, workers: int) -> Plan:
+    """Return the plan. read: asks the store."""
     _check_prices(prices)
     question = trials.question
     calls = sum(trial.calls_left for trial in trials)
@@ -123,7 +123,7 @@ def plan_of(trials: Trials, read: Read | None, path: Path, prices: Any, workers:
     )
 
 
-def _means(trials: Trials, read: Read | None, path: Path) -> tuple[tuple[float, float] | None, float | None]:
+def _means(trials: Trials, read: Read, path: Path) -> tuple[tuple[float, float] | None, float | None]:
     """Return the tokens read and written, and the seconds, of a reply so far; None where unknown."""
     seconds = [
         message.seconds
@@ -131,10 +131,8 @@ def _means(trials: Trials, read: Read | None, path: Path) -> tuple[tuple[float, 
         for message in (trial.talk.spoken if trial.talk is not None else [])
         if message.seconds is not None and message.sender != SCRIPT
     ]
-    counted = []
-    if read is not None:
-        with reading(path):
-            counted = [json.loads(usage) for (usage,) in read(_USAGES, trials.question.name)]
+    with reading(path):
+        counted = [json.loads(usage) for (usage,) in read(_USAGES, trials.question.name)]
     counts = [
         (each["prompt_tokens"], each["completion_tokens"])
         for each in counted

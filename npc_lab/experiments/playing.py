@@ -75,11 +75,11 @@ class Stage:
         """Play one trial to its end. Whatever goes wrong in it is how it ended, and ends no other."""
         if self._interrupted.is_set():
             return
+        first, second = self._npcs_of(trial)  # before the arena reads a conversation and hands out its seed
         if not trial.conversation_id:
-            trial.conversation_id = self._seated(trial)
-        elif isinstance(trial.scene.second, Script):
+            trial.conversation_id = self._seated(trial, first, second)
+        if isinstance(trial.scene.second, Script):
             self._reader.take(trial.scene.second, self._arena.conversations[trial.conversation_id])
-        self._npcs_of(trial)
         stop = trial.scene.stops() | StopWhen(lambda _: self._interrupted.is_set(), INTERRUPTED)
         with suppress(Exception):
             self._arena.run_conversation(
@@ -88,9 +88,8 @@ class Stage:
         trial.talk = self._arena.get_conversation_history(trial.conversation_id)
         trial.noted = self._arena.conversations[trial.conversation_id]["ended"]
 
-    def _seated(self, trial: Trial) -> str:
+    def _seated(self, trial: Trial, first: str, second: str) -> str:
         """Begin a trial's conversation, with what `first` remembers already. Return its id."""
-        first, second = self._npcs_of(trial)
         with self._store.together():
             conversation_id = self._arena.start_conversation(
                 first, second, trial.scene.opening, seed=trial.seed
@@ -100,8 +99,6 @@ class Stage:
                 exchange = exchange_of(said, answered)
                 self._factory.npcs[first].give_back(conversation["npc2_user_id"], exchange)
             self._trials.seat(self._store, trial, conversation_id)
-        if isinstance(trial.scene.second, Script):
-            self._reader.take(trial.scene.second, conversation)
         return conversation_id
 
     def _npcs_of(self, trial: Trial) -> tuple[str, str]:
