@@ -329,7 +329,7 @@ class ChatArena:
         if (seed := conversation["seed"]) is None:
             return
         for npc_id, partner in seats_of(conversation).values():
-            npc = self.npc_factory.npcs[npc_id]
+            npc = self.npc_factory.npcs.get(npc_id)
             if not hasattr(npc, "seeds"):
                 print("This factory's NPCs take no seeds: the talk is played without, and cannot come again.")
                 return

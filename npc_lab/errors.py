@@ -10,6 +10,7 @@
     │   ├── ConversationNotFoundError
     │   └── NPCNotFoundInArenaError
     ├── ReplyError                 the model gave no usable reply; `.kind` says why
+    ├── ExperimentError            an experiment cannot be planned, run or computed like this
     └── ConnectError               no model can be reached with what was asked for
         └── MissingKeyError        a key is needed and none was found
 
@@ -83,6 +84,10 @@ class NPCNotFoundInArenaError(ChatArenaError):
     def __init__(self, npc_id: str, known: Iterable[str] = ()):
         self.npc_id = npc_id
         super().__init__(not_found("NPC", npc_id, known, "Register it with the arena's factory first."))
+
+
+class ExperimentError(NPCLabError):
+    """An experiment cannot be planned, run or computed like this."""
 
 
 class ConnectError(NPCLabError):

@@ -75,12 +75,12 @@ def export_all(talks: Sequence[tuple[str, Transcript]], path: str | Path, title:
     elif ending == ".jsonl":
         text = "".join(as_jsonl(transcript, name if len(talks) > 1 else "") for name, transcript in talks)
     elif ending == ".html":
-        text = _page([_section(transcript, name) for name, transcript in talks], title)
+        text = page([section(transcript, name) for name, transcript in talks], title)
     else:
         raise NPCLabError(
             f"A talk is saved as .md, .jsonl or .html; {path.name!r:.80} ends with none of them."
         )
-    _write(path, text)
+    write_text(path, text)
     return path
 
 
@@ -106,19 +106,22 @@ def as_jsonl(transcript: Transcript, talk: str = "") -> str:
 
 def as_html(transcript: Transcript, title: str = "A talk") -> str:
     """Return the talk as one HTML page that needs no network and runs nothing."""
-    return _page([_section(transcript, title)], title)
+    return page([section(transcript, title)], title)
 
 
-def _page(talks: list[str], title: str) -> str:
+def page(talks: list[str], title: str) -> str:
+    """Return one HTML page with these parts, in light and dark, that needs no network and runs nothing."""
     return _PAGE.format(title=escaped(title), style=_STYLE, talks="\n".join(talks))
 
 
-def _section(transcript: Transcript, title: str) -> str:
+def section(transcript: Transcript, title: str) -> str:
+    """Return a talk as a part of a page."""
     lines = [_article(transcript, message) for message in transcript] or ["<p>(nothing was said)</p>"]
     return _TALK.format(title=escaped(title), lines="\n".join(lines), ending=escaped(transcript.ending()))
 
 
-def _write(path: Path, text: str) -> None:
+def write_text(path: Path, text: str) -> None:
+    """Write a file whole or not at all. Raise `NPCLabError` in words if it cannot be written."""
     try:
         write_whole(path, text.encode("utf-8"))
     except FileNotFoundError as error:

@@ -18,6 +18,7 @@ from npc_lab.text import printable, untypeset, well_formed
 DEFAULT_OPENING = "Hello! Who are you?"
 SYSTEM = "system"  # the sender of the opening line
 DIRECTOR = "director"  # the sender of a line dropped in from outside
+SCRIPT = "script"  # the sender of a line that was read, not made (npc_lab/experiments/scene.py)
 _NAMES_OF_OTHERS = {SYSTEM: "(opening)", DIRECTOR: "(director)"}
 COLOURS = {1: "#2a78d6", 2: "#c4581c"}  # readable on white and on black
 WIDTH = 88  # characters in a printed line

@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import killed_experiments
 import killed_programs
 import kills
 
@@ -93,6 +94,17 @@ def kills_of_talks(folder: Path, options: Any) -> Iterable[Row]:
     yield Row("`kill -9` while a file is written", f"{written:,} kills")
 
 
+def experiments(folder: Path, options: Any) -> Iterable[Row]:
+    runs = max(1, options.kills // 10)
+    in_vain = [killed_experiments.kill_experiment(folder, number) for number in range(runs)]
+    kills, turns = runs * killed_experiments.KILLS, runs * killed_experiments.ALL_TURNS
+    yield Row(
+        f"`kill -9` of an experiment, {killed_experiments.KILLS} times in each run of "
+        f"{killed_experiments.ALL_TURNS} turns, {killed_experiments.WORKERS} talks at once",
+        f"{kills} kills, {turns:,} turns; {sum(in_vain)} calls in vain, {max(in_vain)} in a run at the most",
+    )
+
+
 def downloads(folder: Path, options: Any) -> Iterable[Row]:
     killed = killed_programs.kill_downloads(folder, options.kills)
     yield Row("`kill -9` of a download of weights, alone and of up to three at once", f"{killed:,} kills")
@@ -157,6 +169,7 @@ def keys(folder: Path, options: Any) -> Iterable[Row]:
 PARTS: dict[str, Callable[[Path, Any], Iterable[Row]]] = {
     "faults": faults,
     "kills": kills_of_talks,
+    "experiments": experiments,
     "downloads": downloads,
     "grading": grading,
     "threads": threads,

@@ -15,6 +15,7 @@ pytestmark = [
     pytest.mark.skipif(sys.platform == "win32", reason="Windows has no signals to kill with"),
 ]
 
+import killed_experiments  # noqa: E402
 import killed_programs  # noqa: E402
 import kills  # noqa: E402
 
@@ -31,6 +32,12 @@ def test_talks_outlive_kills(tmp_path: Path, seed: float) -> None:
     killers = kills.kill_talks(tmp_path, kills=20, files=2, seed=seed)
     assert sum(killer.kills.total() for killer in killers) == 20
     assert all(killer.ledger.turns for killer in killers)
+
+
+def test_experiments_outlive_kills_and_pay_for_no_turn_twice(tmp_path: Path, seed: float) -> None:
+    random.seed(seed)
+    for number in range(3):
+        killed_experiments.kill_experiment(tmp_path, number)
 
 
 def test_64_threads_lose_and_cross_no_turn(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@
     find_keys.py    keys that were written into notebooks and programs
     start.py        the course's notebooks in a folder of the learner's own
     grade.py        check notebooks that were handed in
-    log.py          the talks in a store's file
+    log.py          the talks in a store's file, and the cards of its experiments
 
 Nothing heavy is imported before a command needs it, so that `npc-lab --help` appears at once. A function here
 is not named as its command, because the file is: `npc_lab.cli.demo` is a module.
@@ -193,15 +193,20 @@ def look_back(
     ] = None,
     thoughts: Annotated[bool, typer.Option("--thoughts", help="With what was thought in private.")] = False,
     limit: Annotated[int, typer.Option(min=1, help="How many talks are listed.")] = 30,
+    experiment: Annotated[
+        str | None, typer.Option(help="The name of an experiment, to see its card.")
+    ] = None,
 ) -> None:
-    """List, read and save the talks in a store's file.
+    """List, read and save the talks in a store's file, and show the cards of its experiments.
 
     The file is not changed.
     """
-    from npc_lab.cli.log import save_talks, show_talk, show_talks
+    from npc_lab.cli.log import save_talks, show_card, show_talk, show_talks
 
     with plain_words() as screen:
-        if save_as is not None:
+        if experiment is not None:
+            show_card(screen, file, experiment)
+        elif save_as is not None:
             save_talks(screen, file, talk, save_as, thoughts)
         elif talk is not None:
             show_talk(screen, file, talk, thoughts)

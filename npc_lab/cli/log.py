@@ -1,4 +1,4 @@
-"""`npc-lab log`: list, read and save the talks in the file of a factory's store.
+"""`npc-lab log`: list, read and save the talks in the file of a store, and the cards of its experiments.
 
 The file is opened for reading and never changed. Private thoughts are shown and saved only if they are asked
 for (`--thoughts`).
@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from npc_lab.cli.screen import INDENT, SEAT_STYLES, Screen
-from npc_lab.errors import NPCLabError
+from npc_lab.errors import NPCLabError, did_you_mean
 from npc_lab.export import export, export_all
 from npc_lab.npc import NEUTRAL_OPENING
 from npc_lab.store.schema import number_in, open_to_read, reading, rows_of, seat_in
@@ -53,6 +53,16 @@ class Talk:
     def title(self) -> str:
         """Who talks with whom."""
         return " and ".join(self.names)
+
+
+@dataclass(frozen=True)
+class Look:
+    """A card of an experiment, as it was shown. talks: how many there were. at: when they were looked at."""
+
+    name: str
+    talks: int
+    at: datetime
+    card: str
 
 
 class Log:
@@ -109,6 +119,20 @@ class Log:
             )
         with reading(self._path):
             return [f"{when(moment(at))}  {words}" for at, words in sorted(asides)]
+
+    def looks(self, name: str | None = None) -> list[Look]:
+        """Return the looks at an experiment, oldest first; without a name, the last look at each."""
+        if not self._read("SELECT 1 FROM sqlite_schema WHERE name = 'looks'"):  # a file of schema 1
+            return []
+        rows = self._read(
+            "SELECT name, talks, looks.at, card FROM looks JOIN experiments USING (design)"
+            " ORDER BY julianday(looks.at)"
+        )
+        with reading(self._path):
+            looks = [Look(each, int(talks), moment(at), str(card)) for each, talks, at, card in rows]
+        if name is None:
+            return list({look.name: look for look in looks}.values())
+        return [look for look in looks if look.name == name]
 
     def _talk(self, number: int, began: str, conversation_id: str | None, one: str, two: str) -> Talk:
         names = (self._name(one) if conversation_id else one, self._name(two))
@@ -170,7 +194,7 @@ class Log:
 def show_talks(screen: Screen, path: Path, limit: int) -> None:
     """List the newest talks."""
     with closing(Log(path)) as log:
-        talks = log.talks(limit)
+        talks, looks = log.talks(limit), log.looks()
     if not talks:
         screen.say("There is no talk in it yet.")
         return
@@ -178,6 +202,23 @@ def show_talks(screen: Screen, path: Path, limit: int) -> None:
     screen.table(("talk", "who", "turns", "last"), rows)
     if older := talks[-1].number - 1:
         screen.say(f"{older} older: --limit {talks[0].number} shows all.", "dim")
+    if looks:
+        screen.say()
+        seen = [(look.name, str(look.talks), when(look.at)) for look in looks]
+        screen.table(("experiment", "talks", "last looked at"), seen)
+        screen.say("--experiment NAME shows its card.", "dim")
+
+
+def show_card(screen: Screen, path: Path, name: str) -> None:
+    """Print the card of an experiment, as it was looked at last."""
+    with closing(Log(path)) as log:
+        looks, known = log.looks(name), [look.name for look in log.looks()]
+    if not looks:
+        there_are = f"There are: {', '.join(known)}." if known else "There is none in this file."
+        raise NPCLabError(f"There is no experiment {name!r:.80}. {did_you_mean(name, known, there_are)}")
+    screen.say(f"Looked at {when(looks[-1].at)}, with {looks[-1].talks} talks.", "dim")
+    for line in looks[-1].card.splitlines():
+        screen.say(line.lstrip(), indent=line[: len(line) - len(line.lstrip())])
 
 
 def show_talk(screen: Screen, path: Path, number: int, with_thoughts: bool) -> None:

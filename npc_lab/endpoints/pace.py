@@ -61,6 +61,12 @@ class _Calls:
                 )
             self._sent += 1
 
+    def left(self) -> int | None:
+        """Return how many more calls may be sent, or None for any number."""
+        limit = max_calls()
+        with self._lock:
+            return None if limit is None else max(limit - self._sent, 0)
+
 
 CALLS = _Calls()
 

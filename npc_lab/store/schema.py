@@ -123,6 +123,28 @@ CREATE TABLE lines_of_calls (        -- those that a class said that overrides c
     call_id INTEGER NOT NULL REFERENCES calls (id)
 );
 CREATE INDEX said_in ON lines_of_calls (call_id);
+CREATE TABLE experiments (           -- what was asked: with other scenes or models it is a new row
+    design TEXT PRIMARY KEY,         -- its name, scenes and models, hashed
+    name TEXT NOT NULL,
+    question TEXT NOT NULL,          -- JSON: scenes, measures, number of talks
+    prediction TEXT NOT NULL,        -- as it was before anybody looked
+    at TEXT NOT NULL
+);
+CREATE TABLE trials (                -- its talks
+    key TEXT PRIMARY KEY,            -- scene, number, model and provider, hashed
+    experiment TEXT NOT NULL,
+    scene TEXT NOT NULL,
+    number INTEGER NOT NULL,
+    conversation_id TEXT NOT NULL REFERENCES conversations (id)
+);
+CREATE INDEX trials_of ON trials (experiment);
+CREATE TABLE looks (                 -- at how many talks somebody looked, and the card as it was shown then
+    design TEXT NOT NULL REFERENCES experiments (design),
+    talks INTEGER NOT NULL,
+    at TEXT NOT NULL,
+    card TEXT NOT NULL,
+    PRIMARY KEY (design, talks)
+);
 CREATE INDEX lines_of ON messages (conversation_id, seat);
 CREATE INDEX spoken ON messages (turn_id) WHERE turn_id IS NOT NULL;
 CREATE VIEW lines AS                 -- everything that was said aloud and is remembered, to be read
@@ -177,6 +199,10 @@ _NEW_IN_SCHEMA_2 = [
     "said",
     "lines_of_calls",
     "said_in",
+    "experiments",
+    "trials",
+    "trials_of",
+    "looks",
 ]
 _RAISE_TO_2 = """
 DROP VIEW lines;

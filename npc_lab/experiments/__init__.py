@@ -1,0 +1,45 @@
+"""Experiments: scenes that differ in one thing, played many times, and measured.
+
+    knight = NPCConfig("London, 1250.", "You are a knight.")
+    experiment = Experiment(
+        "temperature",
+        {"cool": Scene(knight), "hot": Scene(replace(knight, temperature=1.4))},
+        {"says Edward": says("Edward")},
+        talks=20,
+        prediction="The cool one is Edward more often.",
+    )
+    experiment.plan(client, model)    40 calls; a difference below 44 points could be missed
+    experiment.run(client, model)     a card: the prediction, each talk as a dot, intervals, a verdict
+
+Read them in this order, from the plan over the run to the card:
+
+    scene.py        who meets whom, on which words
+    question.py     what is asked: scenes, talks, measures, a prediction
+    experiment.py   plans a question and runs it
+    trials.py       each talk of an experiment: by what it is known, and what the store has of it
+    plan.py         what a run will cost, and what it can see
+    playing.py      plays what is missing
+    results.py      the numbers, and what is missing
+    estimates.py    a value with its interval
+    card.py         what is looked at: in a notebook, in a terminal, as a file
+    dots.py         each talk as a dot, drawn
+"""
+
+from npc_lab.experiments.estimates import Estimate, difference, mean, minimum_detectable, share
+from npc_lab.experiments.experiment import Experiment
+from npc_lab.experiments.plan import Plan
+from npc_lab.experiments.results import Results
+from npc_lab.experiments.scene import Scene, Script
+
+__all__ = [
+    "Estimate",
+    "Experiment",
+    "Plan",
+    "Results",
+    "Scene",
+    "Script",
+    "difference",
+    "mean",
+    "minimum_detectable",
+    "share",
+]
