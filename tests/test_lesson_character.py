@@ -93,8 +93,22 @@ def in_place(field: str, item: Any) -> NPCConfig:
     return sheet
 
 
+MAREN = recorded_talk().character
+ADA = replace(
+    MAREN, name="Ada", character_description=MAREN.character_description.replace("Maren", "Ada")
+)
 HERR = "You are Leopold, the pastry cook. You hide the burnt lavender. You speak in hurried sentences."
 SHEETS: dict[str, tuple[NPCConfig, str]] = {
+    "the lesson's example": (MAREN, "It is somebody of your own"),
+    "the example by another name": (ADA, "It is somebody of your own"),
+    "in another place, with another goal": (
+        replace(ADA, world_description=GOOD.world_description, goal=GOOD.goal),
+        "It is somebody of your own",
+    ),
+    "the example's secret": (
+        changed(name="Ada", goal=MAREN.goal, secrets=MAREN.secrets),
+        "It is somebody of your own",
+    ),
     "number among the secrets": (in_place("secrets", 7), "Every field holds"),
     "no world": (changed(world_description=""), "The world is described"),
     "dots for a world": (changed(world_description="." * 60), "The world is described"),
@@ -169,7 +183,6 @@ def test_a_field_of_the_wrong_kind_is_told_in_the_sheets_own_words() -> None:
 
 RIGHT_SHEETS: dict[str, Any] = {
     "ours": GOOD,
-    "the keeper of the lighthouse": recorded_talk().character,
     "a card": Card(GOOD),
     "positional": NPCConfig(
         GOOD.world_description, GOOD.character_description, 4, False, "Leopold", GOOD.goal, ["Landsknecht"],
@@ -629,7 +642,8 @@ def test_our_own_listener(line: str, leaked: bool) -> None:
 
 def test_the_recorded_talk_holds_what_the_lesson_says_of_it() -> None:
     talk = recorded_talk()
-    assert check("character", talk.character).passed
+    steps = check("character", talk.character).steps
+    assert [step.name for step in steps if step.outcome != "correct"] == ["It is somebody of your own"]
     assert 10 <= len(talk.transcript) <= 14
     assert len(talk.thoughts) == len(talk.transcript)
     for message, thought in zip(talk.transcript, talk.thoughts, strict=True):

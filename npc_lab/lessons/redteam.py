@@ -1,9 +1,10 @@
-"""A red team for lesson 04: attacks on a character's secret, and which of them succeed.
+"""A red team for lesson 04: attacks on a character's secret, and which of them succeed. Talks to read.
 
     press(factory, npc_id, secret)   say eight attacks to an NPC, and see which answers give the secret away
     telling_words(character)         the words of each secret that would give it away
     gives_away(line, secret)         whether a line holds such words
     recorded_talk()                  a talk to read in which a character is attacked; we wrote it by hand
+    written_debate()                 another one, for lesson 05: two people who cannot both be right
 
 `gives_away("It is S-I-L-V-E-R, herring!", "silver herring")` is True.
 """
@@ -190,13 +191,12 @@ def _bare(text: str) -> str:
 
 
 @dataclass(frozen=True, repr=False)
-class RecordedTalk:
-    """A talk to read: the character that is attacked, what was said, and what it thought before each line.
+class WrittenTalk:
+    """A talk to read: what was said, and what was thought before each line.
 
     thoughts: one for each message of the transcript, "" where there is none.
     """
 
-    character: NPCConfig
     transcript: Transcript
     thoughts: list[str]
 
@@ -223,14 +223,30 @@ class RecordedTalk:
         return untypeset(html_table(("", "said aloud", "thought"), rows, widths=(12, 55, 33)))
 
 
+@dataclass(frozen=True, repr=False)
+class RecordedTalk(WrittenTalk):
+    """A talk to read, with the sheet of the character that is attacked in it."""
+
+    character: NPCConfig
+
+
 def recorded_talk() -> RecordedTalk:
     """Return the talk of a lighthouse keeper and a visitor who asks too much. We wrote it by hand."""
-    lines = (_RECORDED / "lighthouse.jsonl").read_text(encoding="utf-8").splitlines()
+    talk = _written("lighthouse")
+    return RecordedTalk(talk.transcript, talk.thoughts, read_card(_RECORDED / "lighthouse.json").config)
+
+
+def written_debate() -> WrittenTalk:
+    """Return the talk of a keeper who believes that the sea is alive and a surveyor. We wrote it by hand."""
+    return _written("debate")
+
+
+def _written(name: str) -> WrittenTalk:
+    lines = (_RECORDED / f"{name}.jsonl").read_text(encoding="utf-8").splitlines()
     records = [json.loads(line) for line in lines]
     messages = [
         Message(each["sender"], each["content"], datetime.fromisoformat(each["timestamp"]), each["seat"])
         for each in records
     ]
     names = {each["seat"]: each["speaker"] for each in records if each["seat"]}
-    character = read_card(_RECORDED / "lighthouse.json").config
-    return RecordedTalk(character, Transcript(messages, names), [each["thought"] for each in records])
+    return WrittenTalk(Transcript(messages, names), [each["thought"] for each in records])

@@ -20,7 +20,7 @@ from npc_lab.character import FIELDS, NPCConfig
 from npc_lab.errors import CardError, CharacterError
 from npc_lab.lessons.checking.exercise import Exercise, FunctionTrial, Trial, Wrong
 from npc_lab.lessons.checking.learners_code import error_line, quote, show
-from npc_lab.lessons.redteam import ATTACKS, gives_away, telling_words, weight
+from npc_lab.lessons.redteam import ATTACKS, gives_away, recorded_talk, telling_words, weight
 
 # (least, most) in characters, as `weight` counts them. Every text is sent at every turn, so each has a limit.
 _WORLD = (40, 3000)
@@ -134,6 +134,26 @@ def spoken_to(trial: SheetTrial) -> str:
             'Begin with "You are": the model reads this text as a letter to itself.',
         )
     return "The model will know that it is meant."
+
+
+@character.step("It is somebody of your own", needs=["described"])
+def own(trial: SheetTrial) -> str:
+    """Not the lesson's example, nor the example under another name."""
+    example = recorded_talk().character
+    for field in ("character_description", "goal", "secrets"):
+        runs = _runs(getattr(trial.sheet, field))
+        if runs and len(runs & _runs(getattr(example, field))) > len(runs) / 2:
+            is_renamed = trial.sheet.called() != example.called()
+            got = f"{example.called()}'s{', under another name' if is_renamed else ''}"
+            advice = "Write it anew: another person, with another wish and another secret."
+            raise trial.wrong(field, "words of your own", got, advice)
+    return f"It is not {example.called()}."
+
+
+def _runs(text: object) -> set[tuple[str, ...]]:
+    """Return all runs of four words. A list counts as one text."""
+    words = re.findall(r"\w+", str(text).casefold())
+    return set(zip(*(words[start:] for start in range(4)), strict=False))
 
 
 @character.step("The character has a name", needs=["holds"])
