@@ -144,6 +144,11 @@ class CallStream(Holder):
         """The messages that were sent for the model's last reply."""
         return self.replies[-1].sent if self.replies else []
 
+    @property
+    def is_held(self) -> bool:
+        """Whether the model's last reply was held to its form."""
+        return bool(self.replies) and self.replies[-1].is_held
+
     @uninterrupted
     def close(self) -> None:
         """Stop here. Nothing of the call is remembered, and the next one need not wait."""

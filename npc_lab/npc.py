@@ -30,6 +30,9 @@ from npc_lab.reply import Reply, ReplyStream
 from npc_lab.scratchpad import parts_of
 from npc_lab.store.record import NoRecord, NPCRecord
 from npc_lab.text import well_formed
+from npc_lab.wire.abilities import ABILITIES
+from npc_lab.wire.dialects import NO_FORM, known
+from npc_lab.wire.form import is_form
 from npc_lab.wire.usage import Usage, usage_of
 
 # What a user is taken to have said before a character that speaks first (`NPCConfig.greeting`).
@@ -89,6 +92,11 @@ class SimpleChatNPC:
         history = self.remembered(user_id) or self._greeting(user_id)
         new_message = {"role": "user", "content": well_formed(user_message)}
         return [self.get_system_message(), *self._examples(), *self._as_sent(history), new_message]
+
+    def is_held(self, user_id: str) -> bool:
+        """Return whether the next reply will be held to its form (npc_lab/wire/form.py)."""
+        is_refused = NO_FORM in known(self.client, self.model)
+        return not is_refused and is_form(self._request([], user_id, whole=True).get("grammar"))
 
     def remembered(self, user_id: str) -> list[ChatMessage]:
         """Return what of the talk with this user is still remembered, as the model wrote it."""
@@ -276,6 +284,8 @@ class SimpleChatNPC:
         if self.config.max_reply_tokens is not None:
             request["max_tokens"] = self.config.max_reply_tokens
         request |= self.config.request_options
+        if abilities := ABILITIES.get(str(getattr(self.client, "base_url", ""))):
+            request = abilities.holding(request, self.config.has_scratchpad)
         if user_id in self.seeds:
             request["seed"] = _seed_of_exchange(self.seeds[user_id], self._number_of_next_exchange(user_id))
         if not whole:

@@ -35,6 +35,7 @@ from npc_lab.scratchpad import ThoughtParser
 from npc_lab.text import shorten, untypeset, well_formed
 from npc_lab.wire.answers import UNKNOWN, Delta
 from npc_lab.wire.faults import reply_error
+from npc_lab.wire.form import is_form, whole_part
 from npc_lab.wire.reading import Reading, note_that_it_thinks_first, thinks_first
 
 _NO_TOOLS = "Choose another model, or write in the character's description that it has no tools."
@@ -73,11 +74,13 @@ class ReplyStream(Holder):
     """The visible pieces of one reply, as they arrive. Nothing is sent before the first is asked for.
 
     The finished text decides: a piece may turn out to have been a thought when an end of thoughts arrives
-    of which the beginning was never sent. Then `reply.text` holds it no longer.
+    of which the beginning was never sent, or the beginning of a sentence that a small model did not finish
+    (npc_lab/wire/form.py). Then `reply.text` holds it no longer.
 
     Iterating raises `ReplyError` if the reply fails. `close()` stops it, from any thread and at once:
     the iteration ends and nothing is remembered. `reply` is what there is of the reply so far, `sent`
-    the messages that were sent, `exchange` what was remembered; both are empty before that.
+    the messages that were sent, `exchange` what was remembered; both are empty before that. `is_held`:
+    whether the endpoint holds the reply to its form.
 
     request: a callback that returns what is to be sent, called once the user is held. remember: puts
     the finished reply into the history and returns what it put there. note: is told why there was no
@@ -99,6 +102,7 @@ class ReplyStream(Holder):
         whole: bool,
     ):
         self.sent: list[ChatMessage] = []
+        self._asked: dict[str, Any] = {}
         self.exchange: list[ChatMessage] = []
         self._client = client
         self._request = request
@@ -139,6 +143,11 @@ class ReplyStream(Holder):
 
     def __del__(self) -> None:
         when_nobody_would_hear_it(self.close)
+
+    @property
+    def is_held(self) -> bool:
+        """Whether the endpoint was sent a grammar of ours, and did not refuse it."""
+        return "grammar" in self._asked and is_form(self._asked["grammar"])
 
     @property
     def reply(self) -> Reply:
@@ -196,7 +205,7 @@ class ReplyStream(Holder):
             return iter(())
         self._started = time.perf_counter()
         request = interruptible(self._request)
-        self.sent, self._model = request["messages"], str(request["model"])
+        self.sent, self._model, self._asked = request["messages"], str(request["model"]), request
         self._parser = self._parser_for(thinks_first(self._client, self._model))
         return self._reading.whole(request) if self._whole else self._reading.pieces(request)
 
@@ -237,6 +246,8 @@ class ReplyStream(Holder):
         self._reasoning.append(self._thoughts.finish())
         self._reply.refusal += self._refusal.finish()
         rest = self._say(self._words.finish()) + self._parser.finish(complete=not was_cut)
+        if was_cut and self.is_held:
+            rest = self._leave_off(rest)
         if self._parser.has_lone_end:
             note_that_it_thinks_first(self._client, self._model)
         reply = self.reply
@@ -252,6 +263,18 @@ class ReplyStream(Holder):
                 raise ReplyError("empty", _NO_TOOLS, what=what)
             raise ReplyError("cut_off" if was_cut else "empty")
         return rest
+
+    def _leave_off(self, rest: str) -> str:
+        """Leave off a sentence that was not finished. Return what of the rest may still be shown.
+
+        If no sentence was finished, there is nothing else to show.
+        """
+        text, raw = self._parser.visible, self.reply.raw
+        unfinished = text[len(whole_part(text) or text) :]
+        self._parser.leave_off(unfinished)
+        if raw.rstrip().endswith(unfinished):  # the memory and the next prompt end where the reply does
+            self._parser.length = len(raw.rstrip()) - len(unfinished)
+        return rest[: max(len(rest) - len(unfinished), 0)]
 
     def _store(self) -> None:
         with self._closing:

@@ -218,6 +218,10 @@ class ThoughtParser:
         self._waits = False
         return self._give_out()
 
+    def leave_off(self, rest: str) -> None:
+        """Take these last words off what is visible: they are no part of the reply."""
+        self._visible = [self.visible.removesuffix(rest)]
+
     def _advance(self, finished: bool) -> None:
         """Deal with all text about which the next piece can change nothing."""
         while not self._has_ended:

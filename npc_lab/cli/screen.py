@@ -1,7 +1,8 @@
 """What the commands print: text wrapped for reading, with a colour for each speaker.
 
 Control characters in what a model or an endpoint wrote are dropped, and nothing is read as markup. Printed
-text is never hidden or moved, so a command can be stopped at any moment. A pipe gets the same words without
+text is never hidden or moved, so a command can be stopped at any moment; but the last words of a reply are
+taken back if they are no whole sentence and the reply ends without them. A pipe gets the same words without
 colours.
 """
 
@@ -20,6 +21,7 @@ from rich.text import Text
 from npc_lab.door import AnyStream
 from npc_lab.text import printable
 from npc_lab.transcript import WIDTH
+from npc_lab.wire.form import whole_part
 
 SEAT_STYLES = ("bold #2a78d6", "bold #c4581c")  # seat 1 and 2: readable on white and on black
 INDENT = "  "
@@ -71,6 +73,7 @@ class Screen:
                 piece = next(stream, "")
             if shows_thoughts and piece:
                 self.think(stream.reply.thought)
+            speech.is_held = stream.is_held
             speech.write(piece)
             shown = len(piece)
             for piece in stream:
@@ -79,7 +82,10 @@ class Screen:
                     speech.end("(that was a private thought; this is the answer:)")
                     shown = len(stream.reply.text)
                 speech.write(piece)
-            mark = "…" if stream.reply.finish_reason == "length" else ""
+            if len(stream.reply.text) < shown:  # a sentence that was not finished
+                speech.take_back_to(stream.reply.text)
+            text = stream.reply.text
+            mark = "…" if stream.reply.finish_reason == "length" and whole_part(text) != text else ""
         finally:
             stream.close()
             speech.end(mark)
@@ -112,18 +118,49 @@ class Screen:
 
 
 class Speech:
-    """A text that arrives in pieces. Each word is printed when it is complete, and never moved."""
+    """A text that arrives in pieces. Each word is printed when it is complete.
+
+    is_held: whether the last words may be taken back. A file or a pipe is then written at the end.
+    """
 
     def __init__(self, console: Console, style: str = ""):
         self.has_begun = False
+        self.is_held = False
         self._console = console
+        self._can_take_back = console.file.isatty() and not console.legacy_windows
         self._style = style
         self._room = console.width - 1  # some terminals wrap as soon as the last column is used
-        self._column = 0
+        self._column = self._row = 0
         self._word = ""
+        self._kept_back: list[str] = []
+        self._letters = 0  # printed so far, blanks not counted
+        self._places: list[tuple[int, int, int]] = []  # of each word: letters, row and column before it
 
     def write(self, piece: str) -> None:
         """Take the next piece of the text."""
+        if self.is_held and not self._can_take_back:
+            self._kept_back.append(piece)
+        else:
+            self._write(piece)
+
+    def take_back_to(self, text: str) -> None:
+        """Take back the last words: this is all of the text."""
+        if not self._can_take_back:
+            self._kept_back = [text]
+            return
+        self._end_word()
+        kept = "".join(printable(text).split())
+        place = (self._letters, self._row, self._column)
+        while self._places and self._letters > len(kept):
+            place = self._places.pop()
+            self._letters = place[0]
+        up, (_, self._row, self._column) = self._row - place[1], place
+        # A line up for each; to the column; and clear all that follows.
+        move = "\r" + (f"\x1b[{up}A" if up else "") + (f"\x1b[{self._column}C" if self._column else "")
+        print(f"{move}\x1b[J", end="", file=self._console.file, flush=True)
+        self._word = kept[self._letters :]  # where no blanks part words
+
+    def _write(self, piece: str) -> None:
         for part in re.findall(r"\n|[^\S\n]+|\S+", printable(piece)):
             if not part.isspace():
                 self._word += part
@@ -134,6 +171,7 @@ class Speech:
 
     def end(self, mark: str = "") -> None:
         """End the text, with a mark after it if there was any text."""
+        self._write("".join(self._kept_back))
         self._end_word()
         if self.has_begun:
             self._style, self._word = "dim", mark
@@ -147,6 +185,8 @@ class Speech:
             if self._column and self._column + 1 + cell_len(part) > self._room:
                 self._end_line()
             gap = " " if self._column else INDENT
+            self._places.append((self._letters, self._row, self._column))
+            self._letters += len(part)
             self._print(gap + part)
             self._column += len(gap) + cell_len(part)
             self.has_begun = True
@@ -155,6 +195,7 @@ class Speech:
         if self._column:
             self._print("\n")
             self._column = 0
+            self._row += 1
 
     def _print(self, text: str) -> None:
         if self._style:

@@ -142,11 +142,11 @@ def _open(provider: Provider, model: str | None, key: str, base_url: str, pace: 
 
 
 def _open_local(gguf: str | None, pace: Pace | None) -> Connection:
-    from npc_lab.endpoints.embedded import REPEAT, serve
+    from npc_lab.endpoints.embedded import REPEAT, SMALL, serve
 
     server = serve(gguf)
     client = _client("", server.base_url, pace, counted=False)
-    ABILITIES.setdefault(str(client.base_url), Abilities(REPEAT))
+    ABILITIES.setdefault(str(client.base_url), Abilities(REPEAT, takes_grammars=server.model in SMALL))
     return _say(Connection(client, server.model), "the embedded model on this machine, no key needed")
 
 

@@ -29,6 +29,7 @@ from npc_lab.errors import ConnectError
 # What makes a request with a seed give the same reply again: part of a prompt read from the cache is computed
 # in another order, and a word may change.
 REPEAT = {"cache_prompt": False}
+SMALL = {"SmolLM2-135M-Instruct.Q4_1"}  # models whose replies are held to their form (npc_lab/wire/form.py)
 SLOTS = 2  # talks that the engine keeps in its cache and answers at once; further ones wait
 CONTEXT_TOKENS = 4096  # of each slot: prompt and reply. What is longer is refused with an error, never cut
 REPLY_TOKENS = 256  # the limit of a reply if the request sets none

@@ -299,9 +299,10 @@ class ChatBox(TalkPanel):
 
     def _draw_prompts(self) -> None:
         text = self._input.value
-        messages, forgotten = self._talk.next_prompt(text if text.strip() else _YOUR_NEXT, self._edited)
-        upcoming = prompt_markup("The next prompt", messages, forgotten)
-        last = prompt_markup("The last prompt", self._talk.last_prompt, self._talk.last_forgotten)
+        talk = self._talk
+        messages, forgotten = talk.next_prompt(text if text.strip() else _YOUR_NEXT, self._edited)
+        upcoming = prompt_markup("The next prompt", messages, forgotten, talk.is_held)
+        last = prompt_markup("The last prompt", talk.last_prompt, talk.last_forgotten, talk.last_was_held)
         self._prompts.value = f"{upcoming}<hr>{last}"
 
 

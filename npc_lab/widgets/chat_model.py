@@ -135,7 +135,8 @@ class Talk:
     """The turns of one user with one NPC, as a box shows them.
 
     stream: the reply under way, or the last one. error: why it failed, or None. last_prompt: what was sent
-    for it, and last_forgotten: what the NPC had forgotten by then.
+    for it, and last_forgotten: what the NPC had forgotten by then. last_was_held: whether the reply was
+    held to its form.
     """
 
     def __init__(self, factory: Any, npc_id: str, user: str):
@@ -155,6 +156,7 @@ class Talk:
         self.was_stopped = False
         self.last_prompt: list[ChatMessage] = []
         self.last_forgotten: list[ChatMessage] = []
+        self.last_was_held = False
 
     @property
     def title(self) -> str:
@@ -206,6 +208,12 @@ class Talk:
         if instead_of is not None and instead_of.exchange:
             npc = self._with_last_taken_back(npc)
         return npc.preview(message, self._user_id), self._forgotten(npc)
+
+    @property
+    def is_held(self) -> bool:
+        """Whether the next reply will be held to its form."""
+        npc = self._npc()
+        return isinstance(npc, SimpleChatNPC) and npc.is_held(self._user_id)
 
     @property
     def problem(self) -> str:
@@ -326,6 +334,7 @@ class Talk:
                 take.reply, take.exchange = self.stream.reply, self.stream.exchange
                 if self.stream.sent:
                     self.last_prompt, self.last_forgotten = self.stream.sent, forgotten
+                    self.last_was_held = self.stream.is_held
             if take.exchange:
                 turn.choose(take)
                 self._show_greeting(npc, turn)

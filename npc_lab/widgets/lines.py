@@ -127,8 +127,19 @@ def _column() -> widgets.VBox:
     return widgets.VBox(layout=widgets.Layout(flex="0 0 auto", width="100%"))
 
 
-def prompt_markup(title: str, messages: Sequence[ChatMessage], forgotten: Sequence[ChatMessage]) -> str:
-    """Return a prompt as HTML: the system message, what is forgotten (greyed), and all else that is sent."""
+HELD = (
+    "The engine holds the reply to a form: it ends with a whole sentence, and if the character thinks in "
+    'private, both marks are there. Switch it off with <code>request_options={"grammar": ""}</code>.'
+)
+
+
+def prompt_markup(
+    title: str, messages: Sequence[ChatMessage], forgotten: Sequence[ChatMessage], is_held: bool = False
+) -> str:
+    """Return a prompt as HTML: the system message, what is forgotten (greyed), and all else that is sent.
+
+    is_held: whether the reply is held to its form.
+    """
     if not messages:
         return f"<p><b>{escaped(title)}</b>: nothing yet.</p>"
     characters = sum(len(message["content"]) for message in messages)
@@ -138,7 +149,7 @@ def prompt_markup(title: str, messages: Sequence[ChatMessage], forgotten: Sequen
     if (hidden := len(forgotten) - MOST_FORGOTTEN) > 0:
         parts.append(f"<p class='npc-lab-forgotten'>{hidden} more forgotten messages</p>")
     parts += [_message(message, is_forgotten=True) for message in forgotten[-MOST_FORGOTTEN:]]
-    return "".join([*parts, *map(_message, messages[1:])])
+    return "".join([*parts, *map(_message, messages[1:]), f"<p>{HELD}</p>" if is_held else ""])
 
 
 def _message(message: ChatMessage, is_forgotten: bool = False) -> str:

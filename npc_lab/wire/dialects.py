@@ -21,6 +21,7 @@ The patterns fit what these say (seen in public issue threads, 2024 to 2026):
                    Only user, assistant and tool roles are supported, got system
     templates      Conversation roles must alternate user/assistant/user/assistant/...
                    After the optional system message, conversation roles must alternate user and ...
+    llama.cpp      Failed to initialize samplers: failed to parse grammar
     LM Studio      Error rendering prompt with jinja template: ... (status 200, in a stream that has begun)
     Anthropic      messages: roles must alternate between "user" and "assistant", but found multiple ...
 """
@@ -33,6 +34,7 @@ from functools import lru_cache
 from typing import Any
 
 from npc_lab.errors import ReplyError
+from npc_lab.wire.form import is_form
 
 Request = dict[str, Any]
 
@@ -79,6 +81,11 @@ def _without(*names: str) -> Callable[[Request], Request]:
 def _with_newer_limit(request: Request) -> Request:
     names = {"max_tokens": "max_completion_tokens"}
     return {names.get(name, name): value for name, value in request.items()}
+
+
+def _without_form(request: Request) -> Request:
+    """Leave our own grammar out. One that a character brings is refused in the endpoint's words."""
+    return _without("grammar")(request) if is_form(request.get("grammar")) else request
 
 
 def _in_turns(request: Request) -> Request:
@@ -150,6 +157,11 @@ ADAPTATIONS = (
     ),
 )
 _TURNS_AND_ROLES = ADAPTATIONS[4:]
+NO_FORM = Adaptation(
+    "This endpoint does not take the grammar that replies are held to; they are not held to their form.",
+    _words("grammar"),  # also "failed to parse grammar" (llama.cpp)
+    _without_form,
+)
 _ALWAYS_SENT = {
     "model",
     "messages",
@@ -173,7 +185,7 @@ def _without_option(name: str) -> Adaptation:
 def _candidates(request: Request) -> list[Adaptation]:
     """Return what may help with this request, in the order in which it is tried."""
     options = sorted(request.keys() - _ALWAYS_SENT)
-    return [*ADAPTATIONS, *map(_without_option, options)]
+    return [*ADAPTATIONS, NO_FORM, *map(_without_option, options)]
 
 
 # By address and model. A stand-in has no address that another one could not have, too.
@@ -210,7 +222,8 @@ def fitting(error: Exception, request: Request) -> Adaptation | None:
     status = getattr(error, "status_code", None)
     if not is_late and status not in (*_STATUSES, _STATUS_OF_A_TEMPLATE):
         return None
-    candidates = _TURNS_AND_ROLES if status == _STATUS_OF_A_TEMPLATE else _candidates(request)
+    of_a_template = (*_TURNS_AND_ROLES, NO_FORM)
+    candidates = of_a_template if status == _STATUS_OF_A_TEMPLATE else _candidates(request)
     reason = _reason(error, request)
     return next(
         (each for each in candidates if each.refused.search(reason) and each.change(request) != request), None
