@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hub import COMMIT
 from hypothesis import given
 from hypothesis import strategies as st
 from loopback import DONE, KEY, MODEL, Loopback, Status, Stream, Text, chunk
@@ -25,6 +26,7 @@ from typer.testing import CliRunner
 import npc_lab.cli as cli
 from npc_lab import Connection, FakeClient, FakeReply, connect, fake_error
 from npc_lab.cli import doctor, screen, start
+from npc_lab.endpoints.models import MODELS
 from npc_lab.lessons import course
 from npc_lab.text import printable
 
@@ -402,6 +404,23 @@ def test_doctor_reports_and_gets_a_reply() -> None:
     assert re.search(r"^  openai +\d+\.\d+", result.output, re.MULTILINE)
     assert "NEBIUS_API_KEY is not set" in result.output
     assert "All is well." in result.output
+
+
+def test_models_lists_the_table_and_what_is_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("HF_HUB_CACHE", raising=False)
+    monkeypatch.setenv("HF_HOME", str(tmp_path))
+    monkeypatch.setenv("NPC_LAB_CACHE", str(tmp_path))
+    output = run("models").output
+    for name, row in MODELS.items():
+        assert re.search(rf"{re.escape(name)} .* {row.licence} +(yes|not tried here) +no\b", output)
+        assert all(part in "".join(output.split()) for part in (row.repository, row.file, row.page))
+    row = MODELS["qwen2.5-0.5b"]
+    folder = tmp_path / "hub" / f"models--{row.repository.replace('/', '--')}"
+    for name, content in (("refs/main", COMMIT), (f"snapshots/{COMMIT}/{row.file}", "GGUF")):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(content)
+    assert re.search(r"qwen2\.5-0\.5b .* not tried here +yes", run("models").output)
+    assert "qwen2.5-0.5b" in run("doctor", "--provider", "fake").output
 
 
 def test_doctor_asks_for_one_token(loopback: Any) -> None:

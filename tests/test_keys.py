@@ -542,6 +542,7 @@ COMMANDS = {
     "chat": ["chat", "--scratchpad", *TALK, "URL"],
     "demo": ["demo", "--scratchpad", *TALK, "URL"],
     "start": ["start", "course", "--no-open"],
+    "models": ["models"],
 }
 
 

@@ -4,6 +4,7 @@
     demo.py         watch two characters talk
     talk.py         talk with a character (`npc-lab chat`)
     doctor.py       what is installed, which keys are found, what is wrong
+    list_models.py  the models for the embedded engine (`npc-lab models`)
     find_keys.py    keys that were written into notebooks and programs
     start.py        the course's notebooks in a folder of the learner's own
     grade.py        check notebooks that were handed in
@@ -43,7 +44,11 @@ Provider = Annotated[
     ),
 ]
 Model = Annotated[
-    str | None, typer.Option(help="Another model of the provider. With local, the path of a GGUF file.")
+    str | None,
+    typer.Option(
+        help="Another model of the provider. With local: a name that `npc-lab models` lists, "
+        "owner/repository/file.gguf of the Hugging Face hub, or the path of a GGUF file."
+    ),
 ]
 BaseUrl = Annotated[str | None, typer.Option(help="Any other OpenAI-compatible address. Needs --model.")]
 Scratchpad = Annotated[
@@ -133,6 +138,18 @@ def examine(
     with plain_words() as screen:
         show_findings(screen)
         ask_for_a_token(screen, connect(provider, model=model, base_url=base_url))
+
+
+@app.command("models")
+def list_models() -> None:
+    """List the models for the embedded engine.
+
+    Any of them: npc-lab demo --model NAME. It is fetched the first time, from the Hugging Face hub.
+    """
+    from npc_lab.cli.list_models import show_models
+
+    with plain_words() as screen:
+        show_models(screen)
 
 
 @app.command("start")

@@ -11,6 +11,7 @@ from npc_lab.cli.find_keys import warn_of_keys
 from npc_lab.cli.screen import Screen
 from npc_lab.cli.start import INSTALL_COURSE
 from npc_lab.endpoints.connect import Connection
+from npc_lab.endpoints.models import MODELS, SHIPPED
 from npc_lab.endpoints.providers import PROVIDERS
 from npc_lab.endpoints.weights import INSTALL, SMOLLM2, cache_folder
 from npc_lab.errors import ReplyError
@@ -24,6 +25,7 @@ _PACKAGES = {
     "openai": "pip install openai",
     "ipywidgets": "pip install ipywidgets",
     "xllamacpp": f"for the embedded model: {INSTALL}",
+    "huggingface_hub": f"for models by name: {INSTALL}",
     "jupyterlab": f"for the notebooks: {INSTALL_COURSE}",
 }
 
@@ -45,7 +47,7 @@ def show_findings(screen: Screen) -> None:
     screen.rows([(provider.name, _state_of_key(provider.key_name)) for provider in PROVIDERS.values()])
     screen.say()
     screen.say("Embedded model", "bold")
-    screen.rows([("weights", _state_of_weights())])
+    screen.rows([(SHIPPED, _state_of_weights()), *_fetched()])
     screen.say()
     warn_of_keys(screen, Path())
 
@@ -86,6 +88,12 @@ def _state_of_key(key_name: str) -> str:
         return "needs no key"
     is_set = bool(os.environ.get(key_name, "").strip())
     return f"{key_name} is set" if is_set else f"{key_name} is not set"
+
+
+def _fetched() -> list[tuple[str, str]]:
+    """Return the named models of the hub that are here, and in which folder."""
+    files = {name: row.hub_file.cached() for name, row in MODELS.items() if row.hub_file}
+    return [(name, f"in {file.parent}") for name, file in files.items() if file]
 
 
 def _state_of_weights() -> str:

@@ -6,6 +6,9 @@ In reading order:
     pace.py         how fast, and how often, clients may ask
     connect.py      `client, model = connect()`: choose one, and say which
     fake.py         a client that asks no model: for tests, checks and a first look
-    weights.py      the embedded model's file: fetched once, checked, kept
+    room.py         whether a model fits on the disk and into memory
+    weights.py      the shipped model's file: fetched once, checked, kept
+    hub.py          a model's file from the Hugging Face hub
+    models.py       the table of models for the embedded engine
     embedded.py     the embedded model: a server in a child process
 """

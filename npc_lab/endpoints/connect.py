@@ -48,13 +48,14 @@ def connect(
     provider: a name from npc_lab/endpoints/providers.py, "local" or "fake". Left out, it is the environment's
     NPC_LAB_PROVIDER, or else the first provider whose key is found in the environment or in Colab's
     secrets, or else the embedded model if it is installed. model: another model than the provider's
-    default; with "local", the path of a GGUF file. api_key: the key, if it is not to be looked for.
+    default; with "local", a name that `npc-lab models` lists, `owner/repository/file.gguf` of the Hugging
+    Face hub, or the path of a GGUF file. api_key: the key, if it is not to be looked for.
     base_url: any other OpenAI-compatible address. per_minute: how many calls at most leave this client in a
     minute, evenly spaced, whatever thread they come from. The environment's NPC_LAB_MAX_CALLS says how many
     calls this process may send in all; the embedded model and the fake cost nothing and are not counted.
 
     Raise `MissingKeyError` if a key is needed and none is found, `ConnectError` if the provider is unknown,
-    the key is invalid, or the embedded model cannot start.
+    the key is invalid, or the embedded model cannot be fetched or started.
     """
     for name, value in (
         ("provider", provider),
@@ -141,12 +142,14 @@ def _open(provider: Provider, model: str | None, key: str, base_url: str, pace: 
     return _say(Connection(_client(key, base_url, pace, counted=True), model), provider.name)
 
 
-def _open_local(gguf: str | None, pace: Pace | None) -> Connection:
-    from npc_lab.endpoints.embedded import REPEAT, SMALL, serve
+def _open_local(model: str | None, pace: Pace | None) -> Connection:
+    from npc_lab.endpoints.embedded import REPEAT, serve
+    from npc_lab.endpoints.models import known as known_model
 
-    server = serve(gguf)
+    server = serve(model)
+    row = known_model(server.path)
     client = _client("", server.base_url, pace, counted=False)
-    ABILITIES.setdefault(str(client.base_url), Abilities(REPEAT, takes_grammars=server.model in SMALL))
+    ABILITIES.setdefault(str(client.base_url), Abilities(REPEAT, takes_grammars=bool(row and row.small)))
     return _say(Connection(client, server.model), "the embedded model on this machine, no key needed")
 
 

