@@ -323,7 +323,7 @@ WRONG_BUILDS = [
     (
         keeps_it_in_a_loop,
         GIVES,
-        "It is None there. A function without `return` gives None, and so does append()",
+        "It is None there. A function without `return` gives None",
     ),
     (gives_one_text, GIVES, "Give a list"),
     (adds_to_the_exchanges, GIVES, "Work on a copy"),

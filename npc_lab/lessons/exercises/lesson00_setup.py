@@ -33,9 +33,7 @@ class AskTrial(Trial):
         self.refuse_what_runs_nothing(value)
         if inspect.isgenerator(value):
             got, advice = "nothing was run yet", "Write `return` in place of `yield`."
-            raise Wrong(
-                self.called, "an answer", got, advice, fault="It yields, so a call alone runs nothing."
-            )
+            raise Wrong(self.called, "an answer", got, advice, fault="It yields, so a call runs nothing.")
         return value
 
     def sent(self) -> dict[str, Any]:

@@ -137,7 +137,7 @@ def several_lines(trial: SplitTrial) -> str:
 
 
 @split_reply.step("A reply without marks is all answer", needs=["parted"])
-def plain(trial: SplitTrial) -> str:
+def unmarked(trial: SplitTrial) -> str:
     answer = _answer()
     advice = 'Where there is no mark at all, give the whole text, and "" as the thought.'
     trial.expect_split(answer, answer, "", advice)
@@ -181,7 +181,7 @@ def second_thoughts(trial: SplitTrial) -> str:
     return "A second scratchpad stays private."
 
 
-@split_reply.step("Marks in another spelling let nothing out", needs=["plain", "second_thoughts"])
+@split_reply.step("Marks in another spelling let nothing out", needs=["unmarked", "second_thoughts"])
 def other_spellings(trial: SplitTrial) -> str:
     private, answer = _private(), _answer()
     advice = 'Is the word scratchpad in visible, in capitals or not? Then show nothing: "" is safe.'
@@ -192,7 +192,7 @@ def other_spellings(trial: SplitTrial) -> str:
     return "Odd marks let nothing out."
 
 
-@split_reply.step("What stands between <think> and </think> is not shown", needs=["plain", "no_end_mark"])
+@split_reply.step("What stands between <think> and </think> is not shown", needs=["unmarked", "no_end_mark"])
 def think(trial: SplitTrial) -> str:
     private, answer = _private(), _answer()
     advice = "Reasoning models write <think>. Where it is in visible, show nothing, or cut the block out."
