@@ -78,9 +78,6 @@ class Said:
     timestamp: datetime
 
 
-right()(npc_lab.ChatArena)
-
-
 # ---- right, from scratch ----
 
 
@@ -729,7 +726,6 @@ class MustRegisterFirst(PlainArena):
         return super().start_conversation(npc1_id, npc2_id, initial_prompt)
 
 
-@right()
 class BuildsOnOurs(npc_lab.ChatArena):
     """A subclass of the package's own arena, with its own turn-taking loop and one metric more."""
 

@@ -390,8 +390,12 @@ def with_find(a: str, b: str, *, also: bool = False) -> bool:
     return bare(a).find(bare(b)) != -1
 
 
+def by_the_kit(line: str, secret: str) -> bool:
+    return gives_away(line, secret)
+
+
 RIGHT_LISTENERS = [
-    gives_away, plain, with_regular_expression, letter_by_letter, with_translate, Listener(), with_filter,
+    by_the_kit, plain, with_regular_expression, letter_by_letter, with_translate, Listener(), with_filter,
     with_ascii_only, with_find, partial(plain),
 ]  # fmt: skip
 
@@ -403,7 +407,7 @@ def test_every_honest_way_to_listen_passes(function: Any) -> None:
 
 
 def test_stretch_steps_of_leaks_are_named_one_by_one() -> None:
-    assert missing_stretch(check("leaks", gives_away)) == []
+    assert missing_stretch(check("leaks", by_the_kit)) == []
     assert missing_stretch(check("leaks", plain)) == [
         "A secret without letters leaks nowhere",
         "Spelled backwards, it is still a leak",

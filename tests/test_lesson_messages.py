@@ -320,7 +320,11 @@ WRONG_BUILDS = [
     (prints_them, GIVES, "Did you forget a `return`?"),
     (keeps_what_append_gives, GIVES, "`append` changes the list and returns None"),
     (returns_what_append_gives, GIVES, "`append` changes the list and returns None"),
-    (keeps_it_in_a_loop, GIVES, "It may be None: append returns that"),
+    (
+        keeps_it_in_a_loop,
+        GIVES,
+        "It is None there. A function without `return` gives None",
+    ),
     (gives_one_text, GIVES, "Give a list"),
     (adds_to_the_exchanges, GIVES, "Work on a copy"),
     (takes_from_the_exchanges, GIVES, "Work on a copy"),

@@ -171,8 +171,8 @@ async def _check(kernel: Kernel, exercise: Exercise) -> tuple[Report, dict[str, 
         raise KernelLostError(f"The check of {exercise.name} gave no answer.")
     # Names and `required` come from our own steps: the kernel's answer may be forged.
     steps = [
-        Step(step.name, step.required, outcome, message)
-        for step, (outcome, message) in zip(exercise.steps, outcomes, strict=True)
+        Step(step.name, step.required, outcome, message, fault)
+        for step, (outcome, message, fault) in zip(exercise.steps, outcomes, strict=True)
     ]
     return Report(exercise.name, steps), gone
 

@@ -14,10 +14,7 @@ from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from types import FunctionType
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:  # the checks are imported when they are needed, after the notebook's cells
-    from npc_lab.lessons.checking.exercise import Exercise, StepCheck
+from typing import Any
 
 MIME = "application/vnd.npc-lab.steps+json"
 MEMORY = 4 * 2**30  # bytes of addresses for one kernel; without a limit, one takes the memory of all
@@ -49,31 +46,17 @@ def check_here(name: str, nonce: str) -> None:
     from IPython import get_ipython
 
     from npc_lab.lessons.checking import exercise as limits
-    from npc_lab.lessons.checking.reports import NOT_ATTEMPTED
     from npc_lab.lessons.exercises.catalogue import EXERCISES
 
     limits.STEP_SECONDS *= PATIENCE
     limits.ALL_SECONDS *= PATIENCE
+    limits.REST_SECONDS *= PATIENCE
     shell: Any = get_ipython()  # type: ignore[no-untyped-call,unused-ignore]
     found = EXERCISES[name]
-    declared = shell.user_ns.get(found.declares)
-    outcomes = []
-    for asked, step in zip(found.steps, found.check(declared).steps, strict=True):
-        if theirs := _taken_from_the_kit(asked, found, declared):
-            outcomes.append((NOT_ATTEMPTED, f"{theirs} comes from npc_lab. The exercise is to write it."))
-        else:
-            outcomes.append((step.outcome, step.message))
+    report = found.check(shell.user_ns.get(found.declares), names=shell.user_ns)
+    outcomes = [(step.outcome, step.message, step.fault) for step in report.steps]
     gone = getattr(shell, _GONE, {}).get(found.declares, {})
     shell.display_pub.publish({MIME: {"nonce": nonce, "outcomes": outcomes, "gone": gone}})
-
-
-def _taken_from_the_kit(step: StepCheck, exercise: Exercise, declared: Any) -> str:
-    """Return the name of what the step checks if that is the kit's own code, or ""."""
-    name, thing = exercise.declares, declared
-    if step.uses:  # the last one is what its part is about
-        name = step.uses[-1]
-        thing = inspect.getattr_static(declared, name, None)
-    return name if isinstance(thing, FunctionType) and _is_the_kits(thing) else ""
 
 
 def _is_the_kits(thing: Any) -> bool:

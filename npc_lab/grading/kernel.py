@@ -115,21 +115,24 @@ class Kernel:
         self.was_interrupted = bool(self._error) and time.monotonic() - started >= seconds
         return self._error
 
-    async def check(self, exercise: str, seconds: int) -> tuple[list[tuple[str, str]], dict[str, int]]:
-        """Check what the notebook defined: return each step's outcome and message; [] without an answer.
+    async def check(self, exercise: str, seconds: int) -> tuple[list[tuple[str, str, str]], dict[str, int]]:
+        """Check what the notebook defined: return each step's outcome, message and fault.
 
-        And what it asks for that was there and is gone, with the number of the cell that was run then.
+        Return [] if there is no answer. And what it asks for that was there and is gone, with the number of the cell that was run then.
         """
         self._nonce, self._answer = secrets.token_hex(16), None  # new, so no cell of the notebook can know it
         code = _CHECK.format(exercise=exercise, nonce=self._nonce)
         await self.run(f"__import__('builtins').exec({code!r}, {{}})", seconds)
         try:
-            outcomes = [(str(outcome), str(message)) for outcome, message in self._answer["outcomes"]]
+            answers = [tuple(map(str, each)) for each in self._answer["outcomes"]]
+            outcomes = [(outcome, message, fault) for outcome, message, fault in answers]
             gone = {str(name): int(number) for name, number in self._answer["gone"].items()}
         except (TypeError, KeyError, ValueError, AttributeError):
             return [], {}
         return [
-            (outcome, message[:LONGEST_MESSAGE]) for outcome, message in outcomes if outcome in MARKS
+            (outcome, message[:LONGEST_MESSAGE], fault[:LONGEST_MESSAGE])
+            for outcome, message, fault in outcomes
+            if outcome in MARKS
         ], gone
 
     def _note_answer(self, data: dict[str, Any]) -> None:

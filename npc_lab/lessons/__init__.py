@@ -17,6 +17,7 @@ The files behind them, in reading order:
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 from npc_lab.errors import did_you_mean
@@ -40,7 +41,7 @@ def check(exercise: str, learners_object: Any = None) -> Report:
     found = find(exercise)
     if found is None:
         return Report(str(exercise), [Step("Its name", True, CANT_CHECK, _no_exercise(exercise))])
-    report = found[0].check(learners_object, found[1])
+    report = found[0].check(learners_object, found[1], sys._getframe(1).f_globals)
     _found[exercise] = report
     return report
 

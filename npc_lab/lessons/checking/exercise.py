@@ -20,30 +20,40 @@ replies are new in each check, so an answer that was written into the code is fo
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, field
+from functools import partial
 from time import monotonic  # by name: a learner may replace what stands in `time`
+from types import MappingProxyType
 from typing import Any
 
-from npc_lab.errors import NPCLabError
-from npc_lab.lessons.checking.learners_code import error_line, is_stub, show, where
-from npc_lab.lessons.checking.limits import AskedForInput, Run, TimeIsUp, TooManyCalls, run_limited
+from npc_lab.lessons.checking.advice import near, runs_nothing, what_happened
+from npc_lab.lessons.checking.cells import is_notebook, meant, outdated
+from npc_lab.lessons.checking.learners_code import apart, is_stub, is_the_kits, names_in, show, where
+from npc_lab.lessons.checking.limits import Run, TimeIsUp, run_limited
+from npc_lab.lessons.checking.plain import plain
 from npc_lab.lessons.checking.reports import CANT_CHECK, CORRECT, INCORRECT, NOT_ATTEMPTED, Report, Step
+from npc_lab.text import shorten
 
-STEP_SECONDS = 3.0
+STEP_SECONDS = 2.0
 ALL_SECONDS = 8.0  # for all steps of a check together
+REST_SECONDS = 0.5  # for all steps after one that did not end
 
 
 class Wrong(Exception):  # noqa: N818 (it is an outcome, not an error of ours)
     """The behaviour of a step does not hold.
 
     called: the call, as the learner would write it. expected, got: short texts. advice: one next step.
-    drawing: several lines of text that are shown below the rest, for instance a table.
+    drawing: several lines of text that are shown below the rest, for instance a table. fault: what is wrong,
+    as a sentence, where that is not the opposite of the step's own.
     """
 
-    def __init__(self, called: str, expected: str, got: str, advice: str, drawing: str = ""):
+    def __init__(
+        self, called: str, expected: str, got: str, advice: str, drawing: str = "", *, fault: str = ""
+    ):
         super().__init__(called, expected, got, advice, drawing)
+        self.fault = fault
         lines = [("Called", called), ("Expected", expected), ("Got", got), ("Next", advice)]
         self.message = "\n".join(f"{what + ':':<10}{text}" for what, text in lines if text)
         if drawing:
@@ -65,6 +75,11 @@ class Trial:
         self.learners_object = learners_object
         self.called = ""
 
+    def refuse_what_runs_nothing(self, value: Any) -> None:
+        """Raise `Wrong` if a call has given a coroutine."""
+        if fault := runs_nothing(value):
+            raise Wrong(self.called, "an answer", show(value, 120), "Write `def` alone.", fault=fault)
+
 
 class FunctionTrial(Trial):
     """A learner's function. It is called with copies, so that a change of its arguments is noticed."""
@@ -73,18 +88,19 @@ class FunctionTrial(Trial):
         given = deepcopy(arguments)
         self.called = f"{_name_of(self.learners_object)}({', '.join(show(each, 120) for each in arguments)})"
         value = self.learners_object(*given)
-        if given != arguments:
+        self.refuse_what_runs_nothing(value)
+        if changed := _changed(arguments, given):
+            before, after = changed
             raise Wrong(
                 self.called,
-                "what it is given stays as it is",
-                f"afterwards it was {', '.join(show(each, 120) for each in given)}",
+                f"what it is given stays as it is: {before}",
+                f"afterwards it was {after}",
                 "Work on a copy: list(messages) makes one of a list.",
+                fault="It changes what it is given.",
             )
-        if inspect.isgenerator(value):
-            value = list(value)
         if value is ...:
             raise NotAttempted
-        return value
+        return plain(value)
 
 
 @dataclass(frozen=True)
@@ -137,22 +153,47 @@ class Exercise:
         """Return the names of its parts, in order."""
         return list(dict.fromkeys(step.part for step in self.steps if step.part))
 
-    def check(self, learners_object: Any, part: str = "") -> Report:
-        """Check every step, or those of one part, and return a report. No object makes this raise."""
-        found = self._check_all(learners_object, part)
+    def check(
+        self, learners_object: Any, part: str = "", names: Mapping[str, Any] = MappingProxyType({})
+    ) -> Report:
+        """Check every step, or those of one part, and return a report. No object makes this raise.
+
+        names: the names of the notebook, or of the module, in which the learner works.
+        """
+        found = self._check_all(learners_object, part, names)
         shown = [found[step.key] for step in self.steps if step.part == part or not part]
         name = f"{self.name}.{part}" if part else self.name
-        return Report(name, shown, f'hint("{name}")')
+        looked = run_limited(lambda: self._note(learners_object, part, names), REST_SECONDS)
+        return Report(name, shown, f'hint("{name}")', looked.value or "")
 
-    def _check_all(self, learners_object: Any, part: str) -> dict[str, Step]:
+    def _check_all(self, learners_object: Any, part: str, names: Mapping[str, Any]) -> dict[str, Step]:
         """Return the outcomes of all steps that are asked for and of those that they need, by key."""
         wanted, found = self._wanted(part), dict[str, Step]()
         deadline = monotonic() + ALL_SECONDS
         for step in self.steps:
             if step.key in wanted:
-                outcome, message = self._check_one(step, learners_object, found, deadline)
-                found[step.key] = Step(step.name, step.required, outcome, message)
+                seconds = min(STEP_SECONDS, deadline - monotonic())
+                result = self._check_one(step, learners_object, found, seconds, names)
+                if result.is_late:  # the next ones may not end either, and somebody waits
+                    deadline = min(deadline, monotonic() + REST_SECONDS)
+                found[step.key] = Step(step.name, step.required, result.outcome, result.message, result.fault)
         return found
+
+    def _note(self, learners_object: Any, part: str, names: Mapping[str, Any]) -> str:
+        """Return what one should know of the object that was judged, or ""."""
+        if not is_notebook(names):
+            return ""
+        methods = {name: None for step in self.steps if step.part == part or not part for name in step.uses}
+        judged = {self.declares: learners_object}
+        judged |= {name: getattr(learners_object, name, None) for name in methods}
+        if name := outdated({name: each for name, each in judged.items() if each is not None}, self.declares):
+            return (
+                f"The newest cell with {name} ended with an error, so an older {name} was checked. "
+                "Run that cell again, and mend its error first."
+            )
+        if learners_object is not None and names.get(self.declares) is not learners_object:
+            return f"This is not {self.declares} of the notebook, which a grader looks for. Is it called so?"
+        return ""
 
     def _wanted(self, part: str) -> set[str]:
         wanted = {step.key for step in self.steps if step.part == part or not part}
@@ -162,25 +203,30 @@ class Exercise:
         return wanted
 
     def _check_one(
-        self, step: StepCheck, learners_object: Any, found: dict[str, Step], deadline: float
-    ) -> tuple[str, str]:
-        no_time = f"No time was left after {ALL_SECONDS:.0f} seconds. Mend the steps above first."
-        seconds = min(STEP_SECONDS, deadline - monotonic())
+        self,
+        step: StepCheck,
+        learners_object: Any,
+        found: dict[str, Step],
+        seconds: float,
+        names: Mapping[str, Any],
+    ) -> _Result:
+        no_time = _Result(CANT_CHECK, "No time was left for it. Mend the steps above first.")
         if seconds <= 0:
-            return CANT_CHECK, no_time
+            return no_time
         # Even looking at the object may run the learner's code: a __getattr__, a __repr__.
-        looked = run_limited(lambda: self._not_ready(step, learners_object), seconds)
+        started = monotonic()
+        looked = run_limited(lambda: self._not_ready(step, learners_object, names), seconds)
         if looked.error:
-            return _outcome(looked, lambda: f"looking at {self.declares}", seconds)
+            return _result(looked, lambda: f"looking at {self.declares}", seconds)
         if looked.value:
             outcome, message = looked.value
-            return outcome, message
+            return _Result(outcome, message)
         waits = next((found[key] for key in step.needs if found[key].outcome != CORRECT), None)
         if waits:
-            return CANT_CHECK, f"It waits for: {waits.name}"
-        seconds = min(STEP_SECONDS, deadline - monotonic())
-        if seconds <= 0:
-            return CANT_CHECK, no_time
+            return _Result(CANT_CHECK, f"It waits for: {waits.name}")
+        left = seconds - (monotonic() - started)
+        if left <= 0:
+            return no_time
         trial = Trial(None)
 
         def run() -> str | None:
@@ -188,17 +234,45 @@ class Exercise:
             trial = self.trial(learners_object)
             return step.run(trial)
 
-        return _outcome(run_limited(run, seconds), lambda: trial.called, seconds)
+        result = _result(run_limited(run, left), lambda: trial.called, seconds)
+        return no_time if result.is_late and seconds < STEP_SECONDS else result
 
-    def _not_ready(self, step: StepCheck, learners_object: Any) -> tuple[str, str] | None:
+    def _not_ready(
+        self, step: StepCheck, learners_object: Any, names: Mapping[str, Any]
+    ) -> tuple[str, str] | None:
         """Return outcome and message if there is nothing to check or the object is of the wrong kind."""
         if is_stub(learners_object):
+            if other := meant(self.declares, self.accepts, names):
+                return NOT_ATTEMPTED, f"There is a {other}. Rename it to {self.declares}, then check again."
             return NOT_ATTEMPTED, f"Write {self.declares}, then check again."
         if not self.accepts(learners_object):
             call = f"check({self.name!r}, {self.declares})"
             return CANT_CHECK, f"This wants {self.kind}: {call}. It got {show(learners_object, 80)}."
+        if theirs := self._taken_from_the_kit(step, learners_object):
+            return NOT_ATTEMPTED, f"{theirs} comes from npc_lab. The exercise is to write it."
         missing = next((name for name in step.uses if _is_missing(learners_object, name)), None)
-        return (NOT_ATTEMPTED, f"Write {missing}, then check again.") if missing else None
+        if missing is None:
+            return None
+        if other := near(missing, _own_methods(learners_object)):
+            return NOT_ATTEMPTED, f"There is a {other}. Rename it to {missing}, then check again."
+        return NOT_ATTEMPTED, f"Write {missing}, then check again."
+
+    def _taken_from_the_kit(self, step: StepCheck, learners_object: Any) -> str:
+        """Return the name of what the step checks if that is the kit's own code, or ""."""
+        if not step.uses:
+            return self.declares if is_the_kits(learners_object) else ""
+        name = step.uses[-1]  # what its part is about
+        return name if is_the_kits(inspect.getattr_static(learners_object, name, None)) else ""
+
+
+@dataclass(frozen=True)
+class _Result:
+    """What was found by one step. is_late: whether it had to be stopped."""
+
+    outcome: str
+    message: str
+    fault: str = ""
+    is_late: bool = False
 
 
 @dataclass(frozen=True)
@@ -223,59 +297,50 @@ class Part:
 
 
 def _is_missing(learners_object: Any, name: str) -> bool:
-    """Return whether the method is not written yet, neither in the class nor as `self.name = ...`."""
+    """Return whether the method is not written yet, neither in the class nor where objects are made."""
     method = getattr(learners_object, name, None)
     if method is None:
-        code = getattr(getattr(learners_object, "__init__", None), "__code__", None)
-        return name not in getattr(code, "co_names", ())
+        made_by = learners_object.func if isinstance(learners_object, partial) else learners_object
+        return name not in names_in(made_by) and not hasattr(made_by, "__getattr__")
     return is_stub(method)
 
 
-def _outcome(run: Run, called: Callable[[], str], seconds: float) -> tuple[str, str]:
-    """Return the outcome and the message of a step that was run."""
+def _own_methods(learners_object: Any) -> list[str]:
+    """Return the methods that a learner has begun, under whatever name."""
+    return [
+        name
+        for name in dir(learners_object)
+        if not name.startswith("__") and not is_stub(inspect.getattr_static(learners_object, name, None))
+    ]
+
+
+def _changed(arguments: tuple[Any, ...], given: tuple[Any, ...]) -> tuple[str, str] | None:
+    """Return the first argument that was changed, before and after, as they are shown; None if none was."""
+    for before, after in zip(arguments, given, strict=True):
+        if plain(before) != plain(after) if isinstance(before, list | str) else before != after:
+            return apart(before, after, 120)
+    return None
+
+
+def _result(run: Run, called: Callable[[], str], seconds: float) -> _Result:
+    """Return what was found by a step that was run."""
     error = run.error
     if error is None:
-        return CORRECT, run.value or "This works."
+        return _Result(CORRECT, run.value or "This works.")
     if isinstance(error, Wrong):
-        return INCORRECT, error.message
+        return _Result(INCORRECT, error.message, error.fault)
     if isinstance(error, NotAttempted | NotImplementedError):
         is_ours = isinstance(error, NotAttempted) and error.args
-        return NOT_ATTEMPTED, str(error) if is_ours else "There is nothing to check yet."
+        return _Result(NOT_ATTEMPTED, str(error) if is_ours else "There is nothing to check yet.")
     if isinstance(error, CantCheck):
-        return CANT_CHECK, str(error)
+        return _Result(CANT_CHECK, str(error))
     if isinstance(error, KeyboardInterrupt):
-        return CANT_CHECK, "You stopped the check. Run it again."
-    got, advice = _what_happened(error, seconds)
+        return _Result(CANT_CHECK, "You stopped the check. Run it again.")
+    got, advice = what_happened(error, seconds)
     place = where(error)
-    message = Wrong(called(), "an answer", f"{got}{', ' + place if place else ''}", advice).message
-    return INCORRECT, message
-
-
-def _what_happened(error: BaseException, seconds: float) -> tuple[str, str]:
-    if isinstance(error, TimeIsUp):
-        return f"no end within {seconds:.0f} seconds", "Look for a loop that never ends, or a long wait."
-    if isinstance(error, TooManyCalls):
-        return "far more calls of the model than turns", "Look for a loop that never ends."
-    if isinstance(error, AskedForInput):
-        return "it waits for somebody to type", "Take out input(): everything it needs is given to it."
-    if isinstance(error, SystemExit | GeneratorExit):
-        return "it ended Python", "Take out sys.exit(), exit() and quit()."
-    if isinstance(error, RecursionError):
-        return "it called itself without end", "Look for a function that calls itself."
-    # Its message may come from a __str__ of the learner's own.
-    words = run_limited(lambda: error_line(error), 0.5).value or type(error).__name__
-    return words, next(advice for kind, advice in _ADVICE.items() if isinstance(error, kind))
-
-
-# Kind of error -> what to look for. The last one fits every error.
-_ADVICE: dict[type[BaseException], str] = {
-    NPCLabError: "Print what that call is given. A class uses its own arguments, not names of the notebook.",
-    NameError: "Is the name spelled right, and was it made above that line?",
-    AttributeError: "What is it really? Print it just above that line. It may be None: append returns that.",
-    LookupError: "What is in it? Print it just above that line.",
-    TypeError: "What kind of value is it, and does the call have all that it needs?",
-    BaseException: "Read that line again: what did it expect to find?",
-}
+    wrong = Wrong(called(), "an answer", f"{got}{', ' + place if place else ''}", advice)
+    fault = f"{shorten(got, 120)}{', ' + place if place else ''}."
+    return _Result(INCORRECT, wrong.message, fault[0].upper() + fault[1:], isinstance(error, TimeIsUp))
 
 
 def _name_of(function: Any) -> str:

@@ -1,6 +1,7 @@
 """Looking at a learner's values, functions and errors.
 
     show(["a"] * 20)            "['a', 'a', 'a', 'a', 'a', 'a', 'a', 'a', ...]"
+    apart(900 * "a", 901 * "a") the ends of both, where they differ
     is_stub(function)           whether its body is still only `...`
     where(error)                "in line 2 of divide: return number / 0", the learner's own line
     error_line(error)           "ZeroDivisionError: division by zero"
@@ -14,11 +15,13 @@ import ast
 import dis
 import inspect
 import linecache
+import os
 import reprlib
 import sysconfig
 import textwrap
+from itertools import zip_longest
 from pathlib import Path
-from types import CodeType, TracebackType
+from types import CodeType, FunctionType, TracebackType
 from typing import Any
 
 from npc_lab.text import printable, shorten, well_formed
@@ -53,6 +56,52 @@ def quote(text: Any, limit: int = 100) -> str:
     return f"“{shorten(printable(well_formed(text)), limit)}”" if isinstance(text, str) else show(text, limit)
 
 
+def apart(wanted: Any, given: Any, limit: int = 100) -> tuple[str, str]:
+    """Return two values as `quote` does, cut so that one sees where they differ."""
+    shown = quote(wanted, limit), quote(given, limit)
+    if shown[0] != shown[1]:
+        return shown
+    first, second = (each if isinstance(each, str) else _in_full(each) for each in (wanted, given))
+    if first == second:
+        return _typed(wanted, limit), _typed(given, limit)
+    pairs = enumerate(zip_longest(first, second))
+    start = max(0, next(place for place, (one, other) in pairs if one != other) - limit // 4)
+    return _code_from(first, start, limit), _code_from(second, start, limit)
+
+
+def _typed(value: Any, limit: int) -> str:
+    return f"{quote(value, limit)}, of the type {type(value).__name__}"
+
+
+def _in_full(value: Any) -> str:
+    try:
+        return repr(value)
+    except Exception:  # a __repr__ of the learner's own
+        return show(value)
+
+
+def _code_from(text: str, start: int, limit: int) -> str:
+    """Return a part of the text as it is written in code, where blanks and line feeds can be seen."""
+    part = repr(well_formed(text[start : start + limit]))
+    return f"…{part}, from character {start + 1} on" if start else part
+
+
+def names_in(function: Any) -> set[str]:
+    """Return all names in the code of a function, or of a class's `__init__`, and of functions inside."""
+    made = getattr(function, "__init__", None)
+    code: Any = getattr(function, "__code__", None) or getattr(made, "__code__", None)
+    names, codes = set[str](), [code]
+    for code in codes:
+        if isinstance(code, CodeType):
+            names |= {*code.co_names, *code.co_varnames, *code.co_cellvars}
+            held = [
+                item for each in code.co_consts for item in (each if isinstance(each, tuple) else (each,))
+            ]
+            names |= {item for item in held if isinstance(item, str)}
+            codes += code.co_consts
+    return names
+
+
 def is_stub(thing: Any) -> bool:
     """Return whether a function is still as empty as in the exercise. None and `...` are empty, too."""
     if thing is None or thing is ...:
@@ -72,6 +121,13 @@ def _does_nothing(instruction: dis.Instruction) -> bool:
     return instruction.opname in _NOTHING_DONE
 
 
+def is_the_kits(thing: Any) -> bool:
+    """Return whether a function or a class is the kit's own, and not the learner's."""
+    if isinstance(thing, type):
+        return thing.__module__.partition(".")[0] == "npc_lab"
+    return isinstance(thing, FunctionType) and thing.__code__.co_filename.startswith(_PACKAGE + os.sep)
+
+
 def why_none(function: Any) -> str:
     """Return one next step for a function that returned None."""
     try:
@@ -85,12 +141,14 @@ def why_none(function: Any) -> str:
                 name = called.attr
                 advice = "Call it alone: no `=`, no `return` before it."
                 return f"`{name}` changes the list and returns None. {advice}"
+    if shows := {"print", "display"} & names_in(function):
+        return f"Did you forget a `return`? {shows.pop()}() only shows something, and gives nothing back."
     return "Did you forget a `return`?"
 
 
 def where(error: BaseException) -> str:
     """Return the learner's own line that raised the error, or "" if it is not known."""
-    place = _last_own_frame(error.__traceback__)
+    place = last_own_frame(error.__traceback__)
     if place is None:
         return ""
     code, number = place.tb_frame.f_code, place.tb_lineno
@@ -115,7 +173,8 @@ def is_called(error: BaseException, name: str) -> bool:
     return any(each.__name__ == name for each in type(error).__mro__)
 
 
-def _last_own_frame(traceback: TracebackType | None) -> TracebackType | None:
+def last_own_frame(traceback: TracebackType | None) -> TracebackType | None:
+    """Return the innermost place that is a learner's own code, or None."""
     found = None
     while traceback is not None:
         if not traceback.tb_frame.f_code.co_filename.startswith(_NOT_THEIRS):

@@ -42,25 +42,27 @@ class Step:
 
     name: the behaviour, as a sentence. required: False for a stretch step. outcome: "correct",
     "incorrect", "not attempted" or "can't check". message: what was called, expected and got, and what
-    to do next; if correct, what works now.
+    to do next; if correct, what works now. fault: what is wrong, as a sentence, if the name does not say it.
     """
 
     name: str
     required: bool
     outcome: str
     message: str
+    fault: str = ""
 
 
 @dataclass(frozen=True)
 class Report:
     """The steps of one exercise, and whether every required one is correct.
 
-    next_call: what to type for help.
+    next_call: what to type for help. note: what one should know of the object that was judged, said first.
     """
 
     exercise: str
     steps: list[Step] = field(default_factory=list)
     next_call: str = ""
+    note: str = ""
 
     @property
     def passed(self) -> bool:
@@ -92,7 +94,8 @@ class Report:
             stretch = f" {left} stretch step{'s are' if left > 1 else ' is'} left." if left else ""
             return f"{MARKS[CORRECT]} {self.exercise}: correct.{stretch}"
         if worst.outcome == INCORRECT:
-            return f"{MARKS[INCORRECT]} {self.exercise}: this does not hold yet: {worst.name}."
+            wrong = f"{worst.fault} So this" if worst.fault else "this"
+            return f"{MARKS[INCORRECT]} {self.exercise}: {wrong} does not hold yet: {worst.name}."
         if self.outcome == NOT_ATTEMPTED:
             return f"{MARKS[NOT_ATTEMPTED]} {self.exercise}: not attempted yet."
         if self.outcome == NOT_FINISHED:
@@ -100,7 +103,7 @@ class Report:
         return f"{MARKS[CANT_CHECK]} {self.exercise}: {worst.message}"
 
     def __str__(self) -> str:
-        lines = [self.headline()]
+        lines = [self.note, self.headline()] if self.note else [self.headline()]
         if told := self._told():
             title = [] if told.required else [f"{MARKS[told.outcome]} {self._titled(told)}"]
             lines += ["", *title, _indented(told.message)]
@@ -114,6 +117,8 @@ class Report:
 
     def _repr_html_(self) -> str:
         parts = [f"<p style='{coloured(self.outcome)}'>{escaped(self.headline())}</p>"]
+        if self.note:
+            parts.insert(0, f"<p><strong>{escaped(self.note)}</strong></p>")
         if told := self._told():
             title = "" if told.required else f"<p>{MARKS[told.outcome]} {escaped(self._titled(told))}</p>"
             parts.append(title + _exactly(told.message))

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import inspect
 import re
 from typing import Any
 
 from npc_lab.endpoints.fake import FakeClient
 from npc_lab.lessons.checking.exercise import Exercise, Trial, Wrong
-from npc_lab.lessons.checking.learners_code import quote, show, where
-from npc_lab.lessons.exercises.made_up import phrase, written
+from npc_lab.lessons.checking.learners_code import apart, show, where, why_none
+from npc_lab.lessons.checking.plain import plain
+from npc_lab.lessons.exercises.made_up import phrase, written, written_apart
 
 
 class AskTrial(Trial):
@@ -23,29 +25,44 @@ class AskTrial(Trial):
         """Call the learner's function and return its value. Raise `Wrong` if the messages are not a list."""
         self.called = f"ask(client, {self.model!r}, {self.question!r})"
         try:
-            return self.learners_object(self.client, self.model, self.question)
+            value = self.learners_object(self.client, self.model, self.question)
         except Exception as error:
             self._refuse_what_is_no_list()
             self._refuse_what_is_no_call(error)
             raise
+        self.refuse_what_runs_nothing(value)
+        if inspect.isgenerator(value):
+            got, advice = "nothing was run yet", "Write `return` in place of `yield`."
+            raise Wrong(self.called, "an answer", got, advice, fault="It yields, so a call runs nothing.")
+        return value
 
     def sent(self) -> dict[str, Any]:
         """Return the arguments of the first call of the model: `model`, `messages` and so on."""
-        self.ask()
+        try:
+            self.ask()
+        except Exception:
+            if not self.client.calls:  # else the model was asked, and the error is about its response
+                raise
         if not self.client.calls:
             advice = "Call client.chat.completions.create(...), on the client that stands in the brackets."
             raise Wrong(self.called, "one call of the model, through this client", "no call", advice)
         self._refuse_what_is_no_list()
         return self.client.calls[0]
 
+    def refuse_stream(self) -> None:
+        """Raise `Wrong` if the model was asked for a stream."""
+        if self.client.calls and self.client.calls[0].get("stream"):
+            fault = "It asks with stream=True, so pieces come back, and no whole response."
+            advice = "Take stream=True out of the call."
+            raise Wrong(self.called, "create(...) without stream", "stream=True", advice, fault=fault)
+
     def _refuse_what_is_no_list(self) -> None:
         for call in self.client.calls:
             sent = call["messages"]
             if not isinstance(sent, list | tuple) or not all(isinstance(each, dict) for each in sent):
                 advice = 'Put the question into a message, and the message into a list: [{"role": ...}].'
-                raise Wrong(
-                    self.called, "messages is a list of messages", f"messages={written(sent)}", advice
-                )
+                expected, fault = "messages is a list of messages", "What it sends is no list of messages."
+                raise Wrong(self.called, expected, f"messages={written(sent)}", advice, fault=fault)
 
     def _refuse_what_is_no_call(self, error: Exception) -> None:
         """Raise `Wrong` for a mistyped call of the client, without words that are true of our fake only."""
@@ -69,7 +86,8 @@ class AskTrial(Trial):
         elif "_create() takes" in str(error):
             got, advice = "values without a name", "Give each by its name: model=model, messages=messages."
         if advice:
-            raise Wrong(self.called, expected, f"{got}, {where(error)}", advice)
+            got = f"{got}, {where(error)}"
+            raise Wrong(self.called, expected, got, advice, fault=f"{got[0].upper()}{got[1:]}.")
 
 
 hello = Exercise("hello", lesson="00", declares="ask", kind="your function", trial=AskTrial)
@@ -95,7 +113,7 @@ def asks_once(trial: AskTrial) -> str:
 @hello.step("It passes on the model's name", needs=["asks_once"])
 def passes_model(trial: AskTrial) -> str:
     """Finds a model's name that was written into the function."""
-    if (got := trial.sent()["model"]) != trial.model:
+    if (got := plain(trial.sent()["model"])) != trial.model:
         advice = "Write model=model: on the left the name of the option, on the right your parameter."
         raise Wrong(trial.called, f"model={trial.model!r}", f"model={show(got)}", advice)
     return "Whoever calls it chooses the model."
@@ -104,7 +122,7 @@ def passes_model(trial: AskTrial) -> str:
 @hello.step("It sends one message, and that is the user's", needs=["asks_once"])
 def one_user_message(trial: AskTrial) -> str:
     """Finds other roles, and further messages."""
-    roles = [message.get("role") for message in trial.sent()["messages"]]
+    roles = [plain(message.get("role")) for message in trial.sent()["messages"]]
     if roles != ["user"]:
         advice = "Send a list with one message in it, whose role is 'user'."
         raise Wrong(trial.called, "the roles ['user']", f"the roles {show(roles)}", advice)
@@ -114,27 +132,40 @@ def one_user_message(trial: AskTrial) -> str:
 @hello.step("The message holds the question, and nothing else", needs=["one_user_message"])
 def question_as_it_is(trial: AskTrial) -> str:
     """Finds fixed and changed questions."""
-    message = trial.sent()["messages"][0]
+    message = plain(trial.sent()["messages"][0])
     if message != {"role": "user", "content": trial.question}:
         advice = "The content is the parameter question, exactly as it came."
-        raise Wrong(
-            trial.called, written({"role": "user", "content": trial.question}), written(message), advice
-        )
+        expected = {"role": "user", "content": trial.question}
+        raise Wrong(trial.called, *written_apart(expected, message), advice)
     return "The question is sent as it was asked."
 
 
 @hello.step("It gives back the answer's text", needs=["asks"])
 def gives_text(trial: AskTrial) -> str:
     """Finds responses, choices and messages instead of text, and print for return."""
-    got = trial.ask()
-    if got != trial.reply:
-        raise Wrong(trial.called, f"the answer's text, {quote(trial.reply)}", quote(got, 160), _advice(got))
+    try:
+        got = trial.ask()
+    except Exception:
+        trial.refuse_stream()
+        raise
+    if plain(got) != trial.reply:
+        trial.refuse_stream()
+        expected, shown = apart(trial.reply, got)
+        raise Wrong(
+            trial.called, f"the answer's text, {expected}", shown, _advice(trial, got), fault=_fault(got)
+        )
     return "It gives a text, which you can print, keep or send on."
 
 
-def _advice(got: Any) -> str:
+def _fault(got: Any) -> str:
     if got is None:
-        return "Did you forget a `return`? Printing is not returning."
+        return "It gives None."
+    return "" if isinstance(got, str) else f"It gives a {type(got).__name__}, and no text."
+
+
+def _advice(trial: AskTrial, got: Any) -> str:
+    if got is None:
+        return f"{why_none(trial.learners_object)} Printing is not returning."
     if hasattr(got, "choices"):
         return "That is the whole response. The text is in response.choices[0].message.content."
     if hasattr(got, "message"):

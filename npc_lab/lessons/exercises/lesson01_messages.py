@@ -7,7 +7,7 @@ from typing import Any
 
 from npc_lab.lessons.checking.exercise import Exercise, FunctionTrial, NotAttempted, Trial, Wrong
 from npc_lab.lessons.checking.learners_code import show
-from npc_lab.lessons.exercises.made_up import dice, messages_in, phrase, written
+from npc_lab.lessons.exercises.made_up import dice, messages_in, phrase, written, written_apart
 
 prediction = Exercise(
     "prediction",
@@ -127,12 +127,8 @@ def exchange_is_two(trial: FunctionTrial) -> str:
     expected = _as_messages(exchanges)
     if built[1:-1] != expected:
         advice = _advice(built[1:-1], expected)
-        raise Wrong(
-            trial.called,
-            f"in the middle: {written(expected)}",
-            f"in the middle: {written(built[1:-1])}",
-            advice,
-        )
+        wanted, got = written_apart(expected, built[1:-1])
+        raise Wrong(trial.called, f"in the middle: {wanted}", f"in the middle: {got}", advice)
     return "The model can tell its own words from yours."
 
 
@@ -158,7 +154,7 @@ def no_exchange_yet(trial: FunctionTrial) -> str:
     built = _built(trial, system, [], line)
     if built != expected:
         advice = "With no exchange, the system message and the new line are left."
-        raise Wrong(trial.called, written(expected), written(built), advice)
+        raise Wrong(trial.called, *written_apart(expected, built), advice)
     return "It works for the first line of a talk."
 
 
@@ -171,7 +167,7 @@ def no_system(trial: FunctionTrial) -> str:
         built = _built(trial, system, exchanges, line)
         if built != expected:
             advice = "Ask `if system:` before you add it. Some endpoints refuse an empty message."
-            raise Wrong(trial.called, written(expected), written(built), advice)
+            raise Wrong(trial.called, *written_apart(expected, built), advice)
     return "Nothing empty is sent."
 
 
@@ -206,7 +202,8 @@ def _same(trial: FunctionTrial, what: str, expected: dict[str, Any], got: dict[s
         advice = "Send the text exactly as it came: add nothing and take nothing away."
     else:
         advice = "Another message stands there. In which order do you put them into the list?"
-    raise Wrong(trial.called, f"{what}: {written(expected)}", f"{what}: {written(got)}", advice)
+    wanted, given = written_apart(expected, got)
+    raise Wrong(trial.called, f"{what}: {wanted}", f"{what}: {given}", advice)
 
 
 def _advice(built: list[dict[str, Any]], expected: list[dict[str, Any]]) -> str:

@@ -205,7 +205,8 @@ def gives_number(trial: FunctionTrial) -> str:
     trial.called = "new_characters(before, now)"
     if not isinstance(value, int | float) or isinstance(value, bool):
         advice = why_none(trial.learners_object) if value is None else "Give one whole number."
-        raise Wrong(trial.called, "a number of characters", show(value), advice)
+        fault = f"It gives {show(value, 60)}, and no number."
+        raise Wrong(trial.called, "a number of characters", show(value), advice, fault=fault)
     return "It gives a number."
 
 

@@ -9,7 +9,8 @@ from types import FunctionType
 from typing import Any
 
 from npc_lab.lessons.checking.exercise import CantCheck, Exercise, FunctionTrial, NotAttempted, Wrong
-from npc_lab.lessons.checking.learners_code import is_stub, show, why_none
+from npc_lab.lessons.checking.learners_code import apart, is_stub, names_in, show, why_none
+from npc_lab.lessons.checking.plain import plain
 from npc_lab.lessons.leaks import ODD_REPLIES, cut, leaked, many_cuts
 
 _ODD = {reply.name: reply for reply in ODD_REPLIES}
@@ -43,11 +44,13 @@ class SplitTrial(FunctionTrial):
         """Return what may be shown and what was thought. Raise `Wrong` unless these are two texts."""
         pair = self(text)
         if pair is None:
-            raise self.wrong("two texts", pair, why_none(self.learners_object))
+            advice = why_none(self.learners_object)
+            raise Wrong(self.called, "two texts", "None", advice, fault="It gives None.")
         is_pair = isinstance(pair, (tuple, list)) and len(pair) == 2
         if not is_pair or not all(isinstance(each, str) for each in pair):
             advice = 'Give two texts: `return visible, thought`. Where there is none, give "".'
-            raise self.wrong("(visible, thought), two texts", pair, advice)
+            expected, fault = "(visible, thought), two texts", "What it gives is no pair of texts."
+            raise Wrong(self.called, expected, show(pair), advice, fault=fault)
         return pair[0], pair[1]
 
     def expect_split(self, text: str, visible: str, thought: str | None, advice: str) -> None:
@@ -58,7 +61,7 @@ class SplitTrial(FunctionTrial):
         got = self.split(text)
         right = got[0].strip() == visible and (thought is None or got[1].strip() == thought)
         if not right:
-            raise self.wrong(_pair(visible, thought), got, advice)
+            raise self.wrong_pair(visible, thought, got, advice)
 
     def expect_no_leak(self, text: str, private: str, advice: str) -> None:
         """Raise `Wrong` if the visible text holds private words."""
@@ -67,13 +70,16 @@ class SplitTrial(FunctionTrial):
             expected = "a visible text without private words"
             raise self.wrong(expected, visible, advice, f"  This leaked: {run}")
 
+    def wrong_pair(self, visible: str, thought: str | None, got: tuple[str, str], advice: str) -> Wrong:
+        """Return what to raise about two texts. thought: None for any."""
+        if thought is not None:
+            return Wrong(self.called, *apart((visible, thought), got), advice)
+        wanted, given = apart(visible, got[0])
+        return Wrong(self.called, f"visible {wanted}", f"visible {given}", advice)
+
     def wrong(self, expected: str, got: Any, advice: str, drawing: str = "") -> Wrong:
         """Return what to raise about this value."""
         return Wrong(self.called, expected, show(got), advice, drawing)
-
-
-def _pair(visible: str, thought: str | None) -> str:
-    return f"visible {show(visible)}" if thought is None else f"({show(visible)}, {show(thought)})"
 
 
 split_reply = Exercise("split_reply", "03", "split_reply", "your function", SplitTrial)
@@ -89,15 +95,14 @@ def pair(trial: SplitTrial) -> str:
 def parted(trial: SplitTrial) -> str:
     for _ in range(3):
         private, answer = _private(), _answer()
-        visible, thought = trial.split(f"#SCRATCHPAD\n{private}\n#ANSWER\n{answer}")
-        expected = f"{_pair(answer, private)}"
+        visible, thought = got = trial.split(f"#SCRATCHPAD\n{private}\n#ANSWER\n{answer}")
         if private in visible and answer in thought and answer not in visible:
-            raise trial.wrong(expected, (visible, thought), "The visible text comes first, then the thought.")
+            raise trial.wrong_pair(answer, private, got, "The visible text comes first, then the thought.")
         if answer not in visible or private in visible:
             advice = "What follows #ANSWER is visible, all of it and nothing else."
-            raise trial.wrong(expected, (visible, thought), advice)
+            raise trial.wrong_pair(answer, private, got, advice)
         if private not in thought or answer in thought:
-            raise trial.wrong(expected, (visible, thought), "The thought is what stands before #ANSWER.")
+            raise trial.wrong_pair(answer, private, got, "The thought is what stands before #ANSWER.")
     return "What follows the end mark is visible, the rest is thought."
 
 
@@ -107,7 +112,7 @@ def no_marks(trial: SplitTrial) -> str:
     visible, thought = trial.split(f"#SCRATCHPAD\n{private}\n#ANSWER\n{answer}")
     if _MARKS.search(visible + thought):
         advice = "Cut both marks out: replace() and removeprefix() can do it."
-        raise trial.wrong(_pair(answer, private), (visible, thought), advice)
+        raise trial.wrong_pair(answer, private, (visible, thought), advice)
     return "The marks are gone."
 
 
@@ -119,7 +124,7 @@ def stripped(trial: SplitTrial) -> str:
         got = trial.split(text)
         if got != (answer, private):
             advice = "Give visible.strip() and thought.strip()."
-            raise trial.wrong(_pair(answer, private), got, advice)
+            raise trial.wrong_pair(answer, private, got, advice)
     return "Both texts begin and end with a word."
 
 
@@ -132,7 +137,7 @@ def several_lines(trial: SplitTrial) -> str:
 
 
 @split_reply.step("A reply without marks is all answer", needs=["parted"])
-def plain(trial: SplitTrial) -> str:
+def unmarked(trial: SplitTrial) -> str:
     answer = _answer()
     advice = 'Where there is no mark at all, give the whole text, and "" as the thought.'
     trial.expect_split(answer, answer, "", advice)
@@ -176,7 +181,7 @@ def second_thoughts(trial: SplitTrial) -> str:
     return "A second scratchpad stays private."
 
 
-@split_reply.step("Marks in another spelling let nothing out", needs=["plain", "second_thoughts"])
+@split_reply.step("Marks in another spelling let nothing out", needs=["unmarked", "second_thoughts"])
 def other_spellings(trial: SplitTrial) -> str:
     private, answer = _private(), _answer()
     advice = 'Is the word scratchpad in visible, in capitals or not? Then show nothing: "" is safe.'
@@ -187,7 +192,7 @@ def other_spellings(trial: SplitTrial) -> str:
     return "Odd marks let nothing out."
 
 
-@split_reply.step("What stands between <think> and </think> is not shown", needs=["plain", "no_end_mark"])
+@split_reply.step("What stands between <think> and </think> is not shown", needs=["unmarked", "no_end_mark"])
 def think(trial: SplitTrial) -> str:
     private, answer = _private(), _answer()
     advice = "Reasoning models write <think>. Where it is in visible, show nothing, or cut the block out."
@@ -249,10 +254,11 @@ class StreamTrial(FunctionTrial):
 
         self.called = f"visible_pieces(...) with the pieces {show(list(pieces), 200)}"
         given = self.learners_object(arriving())
+        self.refuse_what_runs_nothing(given)
         if given is ...:
             raise NotAttempted
         shown = ""
-        for number, piece in enumerate(self._iterated(given)):
+        for number, piece in enumerate(map(plain, self._iterated(given))):
             if not isinstance(piece, str) or number > _MOST_PIECES:
                 got = "pieces without end" if isinstance(piece, str) else f"a piece {show(piece)}"
                 raise Wrong(self.called, "some texts", got, "Every `yield` gives one text.")
@@ -268,7 +274,8 @@ class StreamTrial(FunctionTrial):
         if shown.count(first) > answer.count(first):
             advice = "Words come out twice. Yield only what is new since the last time: visible[len(shown):]."
         if shown != answer:
-            raise Wrong(self.called, f"together: {show(answer)}", show(shown), advice)
+            wanted, got = apart(answer, shown)
+            raise Wrong(self.called, f"together: {wanted}", got, advice)
 
     def expect_no_leak(self, text: str, private: str, advice: str) -> None:
         """Raise `Wrong` if private words come out in any of many cuts of the text."""
@@ -278,9 +285,14 @@ class StreamTrial(FunctionTrial):
                 raise Wrong(self.called, "no private words", show(shown), advice, f"  This leaked: {run}")
 
     def _iterated(self, given: Any) -> Iterator[Any]:
+        expected = "pieces, one after the other"
+        if given is None and (shows := {"print", "display"} & names_in(self.learners_object)):
+            advice = f"Write `yield` in the place of {shows.pop()}."
+            raise Wrong(self.called, expected, "None", advice, fault="It shows the pieces, and gives None.")
         if given is None or isinstance(given, str):
             advice = "Give the pieces with `yield`, not with `return`."
-            raise Wrong(self.called, "pieces, one after the other", show(given), advice)
+            fault = "It gives None." if given is None else "It gives one text, and no pieces."
+            raise Wrong(self.called, expected, show(given), advice, fault=fault)
         try:
             return iter(given)
         except TypeError:

@@ -19,7 +19,7 @@ from npc_lab.cards import Card, read_card
 from npc_lab.character import FIELDS, NPCConfig
 from npc_lab.errors import CardError, CharacterError
 from npc_lab.lessons.checking.exercise import Exercise, FunctionTrial, Trial, Wrong
-from npc_lab.lessons.checking.learners_code import error_line, quote, show
+from npc_lab.lessons.checking.learners_code import apart, error_line, quote, show, why_none
 from npc_lab.lessons.redteam import ATTACKS, gives_away, recorded_talk, telling_words, weight
 
 # (least, most) in characters, as `weight` counts them. Every text is sent at every turn, so each has a limit.
@@ -317,8 +317,9 @@ def _expect(trial: FunctionTrial, leaked: bool, line: str, secret: str, advice: 
     if isinstance(got, str):
         raise Wrong(trial.called, str(leaked), show(got), "Return True or False, and not a text.")
     if bool(got) != leaked:
-        advice = "Did you forget a `return`?" if got is None else advice
-        raise Wrong(trial.called, str(leaked), show(got), advice)
+        advice = why_none(trial.learners_object) if got is None else advice
+        fault = "It gives None." if got is None else ""
+        raise Wrong(trial.called, str(leaked), show(got), advice, fault=fault)
 
 
 @leaks.step("A line that holds the secret leaks it")
@@ -510,7 +511,7 @@ def same(trial: FileTrial) -> str:
         if before != after:
             advice = "Save the character that is handed in, whole: Card(character)."
             called = f"{trial.called}, then read_card(...).config.{field}"
-            raise Wrong(called, show(before, 120), show(after, 120), advice)
+            raise Wrong(called, *apart(before, after, 120), advice)
     return "What is read is what was written."
 
 

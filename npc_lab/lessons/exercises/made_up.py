@@ -8,7 +8,7 @@ from itertools import islice
 from typing import Any
 
 from npc_lab.lessons.checking.exercise import Trial, Wrong
-from npc_lab.lessons.checking.learners_code import LONGEST, show, why_none
+from npc_lab.lessons.checking.learners_code import LONGEST, apart, show, why_none
 from npc_lab.text import printable, shorten, well_formed
 
 _MOST_MESSAGES = 10_000
@@ -32,15 +32,25 @@ def messages_in(trial: Trial, value: Any) -> list[dict[str, Any]]:
     """Return what a learner's function returned, as a list. Raise `Wrong` unless it holds messages."""
     wanted = "a list of messages"
     if value is None:
-        raise Wrong(trial.called, wanted, "None", why_none(trial.learners_object))
+        fault = "It gives None, and no list."
+        raise Wrong(trial.called, wanted, "None", why_none(trial.learners_object), fault=fault)
     if isinstance(value, str | Mapping) or not isinstance(value, Iterable):
-        raise Wrong(trial.called, wanted, show(value), "Give a list, even if it holds only one message.")
+        advice = "Give a list, even if it holds only one message."
+        fault = f"It gives {show(value, 60)}, and no list."
+        raise Wrong(trial.called, wanted, show(value), advice, fault=fault)
     messages = list(islice(value, _MOST_MESSAGES))  # itertools.cycle() has no end, and no alarm stops it
     for message in messages:
         if not isinstance(message, Mapping):
             advice = 'Each message is a dictionary: {"role": ..., "content": ...}.'
-            raise Wrong(trial.called, wanted, f"a list that holds {show(message, 120)}", advice)
+            got = f"a list that holds {show(message, 120)}"
+            raise Wrong(trial.called, wanted, got, advice, fault="What is in its list is no message.")
     return [dict(message) for message in messages]
+
+
+def written_apart(expected: Any, got: Any) -> tuple[str, str]:
+    """Return both as `written` does, cut so that one sees where they differ."""
+    shown = written(expected), written(got)
+    return shown if shown[0] != shown[1] else apart(repr(expected), repr(got))
 
 
 def written(messages: Any) -> str:

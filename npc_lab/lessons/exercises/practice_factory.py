@@ -13,14 +13,17 @@ from __future__ import annotations
 
 import random
 import string
+from collections import deque
 from dataclasses import dataclass
-from time import sleep  # by name: a learner may replace what stands in `time`
-from typing import Any
+from time import perf_counter, sleep  # by name: a learner may replace what stands in `time`
+from typing import Any, ClassVar
 
 from npc_lab.endpoints.fake import FakeClient, fake_error
 from npc_lab.factory import NPCFactory
+from npc_lab.lessons.checking.learners_code import show
 from npc_lab.lessons.checking.limits import TooManyCalls
 from npc_lab.memory import ChatMessage
+from npc_lab.npc import SimpleChatNPC
 
 MOST_CALLS = 200  # of the model in one trial; the longest talk of a check has 10 turns
 
@@ -44,15 +47,43 @@ class Actor:
 class Call:
     """One call of the model.
 
-    actor: who was asked. heard: the line it answers. sent: what it remembers, as it was sent. said: its
-    answer, "" if the reply failed. thought: what it wrote before its answer.
+    actor: who was asked. heard: the line it answers. sent: what it remembers, as it was sent. user_id: as
+    whom it was asked. said: its answer, "" if the reply failed. thought: what it wrote before its answer.
+    begun, ended: when it was asked and when its reply came, in seconds of `perf_counter`.
     """
 
     actor: Actor
     heard: str
     sent: list[ChatMessage]
+    user_id: str
     said: str = ""
     thought: str = ""
+    begun: float = 0.0
+    ended: float = 0.0
+
+
+class Player(SimpleChatNPC):
+    """A character that notes as whom it is asked: each request makes a preview of what is sent."""
+
+    asked_as = ""
+
+    def preview(self, user_message: str, user_id: str) -> list[ChatMessage]:
+        """Return what is sent, and note the user."""
+        self.asked_as = user_id
+        return super().preview(user_message, user_id)
+
+
+class Mumbler(Player):
+    """A character whose lines begin and end with blanks."""
+
+    def chat(self, user_message: str, user_id: str) -> str:
+        """Return its answer between blanks."""
+        return self.between_blanks(super().chat(user_message, user_id))
+
+    @staticmethod
+    def between_blanks(line: str) -> str:
+        """Return the line as this character says it."""
+        return f"  {line} \n"
 
 
 class PracticeFactory(NPCFactory):
@@ -60,8 +91,11 @@ class PracticeFactory(NPCFactory):
 
     trace: the calls, in order. fails: while it is true, no reply comes. seconds: how long a reply takes.
     planned: the next lines to say; without any, lines are made up. pauses: how many seconds the next replies
-    take instead. thinks: whether new characters have scratchpads.
+    take instead. thinks: whether new characters have scratchpads. kind: the class of new characters. made:
+    all lines that the check's factories have made up lately, to tell a line of another talk.
     """
+
+    made: ClassVar[deque[str]] = deque(maxlen=5_000)
 
     def __init__(self) -> None:
         super().__init__(FakeClient(self._reply), "practice")
@@ -72,6 +106,7 @@ class PracticeFactory(NPCFactory):
         self.planned: list[str] = []
         self.pauses: list[float] = []
         self.thinks = False
+        self.kind: type[Player] = Player
         self._names = self.random.sample(_NAMES, len(_NAMES))
         self._actors: dict[str, Actor] = {}
         self._asked = 0
@@ -80,7 +115,12 @@ class PracticeFactory(NPCFactory):
         """Make a new character."""
         name = self._names.pop()
         npc_id = self.register_npc(
-            f"A town called {self.word()}.", f"You are {name}.", 20, self.thinks, name=name
+            f"A town called {self.word()}.",
+            f"You are {name}.",
+            20,
+            self.thinks,
+            npc_class=self.kind,
+            name=name,
         )
         self._actors[name] = Actor(name, npc_id)
         return self._actors[name]
@@ -92,9 +132,11 @@ class PracticeFactory(NPCFactory):
     def line(self) -> str:
         """Make up a line. Its blanks, capitals and line feed must stay as they are."""
         subject, thing = self.random.sample(_WORDS, 2)
-        return (
+        line = (
             f"{self.word()}!  So {subject} {self.random.choice(_VERBS)} {thing},\nsays the “{self.word()}”."
         )
+        self.made.append(line)
+        return line
 
     def text_of(self, length: int) -> str:
         """Make up a line of `length` characters, with blanks and line feeds in it."""
@@ -102,22 +144,30 @@ class PracticeFactory(NPCFactory):
         return text + "." * (length - len(text))
 
     def name_of(self, npc_id: Any) -> str:
-        """Return the character's name, or an unknown id as it is."""
-        return next((each.name for each in self._actors.values() if each.npc_id == npc_id), str(npc_id))
+        """Return the character's name, or an unknown id as code."""
+        return next((each.name for each in self._actors.values() if each.npc_id == npc_id), show(npc_id, 80))
 
     def chat_with_npc(self, npc_id: str, user_id: str, message: str) -> str:
         """End an endless loop of calls: a refused reply would only be caught, and asked for again."""
         self._asked += 1
         if self._asked > MOST_CALLS:
             raise TooManyCalls
-        return super().chat_with_npc(npc_id, user_id, message)
+        calls, begun = len(self.trace), perf_counter()
+        try:
+            return super().chat_with_npc(npc_id, user_id, message)
+        finally:
+            if len(self.trace) == calls + 1:  # more exact than within the reply
+                self.trace[-1].begun, self.trace[-1].ended = begun, perf_counter()
 
     def _reply(self, messages: list[ChatMessage]) -> str | Exception:
         system = messages[0]["content"]
         actor = next(each for each in self._actors.values() if f"Your name is {each.name}." in system)
-        call = Call(actor, messages[-1]["content"], messages[1:-1])
+        asked_as = getattr(self.npcs[actor.npc_id], "asked_as", "")
+        call = Call(actor, messages[-1]["content"], messages[1:-1], asked_as)
         self.trace.append(call)
+        call.begun = perf_counter()
         sleep(self.pauses.pop(0) if self.pauses else self.seconds)
+        call.ended = perf_counter()
         if self.fails:
             return fake_error("server")
         call.said = self.planned.pop(0) if self.planned else self.line()
