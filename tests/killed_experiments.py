@@ -54,7 +54,7 @@ def kill_experiment(folder: Path, number: int) -> int:
             process.join(SECONDS_TO_END)
             assert process.exitcode == -9, f"it was not killed: {process.exitcode}"
         results = run(server.base_url, store)
-        calls = len(server.requests)  # also one of which a kill cut off the body
+        calls = len(server.requests)
         check(store, results)
         assert run(server.base_url, store).talks == results.talks
         assert len(server.requests) == calls, "a finished run asked again"

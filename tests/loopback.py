@@ -745,7 +745,10 @@ class Connection(BaseHTTPRequestHandler):
             self.server.loopback.depart()
 
     def read_request(self) -> Request:
-        raw = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        length = int(self.headers.get("Content-Length") or 0)
+        raw = self.rfile.read(length)
+        if len(raw) < length:
+            raise ConnectionResetError("the client was killed in the middle of its request")
         headers = {name.lower(): value for name, value in self.headers.items()}
         body = json.loads(raw) if raw else None
         return Request(self.command, self.path, headers, body, time.perf_counter())
