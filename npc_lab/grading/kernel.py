@@ -118,7 +118,8 @@ class Kernel:
     async def check(self, exercise: str, seconds: int) -> tuple[list[tuple[str, str, str]], dict[str, int]]:
         """Check what the notebook defined: return each step's outcome, message and fault.
 
-        Return [] if there is no answer. And what it asks for that was there and is gone, with the number of the cell that was run then.
+        Return [] if there is no answer; and what it asks for that was there and is gone, each with the
+        number of the cell that was run then.
         """
         self._nonce, self._answer = secrets.token_hex(16), None  # new, so no cell of the notebook can know it
         code = _CHECK.format(exercise=exercise, nonce=self._nonce)
