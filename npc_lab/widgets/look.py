@@ -43,7 +43,11 @@ _STYLE = """<style>
 .npc-lab-field .widget-inline-hbox .widget-label { text-align: left; }
 .npc-lab-field select, .npc-lab-field textarea, .npc-lab-field input { flex: 0 0 auto; }
 .npc-lab-field select { height: var(--jp-widgets-inline-height, 28px); }
+.npc-lab input, .npc-lab textarea { unicode-bidi: plaintext; text-align: start; }
 .npc-lab-forgotten { opacity: .7; }
+.npc-lab-heard { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); }
+.npc-lab-cell { max-height: 0; overflow: hidden; animation: npc-lab-cell 0s 1s forwards; }
+@keyframes npc-lab-cell { to { max-height: 6em; } }
 .npc-lab .widget-text, .npc-lab .widget-textarea, .npc-lab .widget-dropdown { max-width: calc(100% - 4px); }
 .npc-lab .jupyter-button.mod-primary { background: #1a6fc4; color: white; }
 .npc-lab button:focus-visible, .npc-lab input:focus-visible, .npc-lab textarea:focus-visible {
@@ -84,7 +88,7 @@ def quiet(text: str) -> str:
 
 def exactly(text: str) -> str:
     """Return the HTML that shows a text exactly as it is written, blanks and line ends included."""
-    return f"<pre>{escaped(text)}</pre>"
+    return f"<pre dir='auto'>{escaped(text)}</pre>"
 
 
 class Fold:
@@ -94,9 +98,9 @@ class Fold:
     """
 
     def __init__(self, name: str, content: widgets.Widget, make: Callable[[], None] | None = None):
-        self.head = widgets.ToggleButton(
-            description=name, icon="caret-right", layout=widgets.Layout(width="auto")
-        )
+        self._name = name
+        self.head = widgets.ToggleButton(description=name, layout=widgets.Layout(width="auto"))
+        self._draw_head()
         layout = widgets.Layout(
             display="none",
             max_height="24em",
@@ -122,8 +126,32 @@ class Fold:
 
     def _turn(self, _: object) -> None:
         self.refresh()
-        self.head.icon = "caret-down" if self.is_open else "caret-right"
+        self._draw_head()
         self.body.layout.display = None if self.is_open else "none"
+
+    def _draw_head(self) -> None:
+        """Show its state, and tell it to those who cannot see it. (A widget has no aria-expanded.)"""
+        self.head.icon = "caret-down" if self.is_open else "caret-right"
+        state = "open, press to shut" if self.is_open else "shut, press to open"
+        self.head.tooltip = f"{self._name}: {state}"
+
+
+class Announcer:
+    """Tells a screen reader what was said, line by line: a line that grows would be read again and again.
+
+    It cannot be seen.
+    """
+
+    def __init__(self) -> None:
+        self.widget = html_box(_spoken(""))
+
+    def say(self, name: str, words: str) -> None:
+        """Have a line read out, once."""
+        self.widget.value = _spoken(f"{name}: {words}")
+
+
+def _spoken(text: str) -> str:
+    return f"<div class='npc-lab-heard' role='log' aria-live='polite' dir='auto'>{escaped(text)}</div>"
 
 
 class Waiting:
