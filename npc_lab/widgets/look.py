@@ -14,6 +14,8 @@ import ipywidgets as widgets
 from npc_lab.rendering import escaped
 
 SECONDS_UNTIL_A_WAIT_IS_SHOWN = 1
+# Without a tooltip, ipywidgets 8 writes title="null". In ipywidgets 7 only buttons have one.
+_UNTITLED = {"tooltip": ""} if widgets.HTML.class_traits().get("tooltip") else {}
 
 _STYLE = """<style>
 .npc-lab { max-width: 60em; }
@@ -59,7 +61,16 @@ def styled(*parts: widgets.Widget) -> widgets.VBox:
     """Return the root of a panel: its parts below each other, with the style that they need."""
     root = widgets.VBox([widgets.HTML(_STYLE, layout=widgets.Layout(display="none")), *parts])
     root.add_class("npc-lab")
+    _untitle(root)
     return root
+
+
+def _untitle(part: widgets.Widget) -> None:
+    """Give an empty tooltip to each part that has none: ipywidgets 8 writes title="null" for it."""
+    if getattr(part, "tooltip", "") is None:
+        part.tooltip = ""
+    for child in getattr(part, "children", ()):
+        _untitle(child)
 
 
 def row(*parts: widgets.Widget) -> widgets.HBox:
@@ -78,7 +89,7 @@ def button(name: str, on_click: Callable[[], None], tooltip: str, style: str = "
 
 def html_box(markup: str = "") -> widgets.HTML:
     """Return a widget that shows HTML of the kit's own making."""
-    return widgets.HTML(markup, layout=widgets.Layout(width="auto"))
+    return widgets.HTML(markup, layout=widgets.Layout(width="auto"), **_UNTITLED)
 
 
 def quiet(text: str) -> str:

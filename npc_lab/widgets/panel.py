@@ -128,7 +128,8 @@ class TalkPanel(Panel, ABC):
     def _arrange(self, *parts: widgets.Widget) -> None:
         """Put the parts below each other, and the folds below them."""
         heads = row(*(fold.head for fold in self._folds))
-        super()._arrange(self._announcer.widget, *parts, heads, *(fold.body for fold in self._folds))
+        bodies = (fold.body for fold in self._folds)
+        super()._arrange(*parts, heads, *bodies, self._announcer.widget)
 
     def _is_busy(self) -> bool:
         return self._task is not None and not self._task.has_ended.is_set()
