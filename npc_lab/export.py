@@ -37,7 +37,7 @@ _PAGE = """<!DOCTYPE html>
 </body>
 </html>
 """
-_TALK = """<h1>{title}</h1>
+_TALK = """<h1 dir="auto">{title}</h1>
 {lines}
 <p class="ending">{ending}</p>"""
 _STYLE = f"""\
@@ -156,4 +156,5 @@ def _json_line(transcript: Transcript, message: Message, talk: str) -> str:
 def _article(transcript: Transcript, message: Message) -> str:
     kind = f"seat{message.seat}" if message.seat else "other"
     name = escaped(transcript.speaker(message))
-    return f'<article class="{kind}">\n<p class="speaker">{name}</p>\n{to_html(message.content)}</article>'
+    speaker = f'<p class="speaker" dir="auto">{name}</p>'
+    return f'<article class="{kind}">\n{speaker}\n{to_html(message.content)}</article>'

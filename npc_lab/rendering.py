@@ -17,7 +17,7 @@ from npc_lab.text import printable, well_formed
 
 _TAGS = {"p", "br", "hr", "h1", "h2", "h3", "h4", "h5", "h6", "blockquote", "pre", "code", "ul", "ol", "li"}
 _TAGS |= {"a", "em", "strong", "s", "table", "thead", "tbody", "tr", "th", "td"}
-_ATTRIBUTES = {"a": {"href", "title"}, "ol": {"start"}}
+_ATTRIBUTES = {"*": {"dir"}, "a": {"href", "title"}, "ol": {"start"}}
 _ADDRESS = re.compile(r"(https?|mailto):", re.IGNORECASE)
 
 # A larger text is shown as it was written. At these sizes the worst pattern found takes half a second.
@@ -25,13 +25,15 @@ _MOST_CHARACTERS = 50_000
 _MOST_CELLS = 20_000  # of tables: 2 kB of Markdown can ask for 65,000 of them
 _DEPTH = 20  # quotes and lists inside each other; markdown-it drops what lies deeper
 _LEFT = "text-align:left"  # a notebook would align cells to the right
+_START = "text-align:start"  # of the cell's own direction
 _FIXED = " style='width:100%;table-layout:fixed;overflow-wrap:anywhere'"
 
 
 def to_html(text: str) -> str:
     """Convert the text's Markdown to HTML that is safe in any page. No text raises.
 
-    A text too long, too wide or too deeply nested to be drawn quickly becomes plain paragraphs.
+    Each block runs as its letters do, from the left or (Arabic, Hebrew) from the right. A text too long, too
+    wide or too deeply nested to be drawn quickly becomes plain paragraphs.
     """
     text = printable(well_formed(text))
     if _is_too_much(text):
@@ -39,6 +41,9 @@ def to_html(text: str) -> str:
     tokens = _MARKDOWN.parse(text)
     if any(token.level >= _DEPTH - 1 for token in tokens):
         return _plain(text)
+    for token in tokens:
+        if token.level == 0 and token.nesting == 1:  # what is inside of a block runs as the block does
+            token.attrSet("dir", "auto")
     return nh3.clean(
         _MARKDOWN.renderer.render(tokens, _MARKDOWN.options, {}),
         tags=_TAGS,
@@ -82,7 +87,7 @@ def html_table(head: Sequence[str], rows: Iterable[Sequence[str]], widths: Seque
     shares = [f";width:{width}%" for width in widths] or [""] * len(head)
     titles = [f"<th style='{_LEFT}{share}'>{title}</th>" for title, share in zip(head, shares, strict=True)]
     lines = [titles] if head else []
-    lines += [[f"<td style='{_LEFT}'>{cell}</td>" for cell in row] for row in rows]
+    lines += [[f"<td dir='auto' style='{_START}'>{cell}</td>" for cell in row] for row in rows]
     body = "".join(f"<tr>{''.join(line)}</tr>" for line in lines)
     return f"<table{_FIXED if widths else ''}>{body}</table>"
 
@@ -122,7 +127,8 @@ def _is_too_much(text: str) -> bool:
 def _plain(text: str) -> str:
     """Return the text as written: paragraphs at empty lines, and a line break at each other one."""
     paragraphs = re.split(r"\n{2,}", text.strip("\n"))
-    return "".join("<p>{}</p>\n".format(html.escape(each).replace("\n", "<br>\n")) for each in paragraphs)
+    lines = (html.escape(each).replace("\n", "<br>\n") for each in paragraphs)
+    return "".join(f'<p dir="auto">{each}</p>\n' for each in lines)
 
 
 def _parser() -> MarkdownIt:

@@ -66,8 +66,8 @@ class Reply:
 
     def _repr_html_(self) -> str:
         text, thought = (html.escape(well_formed(each)) for each in (self.text, self.thought))
-        fold = f"<details><summary>Private thoughts</summary><pre>{thought}</pre></details>"
-        return untypeset(f"<p style='white-space: pre-wrap'>{text}</p>{fold if thought else ''}")
+        fold = f"<details><summary>Private thoughts</summary><pre dir='auto'>{thought}</pre></details>"
+        return untypeset(f"<p dir='auto' style='white-space: pre-wrap'>{text}</p>{fold if thought else ''}")
 
 
 class ReplyStream(Holder):

@@ -107,7 +107,9 @@ class Transcript(list[Message]):
         style = f"{side}; padding: .2em .8em; border-left: 4px solid {colour}; white-space: pre-wrap"
         words = html.escape(well_formed(message.content))
         words = words if message.seat else f"<i>{words}</i>"
-        return f"<p style='{style}'><b>{html.escape(self.speaker(message))}</b>\n{words}</p>"
+        # The name has a direction of its own, so that the words alone decide about the line's.
+        name = f"<b dir='auto'>{html.escape(self.speaker(message))}</b>"
+        return f"<p dir='auto' style='{style}'>{name}\n{words}</p>"
 
 
 class Conversation(TypedDict):

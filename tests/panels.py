@@ -118,7 +118,7 @@ def gated(*pieces: Any, **more: Any) -> FakeReply:
 _TAGS = {"style", "div", "span", "p", "br", "hr", "pre", "code", "blockquote", "b", "em", "strong", "s", "a"}
 _TAGS |= {"ul", "ol", "li", "table", "thead", "tbody", "tr", "th", "td"}
 _TAGS |= {f"h{level}" for level in range(1, 7)}
-_ATTRIBUTES = {"class", "role", "href", "title", "rel", "target", "download", "start"}
+_ATTRIBUTES = {"class", "role", "href", "title", "rel", "target", "download", "start", "dir", "aria-live"}
 
 
 class _Guard(HTMLParser):
@@ -130,7 +130,7 @@ class _Guard(HTMLParser):
         self.found += [] if tag in _TAGS else [f"<{tag}>"]
         for name, value in attrs:
             address_is_fine = name != "href" or re.match(r"(https?|mailto|data):", value or "")
-            is_our_cell = (tag, name, value) == ("td", "style", "text-align:left")
+            is_our_cell = (tag, name, value) == ("td", "style", "text-align:start")
             is_fine = is_our_cell or (name in _ATTRIBUTES and address_is_fine)
             self.found += [] if is_fine else [f"{tag}: {name}={value!r}"]
 

@@ -525,6 +525,14 @@ def test_a_step_draws_one_picture(monkeypatch: pytest.MonkeyPatch) -> None:
         assert len(drawn) == steps
 
 
+def test_a_line_is_read_out_when_it_is_whole() -> None:
+    panel = desk(["Good day.", "Well met."]).panel
+    heard = [each for each in walk(panel.widget) if "aria-live='polite'" in str(getattr(each, "value", ""))]
+    for line in ("One: Good day.", "Two: Well met."):
+        panel.run(1)
+        assert [f">{line}</div>" in each.value for each in heard] == [True]
+
+
 def test_in_a_long_talk_recorded_lines_are_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     panel = desk()
     panel.panel.run(100)

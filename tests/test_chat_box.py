@@ -931,7 +931,7 @@ def test_what_was_sent_and_what_will_be_is_shown_exactly() -> None:
 
     def shown(markup: str, forgotten: bool) -> list[str]:
         blocks = re.findall(
-            r"<div( class='npc-lab-forgotten')?><code>.*?</code><pre>(.*?)</pre>", markup, re.S
+            r"<div( class='npc-lab-forgotten')?><code>.*?</code><pre dir='auto'>(.*?)</pre>", markup, re.S
         )
         return [words for mark, words in blocks if bool(mark) == forgotten]
 
@@ -952,7 +952,7 @@ def test_of_much_that_is_forgotten_the_newest_is_shown() -> None:
         inn.factory.chat_with_npc(inn.npc_id, "you", f"line {number}")
     upcoming = sent_in(open_fold(inn.box().widget, "What was sent"))[0]
     assert "4 more forgotten messages" in upcoming
-    shown = re.findall(r"<div class='npc-lab-forgotten'><code>user.*?<pre>(.*?)</pre>", upcoming)
+    shown = re.findall(r"<div class='npc-lab-forgotten'><code>user.*?<pre dir='auto'>(.*?)</pre>", upcoming)
     assert shown == [f"line {number}" for number in range(2, 12)]
 
 

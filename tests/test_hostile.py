@@ -223,7 +223,7 @@ def assert_harmless(
             continue
         assert node.tag in tags, node.html
         for name, value in node.attributes.items():
-            assert name in attributes, node.html
+            assert (name, value) == ("dir", "auto") or name in attributes, node.html
             assert name != "href" or address.match(value or ""), node.html
     return holder
 
@@ -294,7 +294,7 @@ def assert_files_harmless(transcript: Transcript, title: str) -> None:
     read = LexborHTMLParser(page)
     for node in read.root.traverse(include_text=False):  # type: ignore[union-attr]
         assert node.tag in PAGE_TAGS, node.html
-        assert set(node.attributes) <= PAGE_ATTRIBUTES, node.html
+        assert set(node.attributes) <= PAGE_ATTRIBUTES | {"dir"}, node.html
     assert len(read.css("article")) == len(transcript)
     assert len(read.css("style")) == len(read.css("title")) == 1
     assert_harmless(transcript._repr_html_(), {"div", "p", "b", "i"}, {"class", "style"})

@@ -22,6 +22,8 @@ HEAVY = [
     "ipywidgets",
     "IPython",
     "xllamacpp",
+    "huggingface_hub",
+    "psutil",
     "jupytext",
     "nbclient",
     "typer",

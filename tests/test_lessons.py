@@ -4,6 +4,7 @@ import ast
 import builtins
 import contextlib
 import getpass
+import io
 import os
 import re
 import signal
@@ -23,6 +24,7 @@ from npc_lab.lessons.checking.exercise import Exercise, Wrong
 from npc_lab.lessons.checking.learners_code import is_stub, show, where, why_none
 from npc_lab.lessons.checking.limits import AskedForInput, TimeIsUp, run_limited
 from npc_lab.lessons.checking.progress import Progress
+from npc_lab.lessons.checking.reports import CORRECT, INCORRECT, Report, Step
 from npc_lab.lessons.exercises.catalogue import EXERCISES
 from npc_lab.lessons.help import hints, solution_code
 from npc_lab.text import shorten
@@ -544,3 +546,24 @@ def test_code_is_no_stub(code: str) -> None:
 
 def test_a_wrong_message_leaves_out_what_is_not_said() -> None:
     assert Wrong("f(1)", "2", "3", "").message == "Called:   f(1)\nExpected: 2\nGot:      3"
+
+
+# --- a console that knows few letters -------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("encoding", "mark"), [("cp1252", "x"), ("ascii", "x"), ("utf-8", "✗")])
+def test_a_report_prints_on_any_console(encoding: str, mark: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    written = io.BytesIO()
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(written, encoding=encoding))
+    print(
+        Report(
+            "trim", [Step("It keeps ✓ and שלום", True, INCORRECT, "Got: é"), Step("It is", True, CORRECT, "")]
+        )
+    )
+    print(Progress({"trim": Report("trim", [Step("It is", True, INCORRECT, "")])}))
+    sys.stdout.flush()
+    text = written.getvalue().decode(encoding)
+    assert text.startswith(f"{mark} trim: this does not hold yet: It keeps")
+    assert f"{mark} incorrect" in text
+    assert ("שלום" in text, "+ and ????" in text) == (encoding == "utf-8", encoding != "utf-8")
+    assert ("Got: é" in text) == (encoding != "ascii")

@@ -216,6 +216,46 @@ def test_what_is_typed_is_sent_once_and_as_it_stands(jupyter: Jupyter, loopback:
         assert chat.input.input_value() == ""
 
 
+def test_what_runs_from_the_right_and_what_a_screen_reader_is_told(jupyter: Jupyter, loopback: Any) -> None:
+    _, cells = tavern(loopback, [answer("שלום, נוסע! 1 + 2.\n\nWelcome."), answer("One more.")])
+    with jupyter.open([*cells, *CHAT, *ARENA]) as notebook:
+        chat = Panel(notebook)
+        chat.send("مرحبا، كم الساعة؟ 12:30.")
+        chat.see("loopback-model")
+        directions = chat.lines.locator("p").evaluate_all(
+            "all => all.map(p => getComputedStyle(p).direction)"
+        )
+        assert directions == ["rtl", "rtl", "ltr"]
+        heard = chat.root.locator("[aria-live=polite]")
+        assert heard.inner_text() == "Mira: שלום, נוסע! 1 + 2. Welcome."
+        chat.input.fill("كم الثمن؟ 5!")
+        chat.button("Private thoughts").click()
+        chat.see("Hm.")
+        assert (
+            chat.button("Private thoughts").get_attribute("title") == "Private thoughts: open, press to shut"
+        )
+        assert chat.button("What was sent").get_attribute("title") == "What was sent: shut, press to open"
+        assert notebook.outputs.locator(".npc-lab [title=null]").all_inner_texts() == []
+        notebook.screenshot("chat-right-to-left")
+
+
+def test_a_panel_says_that_a_cell_is_running(jupyter: Jupyter, loopback: Any) -> None:
+    _, cells = tavern(loopback, [answer("One.")])
+    with jupyter.open([*cells, *CHAT]) as notebook:
+        chat = Panel(notebook)
+        note = chat.root.get_by_text("A cell is running.")
+        folder = Path(notebook.run("import os, pathlib, time; print(os.getcwd())"))
+        assert note.count() == 0
+        notebook.start("while not pathlib.Path('go_on').exists(): time.sleep(0.05)")
+        note.wait_for()
+        chat.send("Hello!")
+        notebook.screenshot("chat-while-a-cell-runs")
+        (folder / "go_on").touch()
+        notebook.finish()
+        chat.see("One.")
+        note.wait_for(state="detached")
+
+
 def test_another_answer_and_another_question(jupyter: Jupyter, loopback: Any) -> None:
     server, cells = tavern(loopback, map(answer, ["Red.", "Green.", "Blue.", "And that is that."]))
     with jupyter.open([*cells, *CHAT]) as notebook:

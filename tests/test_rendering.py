@@ -88,7 +88,7 @@ class _Inspector(HTMLParser):
     def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
         assert tag in TAGS
         for name, value in attributes:
-            assert name in ATTRIBUTES.get(tag, set())
+            assert (name, value) == ("dir", "auto") or name in ATTRIBUTES.get(tag, set())
             assert name != "href" or re.match(r"(https?|mailto):", value or "", re.IGNORECASE)
 
     def handle_comment(self, data: str) -> None:
@@ -117,11 +117,17 @@ def test_nothing_hostile_comes_through_in_any_mixture(text: str) -> None:
 
 def test_markdown_looks_as_it_was_meant() -> None:
     assert to_html("I am *Guy*,\n**knight** ~~page~~.") == (
-        "<p>I am <em>Guy</em>,<br>\n<strong>knight</strong> <s>page</s>.</p>\n"
+        '<p dir="auto">I am <em>Guy</em>,<br>\n<strong>knight</strong> <s>page</s>.</p>\n'
     )
     assert "<td>wool</td>" in to_html("|ware|price|\n|-|-|\n|wool|2|")
-    assert '<ol start="3">' in to_html("3. three")
+    assert '<ol start="3" dir="auto">' in to_html("3. three")
     assert to_html("```py\nif a < b:\n```") == "<pre><code>if a &lt; b:\n</code></pre>\n"
+
+
+def test_each_block_runs_as_its_letters_do() -> None:
+    page = to_html("שלום, מה שלומך?\n\n- أهلا\n- world\n\n> hi\n>\n> there\n\n# Title")
+    assert re.findall(r"<(\w+) dir=.auto.", page) == ["p", "ul", "blockquote", "h1"]
+    assert "dir='auto'" in html_table((), [("שלום", "2")])
 
 
 def test_a_link_opens_in_a_new_tab_that_knows_nothing_of_this_one() -> None:
@@ -134,8 +140,8 @@ def test_a_link_opens_in_a_new_tab_that_knows_nothing_of_this_one() -> None:
 
 
 def test_tags_and_pictures_show_as_they_were_written() -> None:
-    assert to_html("<b>hi</b>") == "<p>&lt;b&gt;hi&lt;/b&gt;</p>\n"
-    assert re.fullmatch(r"<p>!<a [^>]*>a map</a></p>\n", to_html("![a map](https://x.example/y.png)"))
+    assert to_html("<b>hi</b>") == '<p dir="auto">&lt;b&gt;hi&lt;/b&gt;</p>\n'
+    assert re.fullmatch(r"<p [^>]*>!<a [^>]*>a map</a></p>\n", to_html("![a map](https://x.example/y.png)"))
 
 
 def test_a_script_s_line_does_not_vanish() -> None:
@@ -150,7 +156,7 @@ def test_what_is_nested_too_deeply_is_shown_all_the_same(deep: str) -> None:
 def test_too_long_a_text_is_shown_as_it_was_written() -> None:
     page = to_html("*a* <b>\nb\n\n\n" + "word " * 20_000)
     inspect(page)
-    assert page.startswith("<p>*a* &lt;b&gt;<br>\nb</p>\n<p>word word")
+    assert page.startswith('<p dir="auto">*a* &lt;b&gt;<br>\nb</p>\n<p dir="auto">word word')
 
 
 WIDE_TABLE = "|" + "a|" * 256 + "\n|" + "-|" * 256 + "\n" + "|\n" * 256 + "\n"
@@ -212,7 +218,7 @@ def test_a_name_is_shown_as_it_was_written() -> None:
 
 def test_a_table_holds_its_cells_as_they_are_given() -> None:
     page = html_table(("ware", "price"), [("wool", "<b>2</b>"), (escaped("<i>"), "3")])
-    assert re.sub(" style='text-align:left'", "", page) == (
+    assert re.sub(" (dir='auto' )?style='text-align:(left|start)'", "", page) == (
         "<table><tr><th>ware</th><th>price</th></tr>"
         "<tr><td>wool</td><td><b>2</b></td></tr><tr><td>&lt;i&gt;</td><td>3</td></tr></table>"
     )

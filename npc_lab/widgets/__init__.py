@@ -10,6 +10,7 @@ and what they share:
     pump.py     how words reach the browser while they are made
     lines.py    the lines of a talk, each sent once, and the prompts that were sent
     saving.py   copy and save
+    cell_note.py  says that a cell is running, so that no button is heard
     look.py     the style, and small parts
 
 No panel knows a language model; each only shows what the core does.

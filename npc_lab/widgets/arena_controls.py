@@ -344,6 +344,8 @@ class ArenaControls(TalkPanel):
             line = self._line_at(place - 1, kind, name)
             is_growing = self._is_busy() and place > len(recorded)
             (line.grow if is_growing else line.show)(words, below)
+        if recorded[len(self._recorded) :]:
+            self._announcer.say(scene.transcript.speaker(recorded[-1]), recorded[-1].content)
         self._recorded = recorded
         del self._lines[place:]
         self._scroll.show([line.widget for line in self._lines])

@@ -236,7 +236,9 @@ class ChatBox(TalkPanel):
             self._notice.show(in_words(error), can_retry=self._failed is not None)
         elif self._talk.problem:
             self._notice.show(self._talk.problem)
-        if not newest.exchange and not newest.reply.text:
+        if newest.reply.text:
+            self._announcer.say(self._talk.name, newest.reply.text)
+        elif not newest.exchange:
             turn.drop(newest)
 
     # Drawing

@@ -29,7 +29,7 @@ class Line:
 
     def __init__(self, kind: str, name: str):
         self.kind, self.name = kind, name
-        self._head = html_box(f"<b>{escaped(name)}</b>")
+        self._head = html_box(f"<div dir='auto'><b>{escaped(name)}</b></div>")
         self._below, self._words_below = html_box(), ""
         self._paragraphs: list[widgets.HTML] = []
         self._text = ""

@@ -14,6 +14,8 @@ import ipywidgets as widgets
 from npc_lab.rendering import escaped
 
 SECONDS_UNTIL_A_WAIT_IS_SHOWN = 1
+# Without a tooltip, ipywidgets 8 writes title="null". In ipywidgets 7 only buttons have one.
+_UNTITLED = {"tooltip": ""} if widgets.HTML.class_traits().get("tooltip") else {}
 
 _STYLE = """<style>
 .npc-lab { max-width: 60em; }
@@ -43,7 +45,11 @@ _STYLE = """<style>
 .npc-lab-field .widget-inline-hbox .widget-label { text-align: left; }
 .npc-lab-field select, .npc-lab-field textarea, .npc-lab-field input { flex: 0 0 auto; }
 .npc-lab-field select { height: var(--jp-widgets-inline-height, 28px); }
+.npc-lab input, .npc-lab textarea { unicode-bidi: plaintext; text-align: start; }
 .npc-lab-forgotten { opacity: .7; }
+.npc-lab-heard { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); }
+.npc-lab-cell { max-height: 0; overflow: hidden; animation: npc-lab-cell 0s 1s forwards; }
+@keyframes npc-lab-cell { to { max-height: 6em; } }
 .npc-lab .widget-text, .npc-lab .widget-textarea, .npc-lab .widget-dropdown { max-width: calc(100% - 4px); }
 .npc-lab .jupyter-button.mod-primary { background: #1a6fc4; color: white; }
 .npc-lab button:focus-visible, .npc-lab input:focus-visible, .npc-lab textarea:focus-visible {
@@ -55,7 +61,16 @@ def styled(*parts: widgets.Widget) -> widgets.VBox:
     """Return the root of a panel: its parts below each other, with the style that they need."""
     root = widgets.VBox([widgets.HTML(_STYLE, layout=widgets.Layout(display="none")), *parts])
     root.add_class("npc-lab")
+    _untitle(root)
     return root
+
+
+def _untitle(part: widgets.Widget) -> None:
+    """Give an empty tooltip to each part that has none: ipywidgets 8 writes title="null" for it."""
+    if getattr(part, "tooltip", "") is None:
+        part.tooltip = ""
+    for child in getattr(part, "children", ()):
+        _untitle(child)
 
 
 def row(*parts: widgets.Widget) -> widgets.HBox:
@@ -74,7 +89,7 @@ def button(name: str, on_click: Callable[[], None], tooltip: str, style: str = "
 
 def html_box(markup: str = "") -> widgets.HTML:
     """Return a widget that shows HTML of the kit's own making."""
-    return widgets.HTML(markup, layout=widgets.Layout(width="auto"))
+    return widgets.HTML(markup, layout=widgets.Layout(width="auto"), **_UNTITLED)
 
 
 def quiet(text: str) -> str:
@@ -84,7 +99,7 @@ def quiet(text: str) -> str:
 
 def exactly(text: str) -> str:
     """Return the HTML that shows a text exactly as it is written, blanks and line ends included."""
-    return f"<pre>{escaped(text)}</pre>"
+    return f"<pre dir='auto'>{escaped(text)}</pre>"
 
 
 class Fold:
@@ -94,9 +109,9 @@ class Fold:
     """
 
     def __init__(self, name: str, content: widgets.Widget, make: Callable[[], None] | None = None):
-        self.head = widgets.ToggleButton(
-            description=name, icon="caret-right", layout=widgets.Layout(width="auto")
-        )
+        self._name = name
+        self.head = widgets.ToggleButton(description=name, layout=widgets.Layout(width="auto"))
+        self._draw_head()
         layout = widgets.Layout(
             display="none",
             max_height="24em",
@@ -122,8 +137,32 @@ class Fold:
 
     def _turn(self, _: object) -> None:
         self.refresh()
-        self.head.icon = "caret-down" if self.is_open else "caret-right"
+        self._draw_head()
         self.body.layout.display = None if self.is_open else "none"
+
+    def _draw_head(self) -> None:
+        """Show its state, and tell it to those who cannot see it. (A widget has no aria-expanded.)"""
+        self.head.icon = "caret-down" if self.is_open else "caret-right"
+        state = "open, press to shut" if self.is_open else "shut, press to open"
+        self.head.tooltip = f"{self._name}: {state}"
+
+
+class Announcer:
+    """Tells a screen reader what was said, line by line: a line that grows would be read again and again.
+
+    It cannot be seen.
+    """
+
+    def __init__(self) -> None:
+        self.widget = html_box(_spoken(""))
+
+    def say(self, name: str, words: str) -> None:
+        """Have a line read out, once."""
+        self.widget.value = _spoken(f"{name}: {words}")
+
+
+def _spoken(text: str) -> str:
+    return f"<div class='npc-lab-heard' role='log' aria-live='polite' dir='auto'>{escaped(text)}</div>"
 
 
 class Waiting:

@@ -17,7 +17,8 @@ import ipywidgets as widgets
 from npc_lab.errors import in_words
 from npc_lab.export import export
 from npc_lab.transcript import Transcript
-from npc_lab.widgets.look import Fold, Notice, Waiting, button, row, styled
+from npc_lab.widgets.cell_note import cell_note
+from npc_lab.widgets.look import Announcer, Fold, Notice, Waiting, button, row, styled
 from npc_lab.widgets.pump import BlockingPump, Task, choose_pump
 from npc_lab.widgets.saving import Saving
 
@@ -35,6 +36,7 @@ class Panel:
         self._lock = threading.RLock()
         self._pump = choose_pump(self._stop_work)
         self._notice = Notice(lambda: self._handle(self._retry))
+        self._cell_note = cell_note()
 
     def _ipython_display_(self) -> None:
         from IPython.display import display
@@ -43,7 +45,7 @@ class Panel:
 
     def _arrange(self, *parts: widgets.Widget) -> None:
         """Put the parts below each other."""
-        self.widget = styled(*parts, *filter(None, [self._pump.widget]))
+        self.widget = styled(*parts, self._cell_note, *filter(None, [self._pump.widget]))
 
     def _button(
         self, name: str, action: Callable[[], Task | None], tooltip: str, style: str = ""
@@ -86,6 +88,7 @@ class TalkPanel(Panel, ABC):
         super().__init__()
         self._task: Task | None = None
         self._waiting = Waiting()
+        self._announcer = Announcer()
         self._saving = Saving(lambda: self.transcript, self._title)
         self._folds: list[Fold] = []
 
@@ -125,7 +128,8 @@ class TalkPanel(Panel, ABC):
     def _arrange(self, *parts: widgets.Widget) -> None:
         """Put the parts below each other, and the folds below them."""
         heads = row(*(fold.head for fold in self._folds))
-        super()._arrange(*parts, heads, *(fold.body for fold in self._folds))
+        bodies = (fold.body for fold in self._folds)
+        super()._arrange(*parts, heads, *bodies, self._announcer.widget)
 
     def _is_busy(self) -> bool:
         return self._task is not None and not self._task.has_ended.is_set()

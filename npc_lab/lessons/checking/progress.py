@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from npc_lab.lessons.checking.reports import CORRECT, MARKS, Report, coloured
+from npc_lab.lessons.checking.reports import CORRECT, MARKS, Report, coloured, for_this_console
 from npc_lab.rendering import escaped, html_table
 from npc_lab.text import untypeset
 
@@ -32,9 +32,11 @@ class Progress:
             return "Nothing was checked yet."
         rows = [_HEAD, *self.rows()]
         widths = [max(len(row[column]) for row in rows) for column in range(len(_HEAD))]
-        return "\n".join(
-            "  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip()
-            for row in rows
+        return for_this_console(
+            "\n".join(
+                "  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip()
+                for row in rows
+            )
         )
 
     __repr__ = __str__

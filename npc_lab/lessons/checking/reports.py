@@ -9,6 +9,7 @@ A step has one of four outcomes; a whole exercise can also be "not finished".
 from __future__ import annotations
 
 import re
+import sys
 from dataclasses import dataclass, field
 
 from npc_lab.rendering import escaped
@@ -18,6 +19,7 @@ CORRECT, INCORRECT = "correct", "incorrect"
 NOT_ATTEMPTED, CANT_CHECK = "not attempted", "can't check"
 NOT_FINISHED = "not finished"  # of a whole exercise: some steps were attempted, and none of them is wrong
 MARKS = {CORRECT: "✓", INCORRECT: "✗", NOT_ATTEMPTED: "○", NOT_FINISHED: "○", CANT_CHECK: "…"}
+_PLAIN = str.maketrans("✓✗○", "+x-")  # for a console of cp1252 or ASCII
 _FEW = 8  # steps that are listed unfolded
 # Each is mixed with the page's own text colour: no single red is readable both on white and on black.
 _GREY = "#808080"
@@ -111,7 +113,7 @@ class Report:
             lines += ["", f"For a hint: {self.next_call}"]
         if self._lists_all():
             lines += ["", *(f"  {MARKS[step.outcome]} {self._listed(step)}" for step in self.steps)]
-        return "\n".join(lines)
+        return for_this_console("\n".join(lines))
 
     __repr__ = __str__
 
@@ -156,6 +158,16 @@ class Report:
 
     def _titled(self, step: Step) -> str:
         return step.name if step.required else f"{step.name} (stretch)"
+
+
+def for_this_console(text: str) -> str:
+    """Return the text with plain marks, and "?" for other letters, if the console cannot print it."""
+    encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
+    try:
+        text.encode(encoding)
+    except UnicodeEncodeError:
+        return text.translate(_PLAIN).encode(encoding, errors="replace").decode(encoding)
+    return text
 
 
 def _indented(text: str) -> str:
