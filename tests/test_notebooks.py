@@ -95,7 +95,10 @@ AT_EVERY_RUN = {"00_setup", "05_chat_arena"}
 @pytest.mark.model
 @pytest.mark.parametrize(
     "path",
-    [pytest.param(path, marks=[] if ids(path) in AT_EVERY_RUN else [pytest.mark.whole]) for path in NOTEBOOKS],
+    [
+        pytest.param(path, marks=[] if ids(path) in AT_EVERY_RUN else [pytest.mark.whole])
+        for path in NOTEBOOKS
+    ],
     ids=ids,
 )
 def test_a_notebook_runs_top_to_bottom_on_the_embedded_model(
