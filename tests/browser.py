@@ -396,7 +396,8 @@ class Notebook:
         self.page.set_viewport_size({"width": width, "height": height})
         self.page.emulate_media(color_scheme="dark" if dark else "light")
         self._wait_for(f"[null, {str(dark).lower()}].includes(npcLab.isDark())")
-        empty = EMPTY_KERNEL.format(forgotten=list(self._environment), environment=VARIABLES | dict(environment))
+        environment = VARIABLES | dict(environment)
+        empty = EMPTY_KERNEL.format(forgotten=list(self._environment), environment=environment)
         self._replace([empty])
         self._environment = environment
         self.page.evaluate("delete window.__pwned")
