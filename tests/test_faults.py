@@ -511,7 +511,7 @@ def whatever():
 
 
 @given(events=st.lists(EVENTS, max_size=4), body=EVENTS)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=150, deadline=None)
 def test_whatever_an_endpoint_sends_a_turn_happens_as_a_whole_or_not_at_all(whatever, events, body):
     client, replies = whatever
     replies.append(Either(Json(body), Stream([*map(json.dumps, events), DONE])))
