@@ -44,6 +44,8 @@ WIDE = (1100, 900)
 NARROW = (400, 900)
 KERNEL = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
 
+# What every kernel finds, if its notebook says nothing else.
+VARIABLES = {"NPC_LAB_PROVIDER": "fake"}
 # Empties a kernel for the next notebook: its names, its widgets, its variables.
 EMPTY_KERNEL = """
 import os, ipywidgets
@@ -314,7 +316,7 @@ def prepare(folder: Path) -> dict[str, str]:
         # Kernels and extensions of this environment come before any that the machine offers.
         "JUPYTER_PREFER_ENV_PATH": "1",
         "JUPYTER_TOKEN": TOKEN,
-        "NPC_LAB_PROVIDER": "fake",
+        **VARIABLES,
     }
 
 
@@ -394,7 +396,8 @@ class Notebook:
         self.page.set_viewport_size({"width": width, "height": height})
         self.page.emulate_media(color_scheme="dark" if dark else "light")
         self._wait_for(f"[null, {str(dark).lower()}].includes(npcLab.isDark())")
-        empty = EMPTY_KERNEL.format(forgotten=list(self._environment), environment=dict(environment))
+        environment = VARIABLES | dict(environment)
+        empty = EMPTY_KERNEL.format(forgotten=list(self._environment), environment=environment)
         self._replace([empty])
         self._environment = environment
         self.page.evaluate("delete window.__pwned")

@@ -38,7 +38,7 @@ SETTINGS = ["NPC_LAB_PROVIDER", "HF_TOKEN", "OPENAI_BASE_URL", "OPENAI_ORG_ID", 
 LONGEST = ["lesson_arena", "grade", "lessons", "hostile", "fault_surfaces", "kills", "store", "cli", "faults"]
 LONGEST += ["arena_controls", "weights", "keys", "patience", "hostile_store", "wheel", "notebooks"]
 
-# Colab's pins run these two on the fake, and every student's notebook on the embedded model.
+# Colab's pins run these two, on the fake and on the embedded model.
 ON_ALL_PINS = ["00_setup", "05_chat_arena"]
 
 

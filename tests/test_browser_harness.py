@@ -70,10 +70,12 @@ def test_a_page_that_is_loaded_again_finds_the_notebook_running(jupyter: Jupyter
 
 
 def test_a_kernel_is_of_this_environment_and_finds_its_own_variables(jupyter: Jupyter) -> None:
-    with jupyter.open(["import os, sys"], environment={"NPC_LAB_PUMP": "browser"}) as notebook:
+    ours = {"NPC_LAB_PUMP": "browser", "NPC_LAB_PROVIDER": "openai"}
+    with jupyter.open(["import os, sys"], environment=ours) as notebook:
         assert notebook.run("print(os.environ['NPC_LAB_PUMP'])\nsys.prefix") == f"browser\n{sys.prefix!r}"
     with jupyter.open(["import os"]) as notebook:
         assert notebook.run("'NPC_LAB_PUMP' in os.environ, 'sys' in globals()") == "(False, False)"
+        assert notebook.run("os.environ['NPC_LAB_PROVIDER']") == "'fake'"
 
 
 def test_nothing_of_a_notebook_is_left_in_the_next(jupyter: Jupyter) -> None:

@@ -295,25 +295,26 @@ guy, hans = (
     factory.register_npc("London, 1270.", f"You are {who}.", max_reply_tokens=24)
     for who in ("Sir Guy, a poor knight", "Hans, a merchant of the Hansa")
 )
-talks = [arena.start_conversation(guy, hans, "Is that for sale?", seed=int(seed)) for seed in sys.argv[1:]]
-heard = arena.run_conversations(talks, 8, max_workers=2)
+turns, *seeds = map(int, sys.argv[1:])
+talks = [arena.start_conversation(guy, hans, "Is that for sale?", seed=seed) for seed in seeds]
+heard = arena.run_conversations(talks, turns, max_workers=2)
 print(json.dumps([[message.content for message in heard[talk]] for talk in talks]))
 """
 
 
-def seeded_talks(*seeds: int) -> list[list[str]]:
-    """Talks of eight turns with these seeds, two at once, in a process of their own."""
-    command = [sys.executable, "-c", SEEDED, *map(str, seeds)]
+def seeded_talks(turns: int, *seeds: int) -> list[list[str]]:
+    """Talks of so many turns with these seeds, two at once, in a process of their own."""
+    command = [sys.executable, "-c", SEEDED, str(turns), *map(str, seeds)]
     output = subprocess.run(command, capture_output=True, text=True, check=True, timeout=600).stdout
     talks: list[list[str]] = json.loads(output.splitlines()[-1])
-    assert all(len(talk) == 9 for talk in talks)
+    assert all(len(talk) == 1 + turns for talk in talks)
     return talks
 
 
 @pytest.mark.model
 def test_a_seeded_talk_comes_again_in_another_process_and_beside_another_thread() -> None:
-    one, again = seeded_talks(7, 7)
-    (elsewhere,) = seeded_talks(7)
+    one, again = seeded_talks(4, 7, 7)
+    (elsewhere,) = seeded_talks(4, 7)
     assert one == again == elsewhere
 
 
@@ -321,6 +322,6 @@ def test_a_seeded_talk_comes_again_in_another_process_and_beside_another_thread(
 @pytest.mark.whole
 def test_twelve_seeded_talks_come_again() -> None:
     seeds = range(12)
-    first = seeded_talks(*seeds)
-    assert first == seeded_talks(*seeds)
+    first = seeded_talks(8, *seeds)
+    assert first == seeded_talks(8, *seeds)
     assert len(set(map(tuple, first))) == len(seeds)

@@ -44,6 +44,8 @@ from npc_lab.lessons.exercises.catalogue import EXERCISES
 from npc_lab.lessons.help import solution_code
 
 pytestmark = pytest.mark.once
+# What looks at the class that the fixture `graded` grades: sixteen notebooks, each in a kernel of its own.
+of_the_class = pytest.mark.long
 
 CHECK = 'from npc_lab.lessons import check, report\nmy_check = check("arena", ChatArena)\nmy_check'
 WRONG = f"{RIGHT}\n    def run_turn(self, conversation_id):\n        return True, 'Hail.'"
@@ -255,6 +257,7 @@ def graded(folder: Path, pipe: int) -> Graded:
         return Graded(notebooks, "--timeout", "10")
 
 
+@of_the_class
 def test_a_right_answer_gets_every_point(graded: Graded) -> None:
     row, results = graded.rows["ada/arena.ipynb"], graded.results("ada/arena.ipynb")
     assert (row["outcome"], row["passed"], row["note"]) == ("correct", "True", "")
@@ -262,6 +265,7 @@ def test_a_right_answer_gets_every_point(graded: Graded) -> None:
     assert {test["status"] for test in results["tests"]} == {"passed"}
 
 
+@of_the_class
 def test_a_wrong_answer_is_told_which_behaviour_is_wrong(graded: Graded) -> None:
     row, results = graded.rows["bob/arena.ipynb"], graded.results("bob/arena.ipynb")
     assert (row["outcome"], row["passed"]) == ("incorrect", "False")
@@ -269,11 +273,13 @@ def test_a_wrong_answer_is_told_which_behaviour_is_wrong(graded: Graded) -> None
     assert any("Expected:" in test["output"] for test in results["tests"] if test["status"] == "failed")
 
 
+@of_the_class
 @pytest.mark.parametrize("name", ["stub.ipynb", "missing.ipynb", "imported.ipynb", "inherits.ipynb"])
 def test_what_is_not_there_is_not_attempted(graded: Graded, name: str) -> None:
     assert (graded.outcome(name), graded.results(name)["score"]) == ("not attempted", 0)
 
 
+@of_the_class
 def test_of_a_class_that_inherits_from_the_kit_only_its_own_methods_count(graded: Graded) -> None:
     tests = graded.results("some.ipynb")["tests"]
     by_part = defaultdict(set)
@@ -284,12 +290,14 @@ def test_of_a_class_that_inherits_from_the_kit_only_its_own_methods_count(graded
     assert [by_part[part] for part in ("register", "start", "run", "measure")] == [{"not attempted"}] * 4
 
 
+@of_the_class
 def test_a_note_says_why_a_name_is_missing(graded: Graded) -> None:
     said = "of the exercise arena, ended with a syntax error in line 1."
     assert graded.rows["missing.ipynb"]["note"] == f"Code cell 1, {said}"
     assert graded.rows["colon.ipynb"]["note"] == f"Code cell 2, {said}"
 
 
+@of_the_class
 def test_a_note_says_which_cell_took_a_name_away(graded: Graded) -> None:
     row = graded.rows["away.ipynb"]
     assert (row["exercise"], row["outcome"]) == ("cost", "not attempted")
@@ -302,6 +310,7 @@ def test_a_note_says_which_cell_took_a_name_away(graded: Graded) -> None:
     assert note.startswith(f"Code cell 2 took away {methods}, which was there before. ")
 
 
+@of_the_class
 def test_a_note_says_which_cell_is_no_code_any_more(graded: Graded) -> None:
     """Learners turn cells into Markdown by a key: jupyter/nbgrader#92, #107 and #908."""
     note = graded.rows["emptied.ipynb"]["note"]
@@ -326,6 +335,7 @@ def test_cells_that_are_no_code_any_more_are_found_by_tag_or_by_what_they_define
     assert found == [said.format(*each) for each in kinds]
 
 
+@of_the_class
 def test_what_has_points_is_not_called_not_attempted(graded: Graded) -> None:
     row, results = graded.rows["colon.ipynb"], graded.results("colon.ipynb")
     assert row["outcome"] == results["extra_data"]["exercises"]["arena"]["outcome"] == "not finished"
@@ -333,11 +343,13 @@ def test_what_has_points_is_not_called_not_attempted(graded: Graded) -> None:
     assert f"○ not finished {row['points']} of" in " ".join(graded.shown.split())
 
 
+@of_the_class
 def test_what_a_notebook_shows_and_patches_changes_nothing(graded: Graded) -> None:
     honest, liar = graded.rows["bob/arena.ipynb"], graded.rows["liar.ipynb"]
     assert {**honest, "file": "", "seconds": ""} == {**liar, "file": "", "seconds": ""}
 
 
+@of_the_class
 def test_a_notebook_finds_no_secret_and_only_the_fake(graded: Graded, folder: Path) -> None:
     environment, _, clients, said, *_ = facts(folder)
     assert "a secret of the teacher" not in environment.values()
@@ -346,30 +358,36 @@ def test_a_notebook_finds_no_secret_and_only_the_fake(graded: Graded, folder: Pa
     assert graded.outcome("curious.ipynb") == "correct"
 
 
+@of_the_class
 def test_what_a_notebook_writes_beside_itself_is_gone(graded: Graded, folder: Path) -> None:
     place = facts(folder)[1]
     assert not Path(place).parent.exists()
     assert not [*Path.cwd().glob("left.txt"), *folder.rglob("left.txt")]
 
 
+@of_the_class
 def test_a_notebooks_own_checks_do_nothing(graded: Graded, folder: Path) -> None:
     assert facts(folder)[4] is False
 
 
+@of_the_class
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux limits a process's addresses")
 def test_a_notebook_cannot_take_all_memory(graded: Graded, folder: Path) -> None:
     assert facts(folder)[5] == 0
 
 
+@of_the_class
 def test_nothing_is_installed(graded: Graded, folder: Path) -> None:
     assert not (folder / "installed").exists()
 
 
+@of_the_class
 def test_an_endless_cell_is_stopped_and_the_others_count(graded: Graded) -> None:
     row = graded.rows["endless.ipynb"]
     assert (row["outcome"], row["note"]) == ("correct", "Code cell 1 was stopped after 10 seconds.")
 
 
+@of_the_class
 def test_a_kernel_that_dies_is_told_of_and_leaves_no_process(graded: Graded, pipe: int) -> None:
     row = graded.rows["exits.ipynb"]
     assert (row["outcome"], row["points"]) == ("not graded", "0")
@@ -408,10 +426,12 @@ def test_processes_that_hide_their_environment_are_passed_over(
     assert kernel._end_processes_of(tmp_path) == 0
 
 
+@of_the_class
 def test_exit_and_quit_end_their_cell_and_nothing_else(graded: Graded) -> None:
     assert graded.outcome("leaves.ipynb") == "correct"
 
 
+@of_the_class
 def test_a_notebook_that_is_not_graded_has_no_points_anywhere(graded: Graded) -> None:
     row, results = graded.rows["dies.ipynb"], graded.results("dies.ipynb")
     assert row["note"].startswith("While cost was checked: its Python ended.")
@@ -421,16 +441,19 @@ def test_a_notebook_that_is_not_graded_has_no_points_anywhere(graded: Graded) ->
     assert re.fullmatch(r"dies +trim +not graded +(0 of \d+ *){3}", line)
 
 
+@of_the_class
 def test_a_file_that_is_no_notebook_has_a_row_and_a_result(graded: Graded) -> None:
     assert graded.outcome("text.ipynb") == "not graded"
     assert graded.results("text.ipynb")["score"] == 0
     assert "no Jupyter notebook" in graded.results("text.ipynb")["output"]
 
 
+@of_the_class
 def test_a_name_is_no_formula_in_a_table(graded: Graded) -> None:
     assert graded.outcome("'=1+1.ipynb") == "not graded"
 
 
+@of_the_class
 def test_the_table_shows_each_file_and_the_exit_code_that_some_failed(graded: Graded) -> None:
     lines = [" ".join(line.split()) for line in graded.shown.splitlines()]
     most = graded.rows["ada/arena.ipynb"]["max_points"]

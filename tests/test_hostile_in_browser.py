@@ -2,6 +2,8 @@
 
 The corpus goes everywhere that text can come from: names, worlds, lines, thoughts, goals, secrets, ids,
 errors, models, measures, cards, lessons. Many payloads share a name, so that few notebooks are enough.
+On Colab's pins .ci/run shows the chat box and the tables, which stand for what is a widget and what is an
+output; `pytest -m browser` shows the others there too.
 """
 
 from pathlib import Path
@@ -110,6 +112,7 @@ box.say(HUGE)
         notebook.screenshot("hostile-chat")
 
 
+@pytest.mark.once
 def test_no_line_name_direction_or_measure_in_an_arena(jupyter: Jupyter) -> None:
     make = """
 from npc_lab.widgets import arena_controls
@@ -147,6 +150,7 @@ for panel, texts in zip(panels, (TEXTS[::2], TEXTS[1::2])):
         notebook.screenshot("hostile-arena")
 
 
+@pytest.mark.once
 def test_no_field_card_or_id_in_a_form(jupyter: Jupyter) -> None:
     make = """
 import json
@@ -236,6 +240,7 @@ print(talk)
         notebook.screenshot("hostile-tables")
 
 
+@pytest.mark.once
 def test_no_saved_page_runs_or_fetches_anything(jupyter: Jupyter, tmp_path: Path) -> None:
     """The file that *Copy and save* makes, opened by itself, where nothing else protects it."""
     write = f"""

@@ -95,6 +95,7 @@ def assert_no_key_below(folder: Path) -> None:
 def all_about(error: BaseException) -> list[str]:
     """What a terminal, a notebook or a log can show of an error and of all that stands behind it."""
     shell = AutoFormattedTB(mode="Context", tb_offset=0)
+    shell.color_toggle()  # to none: they are most of its work, and stand between the letters of a text
     parts = ["".join(traceback.format_exception(error)), shell.text(type(error), error, error.__traceback__)]
     link: BaseException | None = error
     while link is not None:

@@ -87,14 +87,18 @@ def without_install_cells(path: Path) -> nbformat.NotebookNode:
     return notebook
 
 
-# Of the two longest lessons every run tries one: the student's, which asks the model as often.
-LIKE_A_STUDENTS = {"solutions/04_your_character", "solutions/05_chat_arena"}
+# Every run tries the first notebook that asks the model and the one that asks it most often: one that stands
+# alone, and one with talks, a desk and a store. All others by a command of their own (README).
+AT_EVERY_RUN = {"00_setup", "05_chat_arena"}
 
 
 @pytest.mark.model
 @pytest.mark.parametrize(
     "path",
-    [pytest.param(path, marks=[pytest.mark.whole] * (ids(path) in LIKE_A_STUDENTS)) for path in NOTEBOOKS],
+    [
+        pytest.param(path, marks=[] if ids(path) in AT_EVERY_RUN else [pytest.mark.whole])
+        for path in NOTEBOOKS
+    ],
     ids=ids,
 )
 def test_a_notebook_runs_top_to_bottom_on_the_embedded_model(
