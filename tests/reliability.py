@@ -147,6 +147,25 @@ def interrupts(folder: Path, options: Any) -> Iterable[Row]:
     )
 
 
+def one_text(folder: Path, options: Any) -> Iterable[Row]:
+    from one_text import Spoken, differences, differences_on_the_wire
+
+    choose, differing, cuts = random.Random(), 0, 3
+    for number in range(options.replies // cuts):
+        spoken = Spoken.made(choose, cuts)
+        found = differences(spoken, has_panel=number % 200 == 0)
+        found = found or (differences_on_the_wire(spoken) if number % 200 == 1 else {})
+        if found:
+            differing += 1
+            print(spoken, found, file=sys.stderr)
+    yield Row(
+        "replies of wrappings, marks, names and words, in any cut: one text in `chat`, `stream`, arena and "
+        "chat box, and for the partner?",
+        f"{options.replies // cuts:,} replies, each in {cuts} cuts",
+        differing,
+    )
+
+
 def hostile(folder: Path, options: Any) -> Iterable[Row]:
     from payloads import MARKS, ORDERS, PAYLOADS
 
@@ -184,6 +203,7 @@ PARTS: dict[str, Callable[[Path, Any], Iterable[Row]]] = {
     "threads": threads,
     "processes": processes,
     "interrupts": interrupts,
+    "one_text": one_text,
     "hostile": hostile,
     "keys": keys,
 }
@@ -213,6 +233,7 @@ def main() -> int:
     parser.add_argument("--kills", type=int, default=200, help="of each kind")
     parser.add_argument("--seconds", type=float, default=60.0, help="for threads, and for processes")
     parser.add_argument("--interrupts", type=int, default=10_000, help="in all")
+    parser.add_argument("--replies", type=int, default=100_000, help="times their cuts")
     parser.add_argument("--fuzz", type=int, default=25, help="times as many cases as pytest tries")
     options = parser.parse_args()
     rows = [row for part in options.part or PARTS for row in rows_of(part, options)]
