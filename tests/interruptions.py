@@ -29,7 +29,7 @@ PACKAGE = str(Path(npc_lab.__file__).parent)
 OF_PYTHON = ("threading.py", "contextlib.py", "queue.py", "signal.py", "_base.py", "thread.py")
 # Python itself drops what is raised in these. What they leave undone, the next call makes good.
 NOT_HEARD = ("__del__", "when_nobody_would_hear_it")
-PATIENCE = 20.0  # seconds until a call counts as blocked
+PATIENCE = 60.0  # seconds until a call counts as blocked, on a busy machine too
 FILE_FOR = 40  # interrupts: then a new store is begun, because a long one is slow to compare
 
 
@@ -363,7 +363,7 @@ class Trial:
             self.scene.act(self.stage, prepared)
             sys.settrace(None)
             if self.interruption.has_fallen:
-                threading.Event().wait(PATIENCE / 4)  # where nobody would have heard it, it comes now
+                threading.Event().wait(PATIENCE / 10)  # where nobody would have heard it, it comes now
         except KeyboardInterrupt:
             return True
         finally:
