@@ -7,7 +7,7 @@ Reading order of the core:
     scratchpad.py       private thoughts, and how they are parted from speech
     npc.py              a character on a model, with a memory of each user
     reply.py            one reply, as a stream of pieces and as a transaction
-    one_at_a_time.py    a lock for each user of an NPC
+    one_at_a_time.py    who waits for whom, and what a Ctrl-C must not part
     wire                what is sent to an endpoint, and what comes back
     door.py             what a class of your own says, heard everywhere
     factory.py          makes NPCs, knows users

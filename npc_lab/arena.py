@@ -31,13 +31,7 @@ from npc_lab.errors import (
     in_words,
     no_text,
 )
-from npc_lab.one_at_a_time import (
-    OneAtATime,
-    hear_ctrl_c,
-    interruptible,
-    interruptible_until_kept,
-    uninterrupted,
-)
+from npc_lab.one_at_a_time import OneAtATime, hear_ctrl_c, interruptible, uninterrupted, until_kept
 from npc_lab.stops import INTERRUPTED, StopCondition, StopWhen, check_count, turns_done, turns_of
 from npc_lab.store import store_of
 from npc_lab.store.record import LazyDict, NotedDict
@@ -307,8 +301,7 @@ class ChatArena:
         npc_id, partner = seats_of(conversation)[seat]
         started = time.perf_counter()
         try:
-            say = self.npc_factory.chat_with_npc
-            line = interruptible_until_kept(say, npc_id, partner, cue(conversation))
+            line = until_kept(self.npc_factory.chat_with_npc, npc_id, partner, cue(conversation))
         except ReplyError as error:
             return error
         if not isinstance(line, str):  # a factory of your own may forget to return it

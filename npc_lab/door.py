@@ -109,8 +109,15 @@ class CallStream(Holder):
     def __iter__(self) -> CallStream:
         return self
 
-    @uninterrupted
     def __next__(self) -> str:
+        try:
+            return self._read_on()
+        except BaseException:  # a Ctrl-C that came while the piece was made
+            self.close()
+            raise
+
+    @uninterrupted
+    def _read_on(self) -> str:
         self._reader, self._is_being_read = threading.current_thread(), True
         try:
             return self._next_piece()
@@ -347,6 +354,7 @@ def _is_under_way(place: Place) -> bool:
     return getattr(npc.here, "call", None) is not None
 
 
+@uninterrupted
 def _read(stream: CallStream) -> str:
     for _ in stream:
         pass

@@ -142,7 +142,7 @@ class _Moment(Holder):
 #
 #     hear_ctrl_c()                           here, where nothing is half done: in each loop that waits
 #     interruptible(learners_function)        anywhere in this function, which may take long
-#     interruptible_until_kept(function)      anywhere in it, until it has made an NPC remember a turn
+#     until_kept(factorys_function)           anywhere in it, until an NPC has remembered a turn
 #
 # Where Ctrl-C fell is read off the stack, and kept in no variable: between a change of such a variable and
 # what it stands for, a Ctrl-C could fall, too.
@@ -183,10 +183,13 @@ def interruptible(function: Callable[Parameters, Result], *args: Any, **options:
     return function(*args, **options)
 
 
-def interruptible_until_kept(function: Callable[Parameters, Result], *args: Any, **options: Any) -> Result:
+def until_kept(function: Callable[Parameters, Result], *args: Any, **options: Any) -> Result:
     """The same, until a turn was remembered in it: from then on, whoever calls it is to record the turn."""
     hear_ctrl_c()
-    turns_before = _CtrlC.turns_kept  # noqa: F841 -- read by `may_be_raised_in`
+    return _until_kept(_CtrlC.turns_kept, function, args, options)
+
+
+def _until_kept(turns_before: int, function: Callable[..., Result], args: Any, options: Any) -> Result:
     return function(*args, **options)
 
 
@@ -240,7 +243,7 @@ class _CtrlC:
                 return False
             if frame.f_code is interruptible.__code__ and inside:
                 return True
-            if frame.f_code is interruptible_until_kept.__code__ and inside:
+            if frame.f_code is _until_kept.__code__ and inside:
                 return bool(frame.f_locals["turns_before"] == _CtrlC.turns_kept)
             inside, frame = True, frame.f_back
         return True

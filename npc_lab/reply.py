@@ -128,8 +128,15 @@ class ReplyStream(Holder):
     def __iter__(self) -> ReplyStream:
         return self
 
-    @uninterrupted
     def __next__(self) -> str:
+        try:
+            return self._read_on()
+        except BaseException:  # a Ctrl-C that came while the piece was made
+            self.close()
+            raise
+
+    @uninterrupted
+    def _read_on(self) -> str:
         self._reader, self._is_being_read = threading.current_thread(), True
         try:
             return self._next_piece()

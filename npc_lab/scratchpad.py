@@ -344,7 +344,7 @@ class ThoughtParser:
         has_words = self._is_speaking() or any(text.strip() for text in self._kept)
         if has_words or self._state == "hidden" or _OTHERS_TURN.search(mark):
             self._has_ended = True
-            self.length -= len(self._raw) - self._done
+            self.length -= len(self._raw) - match.start()
 
     def _is_speaking(self) -> bool:
         return bool(self._visible or self._ready)

@@ -137,6 +137,47 @@ def processes(folder: Path, options: Any) -> Iterable[Row]:
         )
 
 
+def interrupts(folder: Path, options: Any) -> Iterable[Row]:
+    from interruptions import SCENES, Count, interrupt_each
+
+    count, stride = Count(), 9
+    offsets = random.sample(range(1, stride + 1), stride)
+    while count.interrupts < options.interrupts:
+        first = offsets.pop()
+        for kind in SCENES:
+            for with_store in (False, True):
+                left = options.interrupts - count.interrupts
+                count += interrupt_each(kind, with_store, stride, first, most=left)
+    for problem in [*count.blocked, *count.wrong]:
+        print(problem, file=sys.stderr)
+    yield Row(
+        f"Ctrl-C at a line of `chat`, `stream`, `run_turn`, `take_back`, ... ({len(SCENES)} scenes, each "
+        "with a store and without)",
+        f"{count.interrupts:,} interrupts, {len(count.blocked)} blocked, {len(count.wrong)} disagreements of "
+        "memory, talk and file",
+        len(count.blocked) + len(count.wrong),
+    )
+
+
+def one_text(folder: Path, options: Any) -> Iterable[Row]:
+    from one_text import Spoken, differences, differences_on_the_wire
+
+    choose, differing, cuts = random.Random(), 0, 3
+    for number in range(options.replies // cuts):
+        spoken = Spoken.made(choose, cuts)
+        found = differences(spoken, has_panel=number % 200 == 0)
+        found = found or (differences_on_the_wire(spoken) if number % 200 == 1 else {})
+        if found:
+            differing += 1
+            print(spoken, found, file=sys.stderr)
+    yield Row(
+        "replies of wrappings, marks, names and words, in any cut: one text in `chat`, `stream`, arena and "
+        "chat box, and for the partner?",
+        f"{options.replies // cuts:,} replies, each in {cuts} cuts",
+        differing,
+    )
+
+
 def hostile(folder: Path, options: Any) -> Iterable[Row]:
     from payloads import MARKS, ORDERS, PAYLOADS
 
@@ -174,6 +215,8 @@ PARTS: dict[str, Callable[[Path, Any], Iterable[Row]]] = {
     "grading": grading,
     "threads": threads,
     "processes": processes,
+    "interrupts": interrupts,
+    "one_text": one_text,
     "hostile": hostile,
     "keys": keys,
 }
@@ -202,6 +245,8 @@ def main() -> int:
     parser.add_argument("--part", action="append", choices=list(PARTS), help="only this part")
     parser.add_argument("--kills", type=int, default=200, help="of each kind")
     parser.add_argument("--seconds", type=float, default=60.0, help="for threads, and for processes")
+    parser.add_argument("--interrupts", type=int, default=10_000, help="in all")
+    parser.add_argument("--replies", type=int, default=100_000, help="times their cuts")
     parser.add_argument("--fuzz", type=int, default=25, help="times as many cases as pytest tries")
     options = parser.parse_args()
     rows = [row for part in options.part or PARTS for row in rows_of(part, options)]

@@ -1,9 +1,14 @@
-"""Ctrl-C at a bad moment: wherever it falls, nothing is blocked and the next call works."""
+"""Ctrl-C at a bad moment: wherever it falls, nothing is blocked, and memory, talk and file agree.
 
+Each run tries other steps. `python tests/reliability.py --part interrupts` tries 10,000.
+"""
+
+import random
 import subprocess
 import sys
 
 import pytest
+from interruptions import SCENES, interrupt_each
 from loopback import PATIENCE
 
 pytestmark = [
@@ -64,3 +69,15 @@ def test_ctrl_c_at_each_line_of_a_wait_blocks_nothing() -> None:
     command = [sys.executable, "-c", WAITING]
     program = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE)
     assert program.stdout.endswith("all is well\n"), program.stdout + program.stderr
+
+
+STRIDE = 151
+
+
+@pytest.mark.parametrize("with_store", [False, True], ids=["without a store", "with a store"])
+@pytest.mark.parametrize("kind", SCENES)
+def test_ctrl_c_at_any_step_parts_nothing_and_blocks_nothing(kind: str, with_store: bool) -> None:
+    count = interrupt_each(kind, with_store, STRIDE, first=random.randrange(1, STRIDE // 2))
+    assert count.interrupts
+    assert not count.blocked
+    assert not count.wrong

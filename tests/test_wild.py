@@ -4,6 +4,8 @@ On both ends of the range of `openai`, 2.54 and the current one: an error's word
 """
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from itertools import chain
 from typing import Any
 
 import pytest
@@ -357,6 +359,53 @@ def test_a_whole_reply_may_not_be_larger_either(loopback: Any) -> None:
     with pytest.raises(ReplyError) as caught:
         by_chat(character(loopback([Text(5 * MEGABYTE)])))
     assert caught.value.kind == "malformed"
+
+
+def in_a_thread(npc: SimpleChatNPC) -> str:
+    """As in a talk among many: there, a whole reply is read in the thread that asks."""
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(by_chat, npc).result()
+
+
+@pytest.mark.parametrize("ask_whole", [by_chat, in_a_thread])
+def test_a_whole_reply_that_drips_is_ended(
+    loopback: Any, monkeypatch: pytest.MonkeyPatch, ask_whole: Any
+) -> None:
+    monkeypatch.setattr(reading, "LONGEST_REPLY", 0.3)
+    drops = (each for _ in for_ever(None) for each in (b" ", Pause(0.05)))
+    server = loopback([Stream(drops), "Still here."])
+    npc = character(server)
+    with pytest.raises(ReplyError, match="took more than") as caught:
+        ask_whole(npc)
+    assert caught.value.kind == "timeout"
+    server.wait_until_idle()  # it was hung up on
+    monkeypatch.undo()
+    assert ask_whole(npc) == "Still here."
+
+
+@pytest.mark.parametrize("ask_whole", [by_chat, in_a_thread])
+@pytest.mark.parametrize("piece", [b" " * 50_000, b'{"choices": [' * 5_000], ids=["blanks", "JSON"])
+def test_a_whole_reply_that_never_ends_is_ended_while_it_arrives(
+    loopback: Any, monkeypatch: pytest.MonkeyPatch, ask_whole: Any, piece: bytes
+) -> None:
+    monkeypatch.setattr(reading, "LARGEST_REPLY", 1000)
+    server = loopback([Stream(for_ever(piece))])
+    with pytest.raises(ReplyError, match="longer than 1,000 characters") as caught:
+        ask_whole(character(server))
+    assert caught.value.kind == "malformed"
+    server.wait_until_idle()
+
+
+def test_a_piece_of_a_stream_that_never_ends_is_ended_while_it_arrives(
+    loopback: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reading, "LARGEST_REPLY", 1000)
+    endless_line = (each for _ in for_ever(None) for each in (b"a" * 50_000, Pause(0.001)))
+    server = loopback([Stream(chain([chunk("Well "), b"data: "], endless_line))])
+    with pytest.raises(ReplyError, match="longer than 1,000 characters") as caught:
+        by_stream(character(server))
+    assert caught.value.kind == "interrupted_stream"
+    server.wait_until_idle()
 
 
 @pytest.mark.parametrize("step", [b": ping\n\n", chunk("word ")], ids=["pings", "words"])

@@ -87,7 +87,7 @@ class Reading:
 
     def check(self, size: int) -> None:
         """Raise `ReplyError` if a body of so many bytes by now is too large, or takes too long."""
-        if size > _BYTES_A_CHARACTER * LARGEST_REPLY + _BESIDES:
+        if size > _most_bytes():
             raise self._too_large()
         if time.monotonic() - self._began > LONGEST_REPLY:
             raise _too_long()
@@ -122,17 +122,25 @@ class Reading:
             self._news.put(None)
 
     def _as_they_arrive(self) -> Iterator[Delta | BaseException]:
+        bytes_before = 0  # the last piece
         while True:
             while self._arrivals:
                 arrival = self._arrivals.popleft()
+                bytes_before = self._bytes()
                 if arrival is _END:
                     return
                 yield self._within_bounds(arrival)
             if time.monotonic() - self._began > LONGEST_REPLY:
                 yield _too_long()
+            if self._bytes() - bytes_before > _most_bytes():  # a piece that never ends
+                yield self._too_large()
             with suppress(Empty):
                 self._news.get(timeout=_LOOK_EVERY)
             hear_ctrl_c()
+
+    def _bytes(self) -> int:
+        """How many bytes of the response have come so far, if that is known."""
+        return getattr(self._response, "num_bytes_downloaded", 0)
 
     def _within_bounds(self, arrival: Delta | BaseException) -> Delta | BaseException:
         """Return what arrived, or an error in its place if the reply is too large by now."""
@@ -146,6 +154,10 @@ class Reading:
     def _too_large(self) -> ReplyError:
         what = f"The reply was longer than {LARGEST_REPLY:,} characters."
         return ReplyError("interrupted_stream" if self._was_shown else "malformed", _SHORTER, what=what)
+
+
+def _most_bytes() -> int:
+    return _BYTES_A_CHARACTER * LARGEST_REPLY + _BESIDES
 
 
 def _too_long() -> ReplyError:
