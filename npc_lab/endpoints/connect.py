@@ -225,7 +225,7 @@ def _settings_in_words(error: Exception) -> str:
             "Or remove the variable."
         )
     if which:
-        return f"The proxy in {which} cannot be used. It is like http://host:port. Correct or remove the variable."
+        return f"The proxy in {which} cannot be used. It is like http://host:port. Correct it, or remove it."
     return f"This machine's settings keep a client from being made ({type(error).__name__})."
 
 
