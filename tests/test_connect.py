@@ -362,7 +362,7 @@ def test_without_a_network_the_message_says_so_and_names_the_ways_that_need_none
     use(monkeypatch, {})
     said = str(asked("https://nowhere.invalid/v1"))
     assert said.startswith("The endpoint's address was not found: is there no network, or is it misspelt?")
-    assert "Without a network: connect('local') or connect('fake')." in said
+    assert "or go on without a network: connect('local') or connect('fake')." in said
     use(monkeypatch, {"HTTPS_PROXY": "http://127.0.0.1:9"})
     assert "nowhere.invalid/v1/ (a proxy is set in HTTPS_PROXY)." in str(asked("https://nowhere.invalid/v1"))
 

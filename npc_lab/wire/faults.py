@@ -69,8 +69,8 @@ _WITHOUT_STATUS = ("context_length", "quota", "rate_limit", "filtered", "model_n
 _MOST_DAYS = 365  # an endpoint that asks for a longer wait has miscounted
 _START_IT = "Start the program that should answer there, or start this kernel again; it is on this machine."
 _TRUST_IT = (
-    "A network may put a certificate of its own in between: ask whose it is, and let SSL_CERT_FILE name its "
-    "file. If SSL_CERT_FILE or SSL_CERT_DIR is set already, it may be out of date: remove it."
+    "Let SSL_CERT_FILE name the certificate file of the network that stands in between, or remove "
+    "SSL_CERT_FILE and SSL_CERT_DIR if they are out of date."
 )
 # What Linux, macOS and Windows say when a name has no address.
 _NO_NAME = (
