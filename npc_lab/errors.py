@@ -138,7 +138,7 @@ REPLY_FAULTS: dict[str, tuple[str, str]] = {
     ),
     "connection": (
         "Nothing answers at the endpoint's address.",
-        "Check the network and the base URL, or go on without a network: connect('local').",
+        "Check network and base URL, or go on without a network: connect('local') or connect('fake').",
     ),
     "server": (
         "The endpoint has a problem of its own.",

@@ -364,6 +364,16 @@ WILD: dict[str, tuple[str, Any, Any]] = {
             ],
         },
     ),
+    "book of Chub, null": (
+        "character_book",
+        {
+            "name": None,
+            "scan_depth": None,
+            "extensions": None,
+            "entries": [ENTRY | {"comment": None, "id": "a"}],
+        },
+        {"extensions": {}, "entries": [ENTRY | {"use_regex": False}]},
+    ),
     "tags are text": ("tags", "history, numbers", ["history", "numbers"]),
     "tags are null": ("tags", None, []),
     "tags have holes": ("tags", [None, "", "b", True, 7, []], ["", "b", "7"]),

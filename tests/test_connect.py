@@ -1,5 +1,8 @@
 """Choosing where replies come from: the order, the keys, and the words for what is missing."""
 
+import os
+import re
+import ssl
 import sys
 import types
 from typing import Any
@@ -7,9 +10,20 @@ from typing import Any
 import openai
 import pytest
 from loopback import KEY
+from typer.testing import CliRunner
 
 import npc_lab.endpoints.embedded
-from npc_lab import ConnectError, FakeClient, MissingKeyError, NPCConfig, ReplyError, SimpleChatNPC, connect
+from npc_lab import (
+    ConnectError,
+    FakeClient,
+    MissingKeyError,
+    NPCConfig,
+    ReplyError,
+    SimpleChatNPC,
+    connect,
+    fake_error,
+)
+from npc_lab.cli import app
 from npc_lab.endpoints.providers import PROVIDERS
 
 OTHER_KEY = "sk-another-marked-key-0987654321"
@@ -277,27 +291,93 @@ def test_this_machines_own_addresses_are_never_reached_through_a_proxy(
         assert SimpleChatNPC(client, model, NPCConfig("w", "c")).chat("Hello!", "u") == "Hail."
 
 
-# conda leaves such a variable behind; schools and companies set the others.
+# conda leaves such a variable behind; schools and companies set the others, as do programs for proxies
+# (OpenHands/OpenHands-CLI#632, Realiserad/fish-ai#475).
 SETTINGS = {
-    "a certificate file that is not there": ({"SSL_CERT_FILE": "/nowhere/cacert.pem"}, "SSL_CERT_FILE"),
-    "a proxy of an unknown scheme": ({"HTTPS_PROXY": "foo://proxy:80"}, "HTTPS_PROXY"),
-    "SOCKS without its package": ({"ALL_PROXY": "socks5://proxy:80"}, "pip install socksio"),
+    "certificates that are not there": (
+        {"SSL_CERT_FILE": "/nowhere/cacert.pem"},
+        "SSL_CERT_FILE .* not there",
+    ),
+    "certificates that are empty": ({"SSL_CERT_FILE": os.devnull}, "SSL_CERT_FILE .* cannot be used"),
+    "certificates that are a folder": ({"SSL_CERT_FILE": os.getcwd()}, "SSL_CERT_FILE .* cannot be used"),
+    "a proxy of an unknown scheme": (
+        {"HTTPS_PROXY": "foo://proxy:80"},
+        "proxy in HTTPS_PROXY cannot be used",
+    ),
+    "a proxy without a scheme": ({"https_proxy": "proxy:80a"}, "in https_proxy cannot be used"),
+    "SOCKS without its package": ({"ALL_PROXY": "socks5://proxy:80"}, "ALL_PROXY .* pip install socksio"),
 }
+
+
+def use(monkeypatch: pytest.MonkeyPatch, settings: dict[str, str]) -> None:
+    """Set these variables, and no proxy of the person who runs the tests."""
+    for name in ("http_proxy", "https_proxy", "all_proxy", "SSL_CERT_FILE", "SSL_CERT_DIR"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.upper(), raising=False)
+    for name, value in settings.items():
+        monkeypatch.setenv(name, value)
 
 
 @pytest.mark.parametrize("name", SETTINGS)
 def test_a_setting_that_cannot_be_used_is_named(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     settings, words = SETTINGS[name]
-    for variable, value in settings.items():
-        monkeypatch.setenv(variable, value)
+    use(monkeypatch, settings)
     with pytest.raises(ConnectError, match=words):
         connect("openai", api_key=KEY)
+    monkeypatch.setenv("OPENAI_API_KEY", KEY)
+    for command in ("doctor", "demo", "chat"):
+        result = CliRunner().invoke(app, [command, "--provider", "openai"])
+        assert result.exit_code == 1
+        assert isinstance(result.exception, SystemExit), command
+        assert re.search(words, " ".join(result.output.split())), command
+        assert KEY not in result.output
 
 
-@pytest.mark.parametrize("address", ["https://host:port/v1", "https://[::1/v1", "https://a b/v1"])
-def test_a_malformed_address_is_told_of_in_words(address: str) -> None:
-    with pytest.raises(ConnectError, match="address"):
-        connect(base_url=address, model="m")
+ADDRESSES = ["https://host:port/v1", "https://[::1/v1", "https://a b/v1", "https://", "http:///v1"]
+ADDRESSES += ["https://h:99999/v1", "https://999.999.999.999/v1", f"https://{'a' * 70}.com/v1"]
+ADDRESSES += ["https://a..com/v1", "https://./v1"]
+
+
+@pytest.mark.parametrize("address", ADDRESSES)
+def test_a_malformed_address_is_told_of_in_words(monkeypatch: pytest.MonkeyPatch, address: str) -> None:
+    for settings in ({}, {"HTTPS_PROXY": "http://127.0.0.1:9"}):
+        use(monkeypatch, settings)
+        with pytest.raises(ConnectError, match=r"The base_url .* address"):
+            connect(base_url=address, model="m")
+    result = CliRunner().invoke(app, ["doctor", "--base-url", address, "--model", "m"])
+    assert (result.exit_code, type(result.exception)) == (1, SystemExit)
+
+
+def asked(address: str) -> ReplyError:
+    client, model = connect(base_url=address, model="m")
+    with pytest.raises(ReplyError) as caught:
+        SimpleChatNPC(client.with_options(max_retries=0), model, NPCConfig("w", "c")).chat("Hello!", "u")
+    assert caught.value.kind == "connection"
+    return caught.value
+
+
+def test_without_a_network_the_message_says_so_and_names_the_ways_that_need_none(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    use(monkeypatch, {})
+    said = str(asked("https://nowhere.invalid/v1"))
+    assert said.startswith("The endpoint's address was not found: is there no network, or is it misspelt?")
+    assert "or go on without a network: connect('local') or connect('fake')." in said
+    use(monkeypatch, {"HTTPS_PROXY": "http://127.0.0.1:9"})
+    assert "nowhere.invalid/v1/ (a proxy is set in HTTPS_PROXY)." in str(asked("https://nowhere.invalid/v1"))
+
+
+def test_a_certificate_that_nobody_knows_is_told_of() -> None:
+    """As of a network that reads along: openai-python#2113, DagsHub/client#610."""
+    words = (
+        "[SSL: CERTIFICATE_VERIFY_FAILED] certificate verify failed: unable to get local issuer certificate"
+    )
+    error = fake_error("connection")
+    error.__cause__ = ssl.SSLCertVerificationError(words)
+    with pytest.raises(ReplyError) as caught:
+        SimpleChatNPC(FakeClient([error]), "m", NPCConfig("w", "c")).chat("Hello!", "u")
+    assert str(caught.value).startswith("The endpoint's certificate was not accepted.")
+    assert "SSL_CERT_FILE" in caught.value.hint
 
 
 def test_blanks_around_an_address_and_capitals_do_no_harm(loopback: Any) -> None:

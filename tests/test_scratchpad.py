@@ -56,6 +56,16 @@ ODD_REPLIES = {
     "mark mentioned before a line end": (f"#SCRATCHPAD\nFirst this, then #ANSWER.\n{SECRET}", ""),
     "mark mentioned, no start mark": (f"I think before #ANSWER. {SECRET}", ""),
     "bullet": (f"- SCRATCHPAD: {SECRET}\n#ANSWER\nGood day.", "Good day."),
+    "bullet, no end mark": (f"- SCRATCHPAD: {SECRET}", ""),
+    "a byte order mark before the first word": (f"\ufeffSCRATCHPAD: {SECRET}", ""),
+    "a blank of no width before the first word": (f"\u200bSCRATCHPAD: {SECRET}", ""),
+    "two words, no end mark": (f"#SCRATCH PAD\n{SECRET}", ""),
+    "two words with a hyphen, no end mark": (f"#Scratch-Pad\n{SECRET}", ""),
+    "the mark's genitive in thoughts": (f"#SCRATCHPAD\n#ANSWER's place is below. {SECRET}", ""),
+    "bold speech on the line of its mark": (f"#SCRATCHPAD\n{SECRET}\n#ANSWER **Hail!**", "**Hail!**"),
+    "bold inside the mark": (f"#SCRATCHPAD\n{SECRET}\n#**ANSWER** Good day.", "Good day."),
+    "bold inside a heading": (f"#SCRATCHPAD\n{SECRET}\n# **ANSWER** Good day.", "Good day."),
+    "a quoted line with its mark": (f"#SCRATCHPAD\nI write “#ANSWER Good day” later, for {SECRET}", ""),
     "bare capitals": (f"SCRATCHPAD {SECRET}\n#ANSWER Good day.", "Good day."),
     "no-break space": (f"#\xa0SCRATCHPAD {SECRET}", ""),
     "in brackets": (f"[SCRATCHPAD]\n{SECRET}\n#ANSWER\nGood day.", "Good day."),
@@ -357,9 +367,10 @@ def test_cuts_never_change_what_is_shown(
 @given(MODEL_TEXT, st.text(alphabet="xyz ", min_size=3, max_size=20))
 def test_what_stands_behind_a_start_mark_and_before_any_end_is_never_shown(before: str, private: str) -> None:
     private = f"Q{private}Q"
-    pieces, parser = streamed(f"{before}\n#SCRATCHPAD\n{private}", list(range(300)), has_scratchpad=True)
+    text = f"{before}\n#SCRATCHPAD\n{private}"
+    pieces, parser = streamed(text, list(range(300)), has_scratchpad=True)
     assert private not in "".join(pieces)
-    assert private in parser.thought
+    assert private in parser.thought or parser.length < len(text)  # a mark of the template ended the reply
 
 
 @pytest.mark.parametrize("character", ["#", "*", "_", " ", "\n", "<", "`", "＃", "#_", "# ", "a#", "<t"])

@@ -10,7 +10,9 @@ Each call prints what it chose. Keys are looked for in the environment, then in 
 
 import os
 import sys
+from collections.abc import Callable
 from typing import Any, NamedTuple
+from urllib.parse import urlsplit
 
 from npc_lab.endpoints.fake import FakeClient, small_talk
 from npc_lab.endpoints.pace import CALLS, Pace, max_calls
@@ -18,11 +20,14 @@ from npc_lab.endpoints.providers import PROVIDERS, Provider
 from npc_lab.errors import ConnectError, MissingKeyError, ReplyError, did_you_mean
 from npc_lab.wire.abilities import ABILITIES, Abilities
 from npc_lab.wire.answers import is_wanted
-from npc_lab.wire.faults import is_in_vain, is_loopback
+from npc_lab.wire.faults import is_in_vain, is_loopback, proxies
 
 # The openai package waits 10 minutes and tries three times: too long to look at a still screen.
 TIMEOUT_SECONDS = 60.0
-_PROXIES = ("http_proxy", "https_proxy", "all_proxy")
+_NO_ADDRESS = (
+    "The base_url cannot be used as an address. It is like https://host/v1/, with a port after a colon if it "
+    "needs one."
+)
 LOCAL, FAKE = "local", "fake"
 PROVIDER_NAMES = (*PROVIDERS, LOCAL, FAKE)
 _LONGEST_NAME = 12  # characters: what is longer may be a key in the wrong place, and is not shown
@@ -134,12 +139,21 @@ def _open(provider: Provider, model: str | None, key: str, base_url: str, pace: 
     if not model:
         raise ConnectError("Which model? Name one that the endpoint has: connect(base_url=..., model=...).")
     base_url = base_url.strip()
-    is_address = base_url.lower().startswith(("http://", "https://"))
-    if not is_address or len(base_url.split()) > 1:  # it is not shown: it may be a key
+    if not _is_address(base_url):  # it is not shown: it may be a key
         raise ConnectError(
             "The base_url is not an address. It begins with https:// and usually ends with /v1/."
         )
     return _say(Connection(_client(key, base_url, pace, counted=True), model), provider.name)
+
+
+def _is_address(text: str) -> bool:
+    """Whether this could be the address of a host: the openai package notices some mistakes only later."""
+    try:
+        parts = urlsplit(text)
+        host, _ = (parts.hostname or "").encode("idna"), parts.port  # raises for a port above 65535
+    except ValueError:
+        return False
+    return parts.scheme in ("http", "https") and bool(host.strip(b".")) and len(text.split()) == 1
 
 
 def _open_local(model: str | None, pace: Pace | None) -> Connection:
@@ -169,41 +183,53 @@ def _client(key: str, base_url: str, pace: Pace | None, counted: bool) -> Any:
             _count_call()
 
     hooks: dict[str, list[Any]] = {"request": [brake], "response": [_spare_what_is_in_vain]}
-    try:
+
+    def make(trust_env: bool) -> Any:
         return OpenAI(
             api_key=key or "no-key-needed",  # endpoints without keys still require a header that is not empty
             base_url=base_url,
             timeout=TIMEOUT_SECONDS,
-            # A proxy of a school or a company does not know this machine's own addresses.
-            http_client=DefaultHttpxClient(event_hooks=hooks, trust_env=not is_loopback(base_url)),
+            http_client=DefaultHttpxClient(event_hooks=hooks, trust_env=trust_env),
         )
+
+    # A proxy of a school or a company does not know this machine's own addresses.
+    is_far = not is_loopback(base_url)
+    try:
+        return make(is_far)
     except Exception as error:
-        raise ConnectError(_settings_in_words(error)) from None  # it may repeat a key
+        words = _settings_in_words(error) if _is_made(make) else _NO_ADDRESS
+        raise ConnectError(words) from None  # it may repeat a key
+
+
+def _is_made(make: Callable[[bool], Any]) -> bool:
+    """Whether a client can be made without this machine's settings."""
+    try:
+        make(False)
+    except Exception:
+        return False
+    return True
 
 
 def _settings_in_words(error: Exception) -> str:
-    """Return which setting of this machine, or of the address, keeps a client from being made."""
-    for name in ("SSL_CERT_FILE", "SSL_CERT_DIR"):
-        if (path := os.environ.get(name)) and not os.path.exists(path):
-            return (
-                f"The environment variable {name} names certificates that are not there: {path}. Remove it "
-                f"(`del os.environ[{name!r}]`), or let it name the right file."
-            )
-    names = [name for name in os.environ if name.lower() in _PROXIES and os.environ[name]]
-    if "InvalidURL" in type(error).__name__ or not names:
+    """Return which setting of this machine keeps a client from being made."""
+    certificates = [name for name in ("SSL_CERT_FILE", "SSL_CERT_DIR") if os.environ.get(name)]
+    if isinstance(error, OSError) and certificates:  # errors of SSL are among these
+        name = certificates[0]
+        is_there = os.path.exists(os.environ[name])
         return (
-            "The base_url cannot be used as an address. It is like https://host/v1/, with a port after a "
-            "colon if it needs one."
+            f"The environment variable {name} names certificates that "
+            f"{'cannot be used' if is_there else 'are not there'}: {os.environ[name]:.200}. Remove it "
+            f"(`del os.environ[{name!r}]`), or let it name the right file."
         )
-    which = " and ".join(sorted(names))
+    which = " and ".join(proxies())
     if "socks" in str(error).lower():
         return (
             f"The proxy in {which} speaks SOCKS, and the package for that is missing: pip install socksio. "
-            f"Or remove the variable."
+            "Or remove the variable."
         )
-    return (
-        f"The proxy in {which} cannot be used. It is like http://host:port. Correct or remove the variable."
-    )
+    if which:
+        return f"The proxy in {which} cannot be used. It is like http://host:port. Correct it, or remove it."
+    return f"This machine's settings keep a client from being made ({type(error).__name__})."
 
 
 def _count_call() -> None:

@@ -12,6 +12,7 @@ never imported: version 2 stands on httpx, version 3 on httpx2.
 
 import json
 import math
+import os
 import re
 from collections.abc import Iterable
 from contextlib import suppress
@@ -67,6 +68,14 @@ _STATUS: dict[int, tuple[tuple[str, ...], str]] = {
 _WITHOUT_STATUS = ("context_length", "quota", "rate_limit", "filtered", "model_not_found", "auth")
 _MOST_DAYS = 365  # an endpoint that asks for a longer wait has miscounted
 _START_IT = "Start the program that should answer there, or start this kernel again; it is on this machine."
+_TRUST_IT = (
+    "Let SSL_CERT_FILE name the certificate file of the network that stands in between, or remove "
+    "SSL_CERT_FILE and SSL_CERT_DIR if they are out of date."
+)
+# What Linux, macOS and Windows say when a name has no address.
+_NO_NAME = (
+    r"getaddrinfo|name resolution|name or service not known|nodename nor servname|no address associated"
+)
 _NO_REASON = "Shorten the message, or change the character's settings; it gave no reason."
 
 
@@ -100,11 +109,7 @@ def _explain(error: Exception, client: Any, began: bool, spoke: bool) -> ReplyEr
     if isinstance(error, OSError) or ancestors & {"APIConnectionError", "TransportError"}:
         if began:
             return ReplyError("interrupted_stream")
-        broke_off = type(error.__cause__).__name__ in ("RemoteProtocolError", "ReadError")
-        why = "The endpoint closed the connection before its reply was there." if broke_off else None
-        is_ours = is_loopback(str(getattr(client, "base_url", "")))
-        hint = _START_IT if is_ours and not broke_off else None
-        return ReplyError("connection", hint, detail=f"The address is {_address(client)}.", what=why)
+        return _no_connection(error, client)
     if "APIError" in ancestors:  # an error that came as an event of the stream
         return error_in_reply(getattr(error, "body", None) or str(error), spoke)
     name = f"{type(error).__name__}: {shorten(str(error), 200)}"
@@ -112,6 +117,22 @@ def _explain(error: Exception, client: Any, began: bool, spoke: bool) -> ReplyEr
         return ReplyError("malformed", detail=f"({name})")
     hint = "The error shown above this one names the place."
     return ReplyError("server", hint, what=f"The client failed with {name}.")
+
+
+def _no_connection(error: Exception, client: Any) -> ReplyError:
+    """Return the error for an endpoint that was not reached, with what is known of the reason."""
+    why, what, hint = str(error.__cause__ or error), None, None
+    is_ours = is_loopback(str(getattr(client, "base_url", "")))
+    if type(error.__cause__).__name__ in ("RemoteProtocolError", "ReadError"):
+        what = "The endpoint closed the connection before its reply was there."
+    elif re.search("certificate.verify.failed", why, re.IGNORECASE):
+        what, hint = "The endpoint's certificate was not accepted.", _TRUST_IT
+    elif is_ours:
+        hint = _START_IT
+    elif re.search(_NO_NAME, why, re.IGNORECASE):
+        what = "The endpoint's address was not found: is there no network, or is it misspelt?"
+    through = f" (a proxy is set in {' and '.join(proxies())})" if proxies() and not is_ours else ""
+    return ReplyError("connection", hint, detail=f"The address is {_address(client)}{through}.", what=what)
 
 
 def _kind_of_words(words: str, kinds: Iterable[str]) -> str | None:
@@ -168,6 +189,12 @@ def _refusal(kind: str, said: Said, hint: str | None = None) -> ReplyError:
     if kind == "bad_request" and not detail:
         hint = _NO_REASON
     return ReplyError(kind, hint, detail)
+
+
+def proxies() -> list[str]:
+    """Return the names of this machine's variables that set a proxy."""
+    names = ("http_proxy", "https_proxy", "all_proxy")
+    return sorted(name for name in os.environ if name.lower() in names and os.environ[name])
 
 
 def is_loopback(address: str) -> bool:
