@@ -298,9 +298,9 @@ class Part:
 
 def _is_missing(learners_object: Any, name: str) -> bool:
     """Return whether the method is not written yet, neither in the class nor where objects are made."""
-    method = getattr(learners_object, name, None)
+    made_by = learners_object.func if isinstance(learners_object, partial) else learners_object
+    method = getattr(made_by, name, None)
     if method is None:
-        made_by = learners_object.func if isinstance(learners_object, partial) else learners_object
         return name not in names_in(made_by) and not hasattr(made_by, "__getattr__")
     return is_stub(method)
 
