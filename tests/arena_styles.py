@@ -892,7 +892,7 @@ SLIPS = [
     Slip(
         "Plain",
         "        begun = perf_counter()\n",
-        "        begun = perf_counter()\n        for each in self.npc_factory.npcs.values(): each.chat_histories.clear()\n",
+        "        [npc.chat_histories.clear() for npc in self.npc_factory.npcs.values()]\n        begun = 0\n",
         "turn",
         "other people.*stay as they are",
     ),

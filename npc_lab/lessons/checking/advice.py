@@ -37,6 +37,7 @@ def what_happened(error: BaseException, seconds: float) -> tuple[str, str]:
         return "it called itself without end", "Look for a function that calls itself."
     # Its message may come from a __str__ of the learner's own, and so may its parts.
     words = run_limited(lambda: error_line(error), 0.5).value or type(error).__name__
+    words = re.sub(r"\S*<locals>\.", "", words)  # of a function inside of another one
     advice = run_limited(lambda: _advice(error), 0.5).value
     return words, advice or "Read that line again: what did it expect to find?"
 

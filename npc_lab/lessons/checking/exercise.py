@@ -183,6 +183,8 @@ class Exercise:
         """Return what one should know of the object that was judged, or ""."""
         if not is_notebook(names):
             return ""
+        if learners_object is not None and names.get(self.declares) is not learners_object:
+            return f"This is not {self.declares} of the notebook, which a grader looks for. Is it called so?"
         methods = {name: None for step in self.steps if step.part == part or not part for name in step.uses}
         judged = {self.declares: learners_object}
         judged |= {name: getattr(learners_object, name, None) for name in methods}
@@ -191,8 +193,6 @@ class Exercise:
                 f"The newest cell with {name} ended with an error, so an older {name} was checked. "
                 "Run that cell again, and mend its error first."
             )
-        if learners_object is not None and names.get(self.declares) is not learners_object:
-            return f"This is not {self.declares} of the notebook, which a grader looks for. Is it called so?"
         return ""
 
     def _wanted(self, part: str) -> set[str]:
@@ -243,7 +243,10 @@ class Exercise:
         """Return outcome and message if there is nothing to check or the object is of the wrong kind."""
         if is_stub(learners_object):
             if other := meant(self.declares, self.accepts, names):
-                return NOT_ATTEMPTED, f"There is a {other}. Rename it to {self.declares}, then check again."
+                return (
+                    NOT_ATTEMPTED,
+                    f"You have written {other}. Rename it to {self.declares}, then check again.",
+                )
             return NOT_ATTEMPTED, f"Write {self.declares}, then check again."
         if not self.accepts(learners_object):
             call = f"check({self.name!r}, {self.declares})"
@@ -254,7 +257,7 @@ class Exercise:
         if missing is None:
             return None
         if other := near(missing, _own_methods(learners_object)):
-            return NOT_ATTEMPTED, f"There is a {other}. Rename it to {missing}, then check again."
+            return NOT_ATTEMPTED, f"You have written {other}. Rename it to {missing}, then check again."
         return NOT_ATTEMPTED, f"Write {missing}, then check again."
 
     def _taken_from_the_kit(self, step: StepCheck, learners_object: Any) -> str:
