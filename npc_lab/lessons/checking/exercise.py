@@ -161,7 +161,8 @@ class Exercise:
         names: the names of the notebook, or of the module, in which the learner works.
         """
         found = self._check_all(learners_object, part, names)
-        shown = [found[step.key] for step in self.steps if step.part == part or not part]
+        asked = [step for step in self.steps if step.part == part or not part]
+        shown = [self._unless_from_the_kit(step, found[step.key], learners_object) for step in asked]
         name = f"{self.name}.{part}" if part else self.name
         looked = run_limited(lambda: self._note(learners_object, part, names), REST_SECONDS)
         return Report(name, shown, f'hint("{name}")', looked.value or "")
@@ -251,14 +252,18 @@ class Exercise:
         if not self.accepts(learners_object):
             call = f"check({self.name!r}, {self.declares})"
             return CANT_CHECK, f"This wants {self.kind}: {call}. It got {show(learners_object, 80)}."
-        if theirs := self._taken_from_the_kit(step, learners_object):
-            return NOT_ATTEMPTED, f"{theirs} comes from npc_lab. The exercise is to write it."
         missing = next((name for name in step.uses if _is_missing(learners_object, name)), None)
         if missing is None:
             return None
         if other := near(missing, _own_methods(learners_object)):
             return NOT_ATTEMPTED, f"You have written {other}. Rename it to {missing}, then check again."
         return NOT_ATTEMPTED, f"Write {missing}, then check again."
+
+    def _unless_from_the_kit(self, check: StepCheck, step: Step, learners_object: Any) -> Step:
+        """Return the step as it was found; as not attempted, if it is the kit's own code that was checked."""
+        theirs = run_limited(lambda: self._taken_from_the_kit(check, learners_object), REST_SECONDS).value
+        message = f"{theirs} comes from npc_lab. The exercise is to write it."
+        return Step(step.name, step.required, NOT_ATTEMPTED, message) if theirs else step
 
     def _taken_from_the_kit(self, step: StepCheck, learners_object: Any) -> str:
         """Return the name of what the step checks if that is the kit's own code, or ""."""
