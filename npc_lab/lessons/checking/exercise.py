@@ -267,6 +267,8 @@ class Exercise:
 
     def _taken_from_the_kit(self, step: StepCheck, learners_object: Any) -> str:
         """Return the name of what the step checks if that is the kit's own code, or ""."""
+        if not self.accepts(learners_object):
+            return ""  # it is said what is wanted
         if not step.uses:
             return self.declares if is_the_kits(learners_object) else ""
         name = step.uses[-1]  # what its part is about
