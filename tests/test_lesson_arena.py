@@ -675,7 +675,7 @@ class TossesACoin(arenas.PlainArena):
 @pytest.mark.parametrize(
     ("arena", "words"),
     [
-        (PartnersAreSwapped, "not swapped"),
+        (PartnersAreSwapped, "not mixed up"),
         (PrintsTheNextSpeaker, "verbose=True"),
         (PrintsThoughts, "verbose=True"),
         (ReadingEmptiesTheTalk, "history holds every line"),

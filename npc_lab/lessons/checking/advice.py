@@ -37,6 +37,7 @@ def what_happened(error: BaseException, seconds: float) -> tuple[str, str]:
         return "it called itself without end", "Look for a function that calls itself."
     # Its message may come from a __str__ of the learner's own, and so may its parts.
     words = run_limited(lambda: error_line(error), 0.5).value or type(error).__name__
+    words = re.sub(r"\S*<locals>\.", "", words)  # of a function inside of another one
     advice = run_limited(lambda: _advice(error), 0.5).value
     return words, advice or "Read that line again: what did it expect to find?"
 
@@ -55,15 +56,19 @@ def _bare(name: str) -> str:
 def _advice(error: BaseException) -> str:
     frame = last_own_frame(error.__traceback__)
     if isinstance(error, UnboundLocalError):
-        return "In this function the name gets its value only further down. Give it one before that line."
+        return (
+            "At that line the name has no value yet: the line that gives it one comes later, or did not run."
+        )
     if isinstance(error, NameError):
         return _of_a_name(error.name or "", frame)
     if isinstance(error, AttributeError):
-        return _of_an_attribute(error)
+        return _of_an_attribute(error, frame)
     if isinstance(error, TypeError):
         return _of_a_call(error, frame)
     if isinstance(error, NPCLabError):
         return "Print what that call is given. A class uses its own arguments, not names of the notebook."
+    if isinstance(error, ZeroDivisionError):
+        return "There it divides by 0. Ask first whether there is anything to divide by."
     if isinstance(error, LookupError):
         return "What is in it? Print it just above that line."
     return ""
@@ -80,12 +85,15 @@ def _of_a_name(name: str, frame: TracebackType | None) -> str:
     return "Is the name spelled right, and was it made above that line?"
 
 
-def _of_an_attribute(error: AttributeError) -> str:
+def _of_an_attribute(error: AttributeError, frame: TracebackType | None) -> str:
     name, thing = error.name, error.obj
     if "'NoneType' object" in str(error):
         return "It is None there. A function without `return` gives None, and so does append()."
     if name is None:
         return "What is it really? Print it just above that line."
+    own = frame.tb_frame.f_locals.get("self") if frame else None
+    if own is thing and not near(name, dir(thing)):
+        return f"Nothing was stored under self.{name} yet. Does __init__ do it, and with `self.` before it?"
     if found := near(name, dir(thing)):
         return f"Did you mean .{found}?"
     if isinstance(thing, Mapping):

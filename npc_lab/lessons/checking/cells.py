@@ -11,7 +11,6 @@ from __future__ import annotations
 import ast
 import linecache
 import re
-import sys
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from types import FunctionType
@@ -19,6 +18,7 @@ from typing import Any
 
 from npc_lab.lessons.checking.advice import near
 from npc_lab.lessons.checking.learners_code import is_stub, is_the_kits
+from npc_lab.lessons.checking.limits import running_shell
 
 
 def meant(declares: str, accepts: Callable[[Any], bool], names: Mapping[str, Any]) -> str:
@@ -37,7 +37,7 @@ def outdated(judged: Mapping[str, Any], declares: str) -> str:
     judged: what is checked, by its name in the notebook: a class, and its methods. Outside of Jupyter
     nothing is outdated.
     """
-    shell = _shell()
+    shell = running_shell()
     if shell is None:
         return ""
     cells = [str(each) for each in shell.user_ns.get("In", [])]
@@ -46,13 +46,8 @@ def outdated(judged: Mapping[str, Any], declares: str) -> str:
 
 def is_notebook(names: Mapping[str, Any]) -> bool:
     """Return whether these are the names of a running notebook."""
-    shell = _shell()
+    shell = running_shell()
     return shell is not None and shell.user_ns is names
-
-
-def _shell() -> Any:
-    ipython = sys.modules.get("IPython")  # not imported: a notebook has it already
-    return ipython.get_ipython() if ipython and hasattr(ipython, "get_ipython") else None
 
 
 def _is_outdated(shell: Any, cells: list[str], name: str, thing: Any, declares: str) -> bool:

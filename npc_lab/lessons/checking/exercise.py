@@ -161,7 +161,8 @@ class Exercise:
         names: the names of the notebook, or of the module, in which the learner works.
         """
         found = self._check_all(learners_object, part, names)
-        shown = [found[step.key] for step in self.steps if step.part == part or not part]
+        asked = [step for step in self.steps if step.part == part or not part]
+        shown = [self._unless_from_the_kit(step, found[step.key], learners_object) for step in asked]
         name = f"{self.name}.{part}" if part else self.name
         looked = run_limited(lambda: self._note(learners_object, part, names), REST_SECONDS)
         return Report(name, shown, f'hint("{name}")', looked.value or "")
@@ -183,6 +184,8 @@ class Exercise:
         """Return what one should know of the object that was judged, or ""."""
         if not is_notebook(names):
             return ""
+        if learners_object is not None and names.get(self.declares) is not learners_object:
+            return f"This is not {self.declares} of the notebook, which a grader looks for. Is it called so?"
         methods = {name: None for step in self.steps if step.part == part or not part for name in step.uses}
         judged = {self.declares: learners_object}
         judged |= {name: getattr(learners_object, name, None) for name in methods}
@@ -191,8 +194,6 @@ class Exercise:
                 f"The newest cell with {name} ended with an error, so an older {name} was checked. "
                 "Run that cell again, and mend its error first."
             )
-        if learners_object is not None and names.get(self.declares) is not learners_object:
-            return f"This is not {self.declares} of the notebook, which a grader looks for. Is it called so?"
         return ""
 
     def _wanted(self, part: str) -> set[str]:
@@ -243,22 +244,31 @@ class Exercise:
         """Return outcome and message if there is nothing to check or the object is of the wrong kind."""
         if is_stub(learners_object):
             if other := meant(self.declares, self.accepts, names):
-                return NOT_ATTEMPTED, f"There is a {other}. Rename it to {self.declares}, then check again."
+                return (
+                    NOT_ATTEMPTED,
+                    f"You have written {other}. Rename it to {self.declares}, then check again.",
+                )
             return NOT_ATTEMPTED, f"Write {self.declares}, then check again."
         if not self.accepts(learners_object):
             call = f"check({self.name!r}, {self.declares})"
             return CANT_CHECK, f"This wants {self.kind}: {call}. It got {show(learners_object, 80)}."
-        if theirs := self._taken_from_the_kit(step, learners_object):
-            return NOT_ATTEMPTED, f"{theirs} comes from npc_lab. The exercise is to write it."
         missing = next((name for name in step.uses if _is_missing(learners_object, name)), None)
         if missing is None:
             return None
         if other := near(missing, _own_methods(learners_object)):
-            return NOT_ATTEMPTED, f"There is a {other}. Rename it to {missing}, then check again."
+            return NOT_ATTEMPTED, f"You have written {other}. Rename it to {missing}, then check again."
         return NOT_ATTEMPTED, f"Write {missing}, then check again."
+
+    def _unless_from_the_kit(self, check: StepCheck, step: Step, learners_object: Any) -> Step:
+        """Return the step as it was found; as not attempted, if it is the kit's own code that was checked."""
+        theirs = run_limited(lambda: self._taken_from_the_kit(check, learners_object), REST_SECONDS).value
+        message = f"{theirs} comes from npc_lab. The exercise is to write it."
+        return Step(step.name, step.required, NOT_ATTEMPTED, message) if theirs else step
 
     def _taken_from_the_kit(self, step: StepCheck, learners_object: Any) -> str:
         """Return the name of what the step checks if that is the kit's own code, or ""."""
+        if not self.accepts(learners_object):
+            return ""  # it is said what is wanted
         if not step.uses:
             return self.declares if is_the_kits(learners_object) else ""
         name = step.uses[-1]  # what its part is about
@@ -298,9 +308,9 @@ class Part:
 
 def _is_missing(learners_object: Any, name: str) -> bool:
     """Return whether the method is not written yet, neither in the class nor where objects are made."""
-    method = getattr(learners_object, name, None)
+    made_by = learners_object.func if isinstance(learners_object, partial) else learners_object
+    method = getattr(made_by, name, None)
     if method is None:
-        made_by = learners_object.func if isinstance(learners_object, partial) else learners_object
         return name not in names_in(made_by) and not hasattr(made_by, "__getattr__")
     return is_stub(method)
 

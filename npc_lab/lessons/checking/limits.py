@@ -138,7 +138,15 @@ def _cut_off(printed: io.StringIO) -> Iterator[None]:
         # Jupyter replaces these two functions by its own, which do not read sys.stdin.
         stack.enter_context(patch.object(builtins, "input", _refuse_input))
         stack.enter_context(patch.object(getpass, "getpass", _refuse_input))
+        if shell := running_shell():  # what is shown with display() goes past sys.stdout
+            stack.enter_context(patch.object(shell.display_pub, "publish", lambda *_, **__: None))
         yield
+
+
+def running_shell() -> Any:
+    """Return Jupyter's shell, or None outside of Jupyter."""
+    ipython = sys.modules.get("IPython")  # not imported: a notebook has it already
+    return ipython.get_ipython() if ipython and hasattr(ipython, "get_ipython") else None
 
 
 def _back_to(folder: str) -> None:

@@ -5,7 +5,8 @@
 
     plain([Sly("no")]) == ["yes"]       False: it is compared as ["no"]
 
-A list, dict, text or number is taken for what it holds. Anything else becomes an `Odd`, which equals nothing.
+A list, dict, text or number is taken for what it holds. Anything else becomes an `Odd`, which equals only
+itself.
 """
 
 from __future__ import annotations
@@ -30,6 +31,12 @@ class Odd:
 
     def __repr__(self) -> str:
         return show(self.value)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Odd) and self.value is other.value
+
+    def __hash__(self) -> int:
+        return id(self.value)
 
     def __bool__(self) -> bool:
         return bool(self.value)

@@ -173,10 +173,17 @@ class ArenaTrial(Trial):
                 return found[0]
         return None
 
-    def keys_are_swapped(self, talk: Any, pair: tuple[Actor, Actor]) -> bool:
-        """Return whether each of the two user ids is surely the other NPC's."""
-        users = [self.seats_user(talk, key) for key in ("npc1_user_id", "npc2_user_id")]
-        return [self.whose(user, pair) for user in users] == [pair[1], pair[0]]
+    def mixed_up_key(self, talk: Any, pair: tuple[Actor, Actor]) -> str:
+        """Return the key of a seat whose user is surely the other NPC's, or ""."""
+        keys = ("npc1_user_id", "npc2_user_id")
+        users = [self.seats_user(talk, key) for key in keys]
+        if [self.whose(user, pair) for user in users] == [pair[1], pair[0]]:
+            return keys[0]
+        own = [self.users.get(actor.npc_id) for actor in pair]
+        if own[0] == own[1]:
+            return ""
+        seats = zip(keys, users, own[::-1], strict=True)
+        return next((key for key, user, other in seats if user and user == other), "")
 
     def record(self, talk: Any) -> list[Any]:
         """Return the conversation's messages: under their key, or else as its history.
@@ -223,11 +230,11 @@ class ArenaTrial(Trial):
         except Exception as error:
             if any_error or is_called(error, name):
                 return
-            raise Wrong(
-                self.called, f"{name} is raised", error_line(error), f"Raise {name}(the id) instead."
-            ) from None
+            advice, fault = f"Raise {name}(the id) instead.", f"It raises {type(error).__name__}."
+            raise Wrong(self.called, f"{name} is raised", error_line(error), advice, fault=fault) from None
         advice = f"Look first whether the id is known, and `raise {name}(the id)`."
-        raise Wrong(self.called, f"{name} is raised", f"no error, but {show(value, 80)}", advice)
+        fault = f"It raises nothing, and gives {show(value, 40)}."
+        raise Wrong(self.called, f"{name} is raised", f"no error, but {show(value, 80)}", advice, fault=fault)
 
     def refuses_unknown_talk(self, method: str, any_error: bool = False) -> None:
         """Raise `Wrong` unless the method raises the error for an unknown conversation and makes nothing."""
@@ -263,9 +270,8 @@ class ArenaTrial(Trial):
             advice = (
                 "Put chat_with_npc into a try, and `except ReplyError as error: return False, str(error)`."
             )
-            raise Wrong(
-                called, "(False, the reason)", f"the error itself: {error_line(error)}", advice
-            ) from None
+            got, fault = f"the error itself: {error_line(error)}", "run_turn lets the error through."
+            raise Wrong(called, "(False, the reason)", got, advice, fault=fault) from None
         finally:
             self.factory.fails = False
         self.called = "arena.run_turn(talk), while no reply comes"
@@ -304,7 +310,8 @@ class ArenaTrial(Trial):
         """Raise `Wrong` unless one of the metrics has this value."""
         got = self.found(talk, key)
         if not abs(got - expected) <= tolerance:
-            raise Wrong(self.called, f"{expected:g}", f"{got:g}", advice)
+            fault = f"It gives {got:g}, and not {expected:g}."
+            raise Wrong(self.called, f"{expected:g}", f"{got:g}", advice, fault=fault)
 
     def names_speakers(self, labels: list[str]) -> bool:
         """Return whether the labels before the lines say who speaks: by name or id, or by any two words."""
@@ -379,20 +386,17 @@ def difference(expected: list[tuple[Any, Any]], got: list[tuple[Any, Any]]) -> t
     if foreign:
         fault = "It holds lines of another talk: two talks have one list of messages."
         return _count_of(expected), f"also {quote(foreign[0], 60)}, of another talk", fault
+    count = f"There are {len(got)} messages, and not {len(expected)}." if len(got) != len(expected) else ""
     for number, (wanted, given) in enumerate(zip(expected, got, strict=False), start=1):
         if wanted[1] != given[1]:
             ours, theirs = apart(wanted[1], given[1], 80)
-            return (
-                f"message {number} reads {ours}",
-                f"it reads {theirs}",
-                f"Message {number} is another text.",
-            )
+            fault = count or f"Message {number} is another text."
+            return f"message {number} reads {ours}", f"it reads {theirs}", fault
         if wanted[0] != given[0]:
             fault = f"Message {number} has the sender {show(given[0], 40)}."
             return f"message {number} has the sender {show(wanted[0], 60)}", show(given[0], 60), fault
     last = f", the last one {quote(got[-1][1], 80)}" if len(got) > len(expected) else ""
-    fault = f"There are {len(got)} messages, and not {len(expected)}."
-    return _count_of(expected), f"{len(got)} message{'s' if len(got) != 1 else ''}{last}", fault
+    return _count_of(expected), f"{len(got)} message{'s' if len(got) != 1 else ''}{last}", count
 
 
 def printed_by(call: Callable[[], Any]) -> str:
@@ -416,9 +420,9 @@ def labels_in(printed: str, lines: list[str], called: str) -> list[str]:
         found = letters.find(_without_blanks(line), done)
         if found < 0:
             got = quote(printed) if printed.strip() else "nothing was printed"
-            raise Wrong(
-                called, f"line {number}, {quote(line, 60)}, is printed", got, "Print each line in the loop."
-            )
+            expected, advice = f"line {number}, {quote(line, 60)}, is printed", "Print each line in the loop."
+            fault = f"Line {number} is not printed." if printed.strip() else "It prints nothing."
+            raise Wrong(called, expected, got, advice, fault=fault)
         labels.append(_between(printed, places, done, found))
         done = found + len(_without_blanks(line))
     return [*labels, _between(printed, places, done, len(places))]

@@ -45,7 +45,8 @@ class AskTrial(Trial):
                 raise
         if not self.client.calls:
             advice = "Call client.chat.completions.create(...), on the client that stands in the brackets."
-            raise Wrong(self.called, "one call of the model, through this client", "no call", advice)
+            expected, fault = "one call of the model, through this client", "This client was never called."
+            raise Wrong(self.called, expected, "no call", advice, fault=fault)
         self._refuse_what_is_no_list()
         return self.client.calls[0]
 
@@ -87,7 +88,7 @@ class AskTrial(Trial):
             got, advice = "values without a name", "Give each by its name: model=model, messages=messages."
         if advice:
             got = f"{got}, {where(error)}"
-            raise Wrong(self.called, expected, got, advice, fault=f"{got[0].upper()}{got[1:]}.")
+            raise Wrong(self.called, expected, got, advice, fault=f"The call fails: {got}.")
 
 
 hello = Exercise("hello", lesson="00", declares="ask", kind="your function", trial=AskTrial)

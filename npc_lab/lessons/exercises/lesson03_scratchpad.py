@@ -12,6 +12,7 @@ from npc_lab.lessons.checking.exercise import CantCheck, Exercise, FunctionTrial
 from npc_lab.lessons.checking.learners_code import apart, is_stub, names_in, show, why_none
 from npc_lab.lessons.checking.plain import plain
 from npc_lab.lessons.leaks import ODD_REPLIES, cut, leaked, many_cuts
+from npc_lab.text import shorten
 
 _ODD = {reply.name: reply for reply in ODD_REPLIES}
 _OTHER_SPELLINGS = ("small letters", "bold", "headings", "colons")
@@ -261,7 +262,8 @@ class StreamTrial(FunctionTrial):
         for number, piece in enumerate(map(plain, self._iterated(given))):
             if not isinstance(piece, str) or number > _MOST_PIECES:
                 got = "pieces without end" if isinstance(piece, str) else f"a piece {show(piece)}"
-                raise Wrong(self.called, "some texts", got, "Every `yield` gives one text.")
+                advice, fault = "Every `yield` gives one text.", f"It yields {shorten(got, 60)}."
+                raise Wrong(self.called, "some texts", got, advice, fault=fault)
             if piece.strip() and not shown.strip():
                 self.arrived = taken
             shown += piece

@@ -21,6 +21,7 @@ from npc_lab.errors import CardError, CharacterError
 from npc_lab.lessons.checking.exercise import Exercise, FunctionTrial, Trial, Wrong
 from npc_lab.lessons.checking.learners_code import apart, error_line, quote, show, why_none
 from npc_lab.lessons.redteam import ATTACKS, gives_away, recorded_talk, telling_words, weight
+from npc_lab.text import shorten
 
 # (least, most) in characters, as `weight` counts them. Every text is sent at every turn, so each has a limit.
 _WORLD = (40, 3000)
@@ -60,7 +61,8 @@ class SheetTrial(Trial):
 
     def wrong(self, field: str, expected: str, got: str, advice: str) -> Wrong:
         """Return what to raise about a field of the sheet."""
-        return Wrong(f"my_character.{field}", expected, got, advice)
+        fault = f"{field}: {shorten(got, 90)}."
+        return Wrong(f"my_character.{field}", expected, got, advice, fault=fault)
 
     def text(self, field: str, between: tuple[int, int], advice: str) -> str:
         """Return the text in this field. Raise `Wrong` if it is too short, too long, or has no letter."""
@@ -453,10 +455,12 @@ class FileTrial(FunctionTrial):
                 self(sheet, path)
         except Wrong:
             advice = "Only read it: Card(character) is all that you need of it."
-            raise Wrong(called, "the character stays as it is", "it was changed", advice) from None
+            expected, fault = "the character stays as it is", "It changes the character."
+            raise Wrong(called, expected, "it was changed", advice, fault=fault) from None
         except (AttributeError, CardError) as error:  # what write_card(character, path) and the like raise
             advice = "write_card wants two things: first a card, Card(...), then the path."
-            raise Wrong(called, "an answer", error_line(error), advice) from None
+            words = error_line(error)
+            raise Wrong(called, "an answer", words, advice, fault=f"{shorten(words, 120)}.") from None
         finally:
             self.called = called
 

@@ -30,6 +30,7 @@ from npc_lab.lessons.exercises.arena_trial import (
     printed_by,
 )
 from npc_lab.lessons.exercises.practice_factory import Actor, Call, Mumbler
+from npc_lab.text import shorten
 from npc_lab.transcript import DEFAULT_OPENING
 
 KEYS = ("npc1_id", "npc2_id", "npc1_user_id", "npc2_user_id", "messages", "current_turn", "metrics")
@@ -141,7 +142,9 @@ def answers_keys(trial: ArenaTrial) -> str:
             conversation[key]
         except (KeyError, TypeError, AttributeError, IndexError) as error:
             advice = f"Keep a dict for each conversation, with the keys {', '.join(KEYS)}."
-            fault = f'It has no key "{key}".' if isinstance(error, KeyError) else f"{error_line(error)[:90]}."
+            fault = f'It has no key "{key}".'
+            if not isinstance(error, KeyError):
+                fault = f'It does not answer ["{key}"]: it is no dict, but a {type(conversation).__name__}.'
             raise Wrong(trial.called, "a value", error_line(error), advice, fault=fault) from None
     for key, actor in (("npc1_id", first), ("npc2_id", second)):
         trial.called = f'arena.conversations[talk]["{key}"]'
@@ -168,15 +171,18 @@ def seats_have_users(trial: ArenaTrial) -> str:
     return "Each seat speaks as a user."
 
 
-@start.step("The keys npc1_user_id and npc2_user_id are not swapped", needs=["seats_have_users"])
-def users_not_swapped(trial: ArenaTrial) -> str:
-    talk, *pair = trial.talk()
-    first, second = pair
-    user_id = plain(trial.key(talk, "npc1_user_id"))
-    if trial.keys_are_swapped(talk, (first, second)):
-        called = 'arena.conversations[talk]["npc1_user_id"]'
-        wanted, got = f"the user that {first.name} is", f"{show(user_id, 80)}, the user that {second.name} is"
-        raise Wrong(called, wanted, got, "npc1_user_id is NPC 1 as a user, npc2_user_id is NPC 2.")
+@start.step("The keys npc1_user_id and npc2_user_id are not mixed up", needs=["seats_have_users"])
+def users_not_mixed_up(trial: ArenaTrial) -> str:
+    talk, first, second = trial.talk()
+    for key in ("npc1_user_id", "npc2_user_id"):
+        trial.key(talk, key)
+    if key := trial.mixed_up_key(talk, (first, second)):
+        own, other = (first, second) if key == "npc1_user_id" else (second, first)
+        called, got = f'arena.conversations[talk]["{key}"]', show(trial.seats_user(talk, key), 80)
+        fault = f'Under "{key}" stands the user of the other NPC.'
+        advice = "npc1_user_id is NPC 1 as a user, npc2_user_id is NPC 2."
+        expected, got = f"the user that {own.name} is", f"{got}, the user that {other.name} is"
+        raise Wrong(called, expected, got, advice, fault=fault)
     return "Each seat's user is its own NPC's."
 
 
@@ -188,9 +194,15 @@ def names_the_first(trial: ArenaTrial) -> str:
         if (got := plain(trial.key(talk, "current_turn"))) != first.npc_id:
             advice = "In start_conversation, store npc1_id as current_turn."
             expected = f"{show(first.npc_id)}, {first.name}'s id"
-            fault = f"There stands {trial.factory.name_of(got)}."
+            fault = f"current_turn is {_called(trial, got)}."
             raise Wrong(trial.called, expected, show(got), advice, fault=fault)
     return "The one who was named first begins."
+
+
+def _called(trial: ArenaTrial, npc_id: Any) -> str:
+    """Return an id in words: "the id of Edwin", or the value itself."""
+    name = trial.factory.name_of(npc_id)
+    return name if name == show(npc_id, 80) else f"the id of {name}"
 
 
 @start.step("The opening line is recorded, and “system” said it", needs=["starts"])
@@ -218,13 +230,14 @@ def default_opening(trial: ArenaTrial) -> str:
     except TypeError as error:
         if "initial_prompt" not in str(error) and "argument" not in str(error):
             raise
-        fault = f"{error_line(error)[:90]}."
+        fault = f"{shorten(error_line(error), 120)}."
         raise Wrong(trial.called, "a talk", error_line(error), advice, fault=fault) from None
     called, contents = trial.called, contents_of(trial.record(talk))
     if not contents:
         raise CantCheck("It waits for: The opening line is recorded, and “system” said it")
     if contents[0] != DEFAULT_OPENING:
-        raise Wrong(called, quote(DEFAULT_OPENING), quote(contents[0]), advice)
+        fault = f"It is {quote(contents[0], 40)}."
+        raise Wrong(called, quote(DEFAULT_OPENING), quote(contents[0]), advice, fault=fault)
     return "Nobody need think of an opening."
 
 
@@ -346,6 +359,7 @@ def begins(trial: ArenaTrial) -> str:
                 f"{speaker.name} (NPC 2) spoke",
                 "Ask the NPC whose id is in current_turn; at the start that is npc1_id.",
                 trial.drawing([first], [opening]),
+                fault=f"{speaker.name}, who is NPC 2, begins.",
             )
     return "NPC 1 begins."
 
@@ -396,8 +410,44 @@ def alternates(trial: ArenaTrial) -> str:
             ", ".join(actor.name for actor in speakers),
             "After each line, make the other NPC the next one: change current_turn.",
             trial.drawing(expected, None),
+            fault=f"{next(one for one, two in pairwise(speakers) if one is two).name} speaks twice in a row.",
         )
     return "They take turns."
+
+
+@turn.step("The characters stay as they are", needs=["speaks"])
+def leaves_characters(trial: ArenaTrial) -> str:
+    trial.think()
+    cast = trial.factory.actor(), trial.factory.actor()
+    npcs, stranger = trial.factory.npcs, trial.factory.register_user("somebody else")
+    for actor in cast:
+        trial.factory.chat_with_npc(actor.npc_id, stranger, trial.factory.line())
+    before = {npc_id: deepcopy(npc.config) for npc_id, npc in npcs.items()}
+    told = [trial.factory.get_npc_chat_history(actor.npc_id, stranger) for actor in cast]
+    trial.factory.trace.clear()
+    for actor in cast:
+        trial.join(actor)
+    trial.turns(trial.start(*cast, trial.factory.line()), 3)
+    called = "arena.run_turn(talk), 3 times"
+    if before != {npc_id: npc.config for npc_id, npc in npcs.items()}:
+        advice, fault = "Only read from factory.npcs.", "A character sheet is changed."
+        raise Wrong(called, "factory.npcs is as before", "it was changed", advice, fault=fault)
+    advice = "Leave the NPC's chat_histories alone."
+    for actor, remembered in zip(cast, told, strict=True):
+        now: list[Any] = npcs[actor.npc_id].chat_histories.get(stranger, [])
+        if plain(now) != remembered:
+            expected = f"{actor.name} remembers its talk with somebody else"
+            fault = f"{actor.name} forgets what it has talked about with other people."
+            raise Wrong(called, expected, f"it remembers {len(now)} messages of it", advice, fault=fault)
+        histories = [
+            each for user_id, each in npcs[actor.npc_id].chat_histories.items() if user_id != stranger
+        ]
+        said = sum(call.actor is actor for call in trial.factory.trace)
+        if (count := sum(map(len, histories))) != 2 * said:
+            expected = f"{actor.name} remembers what it said, and what it answered to: {2 * said} messages"
+            fault = f"{actor.name} does not remember this talk as it was."
+            raise Wrong(called, expected, f"it remembers {count}", advice, fault=fault)
+    return "The arena changes nobody."
 
 
 @turn.step("Private thoughts are in no line", needs=["speaks"])
@@ -453,46 +503,11 @@ def _another_line(trace: list[Call], place: int) -> str:
     return f"In turn {place + 1} {speaker.name} hears an older line." if said_by else ""
 
 
-@turn.step("The characters stay as they are", needs=["speaks"])
-def leaves_characters(trial: ArenaTrial) -> str:
-    trial.think()
-    cast = trial.factory.actor(), trial.factory.actor()
-    npcs, stranger = trial.factory.npcs, trial.factory.register_user("somebody else")
-    for actor in cast:
-        trial.factory.chat_with_npc(actor.npc_id, stranger, trial.factory.line())
-    before = {npc_id: deepcopy(npc.config) for npc_id, npc in npcs.items()}
-    told = [trial.factory.get_npc_chat_history(actor.npc_id, stranger) for actor in cast]
-    trial.factory.trace.clear()
-    for actor in cast:
-        trial.join(actor)
-    trial.turns(trial.start(*cast, trial.factory.line()), 3)
-    called = "arena.run_turn(talk), 3 times"
-    if before != {npc_id: npc.config for npc_id, npc in npcs.items()}:
-        advice, fault = "Only read from factory.npcs.", "A character sheet is changed."
-        raise Wrong(called, "factory.npcs is as before", "it was changed", advice, fault=fault)
-    advice = "Leave the NPC's chat_histories alone."
-    for actor, remembered in zip(cast, told, strict=True):
-        now: list[Any] = npcs[actor.npc_id].chat_histories.get(stranger, [])
-        if plain(now) != remembered:
-            expected = f"{actor.name} remembers its talk with somebody else"
-            fault = f"{actor.name} forgets what it has talked about with other people."
-            raise Wrong(called, expected, f"it remembers {len(now)} messages of it", advice, fault=fault)
-        histories = [
-            each for user_id, each in npcs[actor.npc_id].chat_histories.items() if user_id != stranger
-        ]
-        said = sum(call.actor is actor for call in trial.factory.trace)
-        if (count := sum(map(len, histories))) != 2 * said:
-            expected = f"{actor.name} remembers what it said, and what it answered to: {2 * said} messages"
-            fault = f"{actor.name} does not remember this talk as it was."
-            raise Wrong(called, expected, f"it remembers {count}", advice, fault=fault)
-    return "The arena changes nobody."
-
-
 @turn.step("Each is spoken to as its partner's user", needs=["speaks"])
 def speaks_as_partner(trial: ArenaTrial) -> str:
     talk, first, second = trial.talk()
     trial.turns(talk, 4)
-    swapped = trial.keys_are_swapped(talk, (first, second))
+    swapped = bool(trial.mixed_up_key(talk, (first, second)))
     for actor, partner in ((first, second), (second, first)):
         asked_as = [call.user_id for call in trial.factory.trace if call.actor is actor]
         called = f"arena.run_turn(talk), when {actor.name} replies"
@@ -562,7 +577,8 @@ def names_next(trial: ArenaTrial) -> str:
                 f"{show(speaker.npc_id)}: {speaker.name} speaks next",
                 trial.factory.name_of(named),
             )
-            raise Wrong(called, expected, f"{show(named)} ({got})", advice, fault=f"There stands {got}.")
+            fault = f"It is {_called(trial, named)}, and {speaker.name} speaks."
+            raise Wrong(called, expected, f"{show(named)} ({got})", advice, fault=fault)
     return "Whoever looks can see who is next."
 
 
@@ -784,7 +800,8 @@ def runs(trial: ArenaTrial) -> str:
     trial.run(talk, count)
     if (added := len(trial.factory.trace)) != count:
         advice = "Call run_turn once for each of range(max_turns); the opening is nobody's turn."
-        raise Wrong(trial.called, f"{count} new lines", f"{added} new lines", advice)
+        fault = f"It adds {added} lines, and not {count}."
+        raise Wrong(trial.called, f"{count} new lines", f"{added} new lines", advice, fault=fault)
     return "The talk has the length that was asked for."
 
 
@@ -875,7 +892,8 @@ def ends_at_failure(trial: ArenaTrial) -> str:
     tries, added = len(trial.factory.trace) - asked, len(trial.messages(talk) or []) - len(before)
     if tries != 1 or added:
         advice, got = "Leave the loop as soon as run_turn gives False.", f"{tries} tries, {added} new lines"
-        raise Wrong(called, "one try, and no new line", got, advice)
+        fault = f"After a failure it goes on: {got}."
+        raise Wrong(called, "one try, and no new line", got, advice, fault=fault)
     advice = "Return the whole talk, also when a turn has failed."
     expect_same(called, before, lines_of(trial.listed(given)), advice)
     trial.factory.fails = False
@@ -1014,7 +1032,8 @@ def measures_time(trial: ArenaTrial) -> str:
             return "The replies have a mean time."
     expected = f"{each:.3f} seconds, or {between:.3f} from line to line"
     advice = "Divide the seconds of all replies by the number of replies."
-    raise Wrong(trial.called, expected, f"{got:.3f}", advice)
+    fault = f"It gives {got:.3f}, and not {each:.3f}."
+    raise Wrong(trial.called, expected, f"{got:.3f}", advice, fault=fault)
 
 
 @measure.step("A talk without lines gives zeros", needs=["starts"])
