@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from loopback import Mood, Status, Text
 from rich.console import Console
@@ -180,11 +180,12 @@ def test_a_reply_with_a_scratchpad_has_both_parts_and_no_mark_inside(reply: str)
 @pytest.mark.parametrize(("tokens", "longest"), [(20, 16), (60, 46), (120, 106), (256, 240), (None, 240)])
 def test_a_thought_leaves_room_for_the_answer(tokens: int | None, longest: int) -> None:
     may_be = matcher(grammar(True, tokens))
-    word = "abcdefgh "
-    thought = (word * 40)[:longest] + "x" * 17  # the last word may be written to its end
-    assert may_be(in_parts(thought[: longest + 17], "I am Guy."))
-    assert not may_be(in_parts(thought + "x", "I am Guy."))
-    assert not may_be(in_parts((word * 40)[: longest + 20], "I am Guy."))
+    words = ("abcdefgh " * 40)[:longest]
+    thought = words + "x" * 16  # the last word may be written to its end
+    assert may_be(in_parts(thought, "I am Guy."))
+    assert not may_be(in_parts(f"{thought}x", "I am Guy."))
+    assert not may_be(in_parts(f"{words} x", "I am Guy."))
+    assert not may_be(in_parts(f"{words[:20]},", "I am Guy."))
 
 
 # --- what is left off -----------------------------------------------------------------------------
@@ -212,7 +213,8 @@ def test_what_was_not_finished_is_left_off(text: str) -> None:
     assert whole_part(text) == CUT[text]
 
 
-@given(st.text("aeMr.!,3 \n\"*'。-…)I", max_size=40))
+@settings(max_examples=60)
+@given(st.text("aeMr.!,3 \n\"*'。-…)I", max_size=25))
 def test_what_is_left_may_end_by_the_grammar_too(text: str) -> None:
     left = whole_part(text)
     assert text.startswith(left)

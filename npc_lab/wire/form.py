@@ -65,7 +65,7 @@ def grammar(has_scratchpad: bool, tokens: int | None) -> str:
     # Neither part may hold a "#": the marks stand where the grammar puts them, and nowhere else.
     return rf"""{_NAME}
 root ::= "#SCRATCHPAD\n" thought "\n#ANSWER\n" ending
-thought ::= {first} {inside}{{{_SHORTEST - 1},{longest}}} {of_its_last_word}{{0,{_LAST_WORD}}} stop?
+thought ::= {first} {inside}{{{_SHORTEST - 2},{longest - 1}}} {of_its_last_word}{{1,{_LAST_WORD}}} stop?
 stop ::= "." | "…" | mark
 {_rules(but="#")}"""
 
