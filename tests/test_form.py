@@ -177,15 +177,15 @@ def test_a_reply_with_a_scratchpad_has_both_parts_and_no_mark_inside(reply: str)
     assert not may_be_thought(reply)
 
 
-@pytest.mark.parametrize(("tokens", "longest"), [(20, 16), (60, 46), (120, 106), (256, 240), (None, 240)])
+@pytest.mark.parametrize(("tokens", "longest"), [(20, 30), (60, 69), (120, 159), (256, 240), (None, 240)])
 def test_a_thought_leaves_room_for_the_answer(tokens: int | None, longest: int) -> None:
     may_be = matcher(grammar(True, tokens))
     words = ("abcdefgh " * 40)[:longest]
-    thought = words + "x" * 16  # the last word may be written to its end
+    thought = words + "x" * 8  # the last word may be written to its end
     assert may_be(in_parts(thought, "I am Guy."))
     assert not may_be(in_parts(f"{thought}x", "I am Guy."))
     assert not may_be(in_parts(f"{words} x", "I am Guy."))
-    assert not may_be(in_parts(f"{words[:20]},", "I am Guy."))
+    assert not may_be(in_parts(f"{words[:29]}x,", "I am Guy."))
 
 
 # --- what is left off -----------------------------------------------------------------------------

@@ -34,11 +34,12 @@ _CONSONANTS = "bcdfghjklmnpqrstvwxzBCDFGHJKLMNPQRSTVWXZ"
 _NO_VOWEL = _GAPS + _DIGITS + _CONSONANTS + _PAUSES + _MARKS + _CLOSERS
 _NO_LAST_LETTER = _GAPS + _DIGITS + _PAUSES + _CLOSERS
 
-# A thought: one sentence, or less. Bounds are in characters, for a grammar cannot count tokens. In English a
-# token is about four of them, so a thought takes at most a third of the tokens.
-_SHORTEST, _LONGEST = 16, 240
+# A thought: one sentence, or less. Its bounds are in characters, as a grammar cannot count tokens. In English a
+# token has about four, so a thought takes two fifths of the tokens at the most. Shorter ones are soon alike.
+_SHORTEST, _LONGEST = 30, 240
+_A_TOKEN = 1.5  # characters of a thought for each token of the reply
 _OF_MARKS = 14  # tokens of SmolLM2 for both marks and their line ends
-_LAST_WORD = 16  # characters: what completes a word at the bound
+_LAST_WORD = 8  # characters: what completes a word at the bound
 
 _ITEM = re.compile(r"(?:[-*•]|[0-9][.)]) \S")
 _END = re.compile(
@@ -58,7 +59,7 @@ def grammar(has_scratchpad: bool, tokens: int | None) -> str:
     """Return the grammar of a reply. tokens: the limit of the reply, if it has one."""
     if not has_scratchpad:
         return f"{_NAME}\nroot ::= ending\n{_rules()}"
-    room = _LONGEST if tokens is None else tokens - _OF_MARKS
+    room = _LONGEST if tokens is None else int(_A_TOKEN * (tokens - _OF_MARKS))
     longest = max(_SHORTEST, min(room, _LONGEST))
     first, inside = _none_of("# \n." + _MARKS), _none_of("#\n." + _MARKS)
     of_its_last_word = _none_of("# \n." + _MARKS + _PAUSES)
