@@ -195,6 +195,8 @@ def test_any_other_model_by_its_path(other_model: Path, server: Server) -> None:
     assert not listens(other.base_url)
     again = serve(other_model)
     assert listens(again.base_url)
+    ada = SimpleChatNPC(*connect("local", model=str(other_model)), NPCConfig("A mine.", "You are Ada."))
+    assert not ada.is_held("you")
     again.close()
     again.close()
 

@@ -34,7 +34,7 @@ _CONSONANTS = "bcdfghjklmnpqrstvwxzBCDFGHJKLMNPQRSTVWXZ"
 _NO_VOWEL = _GAPS + _DIGITS + _CONSONANTS + _PAUSES + _MARKS + _CLOSERS
 _NO_LAST_LETTER = _GAPS + _DIGITS + _PAUSES + _CLOSERS
 
-# A thought: one sentence, or less. Its bounds are in characters, as a grammar cannot count tokens. In English a
+# A thought: one sentence, or less. Its bounds are in characters, for a grammar counts no tokens. In English a
 # token has about four, so a thought takes two fifths of the tokens at the most. Shorter ones are soon alike.
 _SHORTEST, _LONGEST = 30, 240
 _A_TOKEN = 1.5  # characters of a thought for each token of the reply
