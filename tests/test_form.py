@@ -340,7 +340,13 @@ def test_words_appear_as_they_are_made_and_the_text_ends_where_the_sentence_does
     assert [message["content"] for message in server.sent[1][1:]] == ["Who are you?", "I am Ada.", "And?"]
 
 
-def test_what_was_never_shown_is_not_shown_at_the_end(small: Any) -> None:
+def test_what_was_held_back_to_the_end_is_not_shown_then(small: Any) -> None:
+    without_marks = Text("Hail. I am your", finish_reason="length")
+    stream = npc(small([without_marks]).client(), has_scratchpad=True).stream("Who are you?", "u")
+    assert list(stream) == [stream.reply.text] == ["Hail."]
+
+
+def test_a_thought_stays_when_the_answer_is_cut(small: Any) -> None:
     words = in_parts(A_THOUGHT, "Hail. I am your")
     ada = npc(small([Text(words, pieces=[words], finish_reason="length")]).client(), has_scratchpad=True)
     stream = ada.stream("Who are you?", "u")
