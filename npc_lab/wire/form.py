@@ -5,7 +5,9 @@ r"""The form that replies of small models are held to: a scratchpad's marks, and
 
 Held to a grammar, a model can write only what the grammar can still complete, and can stop only where the
 grammar ends: behind a sentence. Which words it writes, and behind which sentence it stops, it chooses itself.
-If its tokens are used up before, `whole_part` leaves off what it did not finish. No mark is ever forced.
+If its tokens are used up before, `whole_part` leaves off what it did not finish. No mark is forced on a line.
+Words are still shown as they are made, since nobody can know which sentence will be the last: a panel and a
+terminal take the unfinished one back at the end.
 
 A sentence ends with a mark of its script. A full stop ends none behind a number, a single letter, another
 full stop, a blank, a comma, or a word without a vowel, as most abbreviations are: "Mr.", "St.", "vs.". A
@@ -13,9 +15,17 @@ list ends with any of its items, and a verse, from its fourth line on, with any 
 
 The classes in a grammar only exclude letters, so any script can be written.
 
-Measured on SmolLM2-135M and two cores by tests/benchmarks/bench_form.py, which prints these numbers:
+Measured with SmolLM2-135M on two cores, by tests/benchmarks/bench_form.py:
 
-NUMBERS
+    replies with a thought and an answer     60 of 60 (told so without a grammar: 1 of 12)
+    thoughts said before, or copied from     none of 60
+      the instruction
+    lines of the demo that end whole         48 of 48; 9 ended by the model, with marks that had
+                                             probabilities of .23 to .93 before the grammar
+    tokens a second, beside no grammar       0.96 to 0.98 (12 replies of 100 tokens each, by turns)
+
+With the shipped worlds' former sheets (60 tokens, no examples) three talks without the form had distinct-2 .72
+and own repeats .022, and six with its grammar .76 and .015: it makes talks no poorer.
 """
 
 import re
