@@ -3,13 +3,14 @@
 They are written so that even a very small model can play them: few and short sentences, "You are ...", one
 thing that both care about, one clear wish, one secret.
 
-Their examples and limits were chosen by reading and measuring talks of 8 turns on the embedded model, three
-worlds with one or two seeds for each choice (tests/benchmarks/bench_form.py):
+Their examples and limits were chosen by reading talks of 8 turns on the embedded model, held to its form,
+beside these numbers. They are of 40 to 72 lines each, so small differences say nothing; names were counted by
+one reader:
 
     60 tokens, 10 messages, no examples     distinct-2 .76, own repeats .015; long and soon lost
     60 tokens, 10 messages, examples        .80, .006; drifts into apologies
-    40 tokens, 4 messages, examples         .88, .005; names right in 47 of 48 lines: this one
-    the same at temperature 0.8             two of 24 take another name
+    40 tokens, 4 messages, examples         .86, .010; names right in 70 of 72 lines: this one
+    the same at temperature 0.8             names right in 38 of 40 lines, with strangers' names
 
     world = load_world("london")
     knight, merchant = world.characters

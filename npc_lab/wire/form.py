@@ -15,17 +15,19 @@ list ends with any of its items, and a verse, from its fourth line on, with any 
 
 The classes in a grammar only exclude letters, so any script can be written.
 
-Measured with SmolLM2-135M on two cores, by tests/benchmarks/bench_form.py:
+Measured with SmolLM2-135M on two busy cores, by the parts of tests/benchmarks/bench_form.py, one run each:
 
     replies with a thought and an answer     60 of 60 (told so without a grammar: 1 of 12)
-    thoughts said before, or copied from     none of 60
-      the instruction
+    thoughts said before, or copied from     none of 60; with thoughts of 16 characters allowed, in place of
+      the instruction                        30, one of 60 had been said before
     lines of the demo that end whole         48 of 48; 9 ended by the model, with marks that had
                                              probabilities of .23 to .93 before the grammar
-    tokens a second, beside no grammar       0.96 to 0.98 (12 replies of 100 tokens each, by turns)
+    those talks                              distinct-2 .88, own repeats .005; without the form: not measured
+    tokens a second, beside no grammar       .98 for a line, .96 for thought and answer: medians of 12 ratios,
+                                             100 tokens each, by turns; with an earlier draft of the grammars
 
-With the shipped worlds' former sheets (60 tokens, no examples) three talks without the form had distinct-2 .72
-and own repeats .022, and six with its grammar .76 and .015: it makes talks no poorer.
+Talks of former sheets (60 tokens, no examples) had distinct-2 .72 and own repeats .022 without the form
+(three talks, no prompt cache), .76 and .015 with its grammar (six, with the cache): too few to tell.
 """
 
 import re
