@@ -113,9 +113,9 @@ for message in real.get_npc_chat_history(hans_2, hugh):
     print(f"{message['role']:>9}: {message['content']}\n")
 
 # %% [markdown]
-# **Look:** are both marks there? The embedded model is very small and rarely keeps to them. Without any mark, the whole
-# reply counts as spoken. Larger models keep to the marks most of the time. *Most of the time* is what this
-# lesson is about.
+# **Look:** are both marks there? The embedded model is too small to keep to them by itself: the program that runs it lets
+# it write nothing else in these places. Other models are only asked to, and keep to the marks most of the time. Without
+# any mark, the whole reply counts as spoken. *Most of the time* is what this lesson is about.
 
 # %% [markdown]
 # ## Three places where thoughts come from

@@ -268,7 +268,7 @@ before
 # |---|---|---|
 # | the voice | a touch of it | clearly, in every line |
 # | the secret | leaks by chance, or is lost by chance. It does not understand that it has one | is kept on purpose. It falls for the better tricks, or after many turns |
-# | private thoughts | it hardly writes the marks, so it speaks all it thinks | it plans there what it will say |
+# | private thoughts | it has some, for it is held to the marks; what it says seldom follows from them | it plans there what it will say |
 # | a change of the sheet | mostly noise | can be measured |
 #
 # With the fake of `connect("fake")` nothing leaks at all: it only makes small talk.

@@ -378,8 +378,9 @@ for message in history[:4]:
     print(f"{message['role']:>9}: {message['content']}\n")
 
 # %% [markdown]
-# A small model often forgets to write the marks `#SCRATCHPAD` and `#ANSWER`. Then it has said everything aloud.
-# To see real second thoughts, use a larger model: `connect("nebius")`, for instance.
+# A model may forget to write the marks `#SCRATCHPAD` and `#ANSWER`. Then it has said everything aloud. The embedded
+# model is held to them, but there is little behind its thoughts. To see real second thoughts, use a larger model:
+# `connect("nebius")`, for instance.
 #
 # ## The desk
 #

@@ -3,6 +3,15 @@
 They are written so that even a very small model can play them: few and short sentences, "You are ...", one
 thing that both care about, one clear wish, one secret.
 
+Their examples and limits were chosen by reading talks of 8 turns on the embedded model, held to its form,
+beside these numbers. They are of 40 to 72 lines each, so small differences say nothing; names were counted by
+one reader:
+
+    60 tokens, 10 messages, no examples     distinct-2 .76, own repeats .015; long and soon lost
+    60 tokens, 10 messages, examples        .80, .006; drifts into apologies
+    40 tokens, 4 messages, examples         .86, .010; names right in 70 of 72 lines: this one
+    the same at temperature 0.8             names right in 38 of 40 lines, with strangers' names
+
     world = load_world("london")
     knight, merchant = world.characters
 
@@ -15,9 +24,10 @@ from dataclasses import dataclass
 from npc_lab.character import NPCConfig
 from npc_lab.errors import NPCLabError, did_you_mean
 
-# Small models talk on and on. They follow the request for short answers badly, so there is a limit, too.
 _MANNER = "Answer in one or two short sentences."
-_MAX_REPLY_TOKENS = 60
+# Chosen by measurement, see above.
+_MAX_REPLY_TOKENS = 40
+_HISTORY_SIZE = 4
 
 
 @dataclass(frozen=True)
@@ -57,6 +67,10 @@ def london() -> World:
         goal="Sell the sword for twenty silver marks, and never seem to need the money.",
         secret="You owe the innkeeper for three weeks.",
         taboo=no_future,
+        examples=[
+            ("Who are you?", "I am Sir Geoffrey, and this sword has seen the desert."),
+            ("Will you take five marks?", "Five marks? By my honour, I ask for twenty!"),
+        ],
     )
     merchant = _character(
         description,
@@ -66,6 +80,10 @@ def london() -> World:
         goal="Buy the sword for ten silver marks.",
         secret="A prince in Novgorod pays forty marks for such a sword.",
         taboo=no_future,
+        examples=[
+            ("Who are you?", "I am Hildebrand of the Hanse, and this soup costs too much."),
+            ("I want twenty marks.", "Twenty marks? My friend, I will give you eight."),
+        ],
     )
     opening = "Good evening, sir knight. I am Hildebrand, a merchant. What do you want for that old sword?"
     return World("london", "The Sword on the Table", description, opening, (knight, merchant))
@@ -84,6 +102,10 @@ def station() -> World:
         "and you ask many questions.",
         goal="Find out what hums in the crate.",
         secret="You were a smuggler yourself, and you miss it.",
+        examples=[
+            ("Who are you?", "I am Orla, the dock master, and I have not slept."),
+            ("Let me in!", "First show me your papers. What is in that crate?"),
+        ],
     )
     pilot = _character(
         description,
@@ -92,6 +114,10 @@ def station() -> World:
         "praise your oranges.",
         goal="Bring the crate in without opening it.",
         secret="In the crate are bees, the last ones alive. Bees are forbidden.",
+        examples=[
+            ("Who are you?", "I am Juno, the pilot, and I bring the best oranges in space!"),
+            ("Open the crate.", "Oh, it is only an old pump. Would you like an orange?"),
+        ],
     )
     opening = (
         "Hello, Orla! This is Juno. I bring forty boxes of oranges and one crate that hums. May I come in?"
@@ -112,6 +138,10 @@ def violin() -> World:
         "love forms.",
         goal="Find out whether the violin is really hers.",
         secret="You have played it all evening.",
+        examples=[
+            ("Who are you?", "I am Mr Okafor, the clerk of this office. Please fill in this form."),
+            ("I am in a hurry!", "I understand, madam. What colour is the case of your violin?"),
+        ],
     )
     violinist = _character(
         description,
@@ -119,6 +149,10 @@ def violin() -> World:
         "You are Lena, a violinist in a great hurry. You are charming, and you forget everything.",
         goal="Get the violin before the last train.",
         secret="The violin is not yours. It is your teacher's.",
+        examples=[
+            ("Who are you?", "I am Lena, a violinist, and my train leaves in ten minutes!"),
+            ("Is it yours?", "Of course it is mine! Please, I have no time for forms."),
+        ],
     )
     opening = "Good evening! I am Lena, and that is my violin. My train leaves in ten minutes!"
     return World("violin", "The Violin on the Counter", description, opening, (clerk, violinist))
@@ -128,7 +162,14 @@ WORLDS: dict[str, Callable[[], World]] = {"london": london, "station": station, 
 
 
 def _character(
-    world_description: str, name: str, description: str, *, goal: str, secret: str, taboo: str = ""
+    world_description: str,
+    name: str,
+    description: str,
+    *,
+    goal: str,
+    secret: str,
+    examples: list[tuple[str, str]],
+    taboo: str = "",
 ) -> NPCConfig:
     return NPCConfig(
         world_description,
@@ -137,5 +178,7 @@ def _character(
         goal=goal,
         secrets=[secret],
         taboo=[taboo] if taboo else [],
+        examples=examples,
+        history_size=_HISTORY_SIZE,
         max_reply_tokens=_MAX_REPLY_TOKENS,
     )

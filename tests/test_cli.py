@@ -29,6 +29,7 @@ from npc_lab.cli import doctor, screen, start
 from npc_lab.endpoints.models import MODELS
 from npc_lab.lessons import course
 from npc_lab.text import printable
+from npc_lab.worlds import load_world
 
 pytestmark = pytest.mark.packages
 
@@ -61,8 +62,9 @@ def one_line(text: str) -> str:
 
 
 def contents(messages: list[dict[str, str]]) -> list[str]:
-    """What was said, without the system message."""
-    return [message["content"] for message in messages[1:]]
+    """What was said, without the system message and the sheet's examples."""
+    examples = 2 * len(load_world("london").characters[0].examples)
+    return [message["content"] for message in messages[1 + examples :]]
 
 
 @pytest.fixture
@@ -212,7 +214,7 @@ def test_only_the_embedded_model_is_kept_short(play: Any, command: str) -> None:
         run(command, *more, *(["--turns", "1"] if command == "demo" else []), typed="Hello!\n")
     short, thinking, larger = (call["max_tokens"] for call in client.calls)
     assert short < 100
-    assert thinking == larger == cli.ROOM_TO_THINK
+    assert (thinking, larger) == (cli.ROOM_TO_THINK, cli.LONGEST_REPLY)
 
 
 @pytest.mark.parametrize(

@@ -15,8 +15,9 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
+from benchmarks import bench_form
 
-from npc_lab import ChatArena, NPCConfig, NPCFactory, ReplyError, SimpleChatNPC
+from npc_lab import ChatArena, NPCConfig, NPCFactory, ReplyError, SimpleChatNPC, connect
 from npc_lab.endpoints.embedded import REPLY_TOKENS, SLOTS, Server, is_installed, serve
 from npc_lab.errors import ConnectError
 
@@ -194,6 +195,8 @@ def test_any_other_model_by_its_path(other_model: Path, server: Server) -> None:
     assert not listens(other.base_url)
     again = serve(other_model)
     assert listens(again.base_url)
+    ada = SimpleChatNPC(*connect("local", model=str(other_model)), NPCConfig("A mine.", "You are Ada."))
+    assert not ada.is_held("you")
     again.close()
     again.close()
 
@@ -325,3 +328,32 @@ def test_twelve_seeded_talks_come_again() -> None:
     first = seeded_talks(8, *seeds)
     assert first == seeded_talks(8, *seeds)
     assert len(set(map(tuple, first))) == len(seeds)
+
+
+# ---- the form of its replies; in full: tests/benchmarks/bench_form.py ----
+
+
+@pytest.mark.model
+def test_a_character_with_a_scratchpad_thinks_and_then_speaks() -> None:
+    assert bench_form.scratchpads(each=2, seed=1)
+
+
+@pytest.mark.model
+def test_lines_of_the_demo_end_with_whole_sentences() -> None:
+    assert bench_form.lines(seeds=[1], turns=2)
+
+
+@pytest.mark.model
+def test_the_engine_refuses_no_grammar_of_ours_and_says_so_of_a_wrong_one(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    connection = connect("local")
+    for tokens in (40, 4000, None):
+        sheet = NPCConfig("A mine.", "You are Ada.", has_scratchpad=True, max_reply_tokens=tokens)
+        miner = SimpleChatNPC(*connection, sheet)
+        next(miner.stream("Dig!", "you"), "")
+        assert miner.is_held("you")
+    miner.config.request_options = {"grammar": "root ::="}
+    with pytest.raises(ReplyError, match="failed to parse grammar"):
+        miner.chat("Dig!", "you")
+    assert "grammar" not in capsys.readouterr().out

@@ -30,7 +30,8 @@ from npc_lab.worlds import WORLDS, load_world
 
 FAILED = 1
 INTERRUPTED = 130  # the exit code that shells expect after Ctrl-C
-ROOM_TO_THINK = 1000  # tokens of a reply with private thoughts, or of a model that stops by itself
+LONGEST_REPLY = 1000  # tokens, of a model that stops by itself
+ROOM_TO_THINK = 100  # tokens, of a small model's reply with private thoughts
 
 app = typer.Typer(
     no_args_is_help=True, add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False
@@ -51,9 +52,7 @@ Model = Annotated[
     ),
 ]
 BaseUrl = Annotated[str | None, typer.Option(help="Any other OpenAI-compatible address. Needs --model.")]
-Scratchpad = Annotated[
-    bool, typer.Option("--scratchpad", help="They think in private first. Too hard for the embedded model.")
-]
+Scratchpad = Annotated[bool, typer.Option("--scratchpad", help="They think in private first.")]
 WORLD_NAMES = ", ".join(WORLDS)
 
 
@@ -93,7 +92,7 @@ def watch(
     with plain_words() as screen:
         place, provider = load_world(world), _chosen(provider, base_url)
         for character in place.characters:
-            _prepare(character, scratchpad, provider)
+            _prepare(character, scratchpad, provider, model)
         show_talk(screen, place, _connect("demo", provider, model, base_url), turns)
 
 
@@ -116,7 +115,7 @@ def talk(
 
     with plain_words() as screen:
         (place, config), provider = find_character(character, world), _chosen(provider, base_url)
-        _prepare(config, scratchpad, provider)
+        _prepare(config, scratchpad, provider, model)
         Chat(screen, place, config, _connect("chat", provider, model, base_url)).run()
 
 
@@ -258,10 +257,12 @@ def _chosen(provider: str | None, base_url: str | None) -> str | None:
     return os.environ.get("NPC_LAB_PROVIDER", "").strip() or LOCAL
 
 
-def _prepare(character: NPCConfig, has_scratchpad: bool, provider: str | None) -> None:
-    """Raise the sheet's reply limit, which is for the embedded model: others stop by themselves."""
+def _prepare(character: NPCConfig, has_scratchpad: bool, provider: str | None, model: str | None) -> None:
+    """Raise the sheet's limits, which are for the embedded model: others stop and remember by themselves."""
     character.has_scratchpad = has_scratchpad
-    if has_scratchpad or provider != LOCAL:
+    if provider != LOCAL or model:
+        character.max_reply_tokens, character.history_size = LONGEST_REPLY, NPCConfig.history_size
+    elif has_scratchpad:
         character.max_reply_tokens = ROOM_TO_THINK
 
 

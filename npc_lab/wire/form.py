@@ -5,7 +5,9 @@ r"""The form that replies of small models are held to: a scratchpad's marks, and
 
 Held to a grammar, a model can write only what the grammar can still complete, and can stop only where the
 grammar ends: behind a sentence. Which words it writes, and behind which sentence it stops, it chooses itself.
-If its tokens are used up before, `whole_part` leaves off what it did not finish. No mark is ever forced.
+If its tokens are used up before, `whole_part` leaves off what it did not finish. No mark is forced on a line.
+Words are still shown as they are made, since nobody can know which sentence will be the last: a panel and a
+terminal take the unfinished one back at the end.
 
 A sentence ends with a mark of its script. A full stop ends none behind a number, a single letter, another
 full stop, a blank, a comma, or a word without a vowel, as most abbreviations are: "Mr.", "St.", "vs.". A
@@ -13,9 +15,19 @@ list ends with any of its items, and a verse, from its fourth line on, with any 
 
 The classes in a grammar only exclude letters, so any script can be written.
 
-Measured on SmolLM2-135M and two cores by tests/benchmarks/bench_form.py, which prints these numbers:
+Measured with SmolLM2-135M on two busy cores, by the parts of tests/benchmarks/bench_form.py, one run each:
 
-NUMBERS
+    replies with a thought and an answer     60 of 60 (told so without a grammar: 1 of 12)
+    thoughts said before, or copied from     none of 60; with thoughts of 16 characters allowed, in place of
+      the instruction                        30, one of 60 had been said before
+    lines of the demo that end whole         48 of 48; 9 ended by the model, with marks that had
+                                             probabilities of .23 to .93 before the grammar
+    those talks                              distinct-2 .88, own repeats .005; without the form: not measured
+    tokens a second, beside no grammar       .98 for a line, .96 for thought and answer: medians of 12 ratios,
+                                             100 tokens each, by turns; with an earlier draft of the grammars
+
+Talks of former sheets (60 tokens, no examples) had distinct-2 .72 and own repeats .022 without the form
+(three talks, no prompt cache), .76 and .015 with its grammar (six, with the cache): too few to tell.
 """
 
 import re
@@ -34,11 +46,12 @@ _CONSONANTS = "bcdfghjklmnpqrstvwxzBCDFGHJKLMNPQRSTVWXZ"
 _NO_VOWEL = _GAPS + _DIGITS + _CONSONANTS + _PAUSES + _MARKS + _CLOSERS
 _NO_LAST_LETTER = _GAPS + _DIGITS + _PAUSES + _CLOSERS
 
-# A thought: one sentence, or less. Bounds are in characters, for a grammar cannot count tokens. In English a
-# token is about four of them, so a thought takes at most a third of the tokens.
-_SHORTEST, _LONGEST = 16, 240
+# A thought: one sentence, or less. Its bounds are in characters, for a grammar counts no tokens. In English a
+# token has about four, so a thought takes two fifths of the tokens at the most. Shorter ones are soon alike.
+_SHORTEST, _LONGEST = 30, 240
+_A_TOKEN = 1.5  # characters of a thought for each token of the reply
 _OF_MARKS = 14  # tokens of SmolLM2 for both marks and their line ends
-_LAST_WORD = 16  # characters: what completes a word at the bound
+_LAST_WORD = 8  # characters: what completes a word at the bound
 
 _ITEM = re.compile(r"(?:[-*•]|[0-9][.)]) \S")
 _END = re.compile(
@@ -58,14 +71,14 @@ def grammar(has_scratchpad: bool, tokens: int | None) -> str:
     """Return the grammar of a reply. tokens: the limit of the reply, if it has one."""
     if not has_scratchpad:
         return f"{_NAME}\nroot ::= ending\n{_rules()}"
-    room = _LONGEST if tokens is None else tokens - _OF_MARKS
+    room = _LONGEST if tokens is None else int(_A_TOKEN * (tokens - _OF_MARKS))
     longest = max(_SHORTEST, min(room, _LONGEST))
     first, inside = _none_of("# \n." + _MARKS), _none_of("#\n." + _MARKS)
     of_its_last_word = _none_of("# \n." + _MARKS + _PAUSES)
     # Neither part may hold a "#": the marks stand where the grammar puts them, and nowhere else.
     return rf"""{_NAME}
 root ::= "#SCRATCHPAD\n" thought "\n#ANSWER\n" ending
-thought ::= {first} {inside}{{{_SHORTEST - 1},{longest}}} {of_its_last_word}{{0,{_LAST_WORD}}} stop?
+thought ::= {first} {inside}{{{_SHORTEST - 2},{longest - 1}}} {of_its_last_word}{{1,{_LAST_WORD}}} stop?
 stop ::= "." | "…" | mark
 {_rules(but="#")}"""
 

@@ -101,7 +101,7 @@ def talk(memory: str, turns: int) -> None:
         f"{memory}: seconds a turn", f"{mean(recorder.seconds[COUNTED_FROM:]):.1f} for {said:.0f} tokens", "-"
     )
     engine, python = memory_of(server._process.pid), memory_of(os.getpid())
-    report(f"{memory}: memory after {spoken} turns", f"{engine:.0f} + {python:.0f} MB", "700 MB")
+    report(f"{memory}: memory after {spoken} turns", f"{engine:.0f} + {python:.0f} MB", "500 MB")
     server.close()
 
 
