@@ -133,7 +133,7 @@ def _create(client: Any) -> Callable[..., Any]:
     return create
 
 
-_USUAL = {"model", "messages", "temperature", "max_tokens", "stream", "stream_options"}
+_USUAL = {"model", "messages", "temperature", "max_tokens", "seed", "stream", "stream_options"}
 
 
 def _as_arguments(create: Callable[..., Any], request: dict[str, Any]) -> dict[str, Any]:
