@@ -170,10 +170,10 @@ def _letters(text: str) -> list[str]:
     return [letter for letter in text.casefold() if letter.isalnum()]
 
 
-# What somebody says of themself, up to the next word to the other.
+# What somebody says of themself, up to the next word to the other. Looked ahead: more may follow.
 _I_AM = re.compile(
     r"\b(?:I am(?: called| known as)?|I'm(?: called)?|my name is|my name's|(?:they|men) call me) "
-    r"((?:(?!\byou\b|\byour\b).)+)",
+    r"(?=((?:(?!\byou\b|\byour\b).)+))",
     re.IGNORECASE,
 )
 _MACHINE = re.compile(

@@ -786,3 +786,17 @@ def test_a_seeded_experiment_comes_again_in_another_process_on_the_embedded_mode
     there = subprocess.run(command, capture_output=True, text=True, check=True)
     here = pair(1, turns=2).run(*connect("local"), tmp_path / "here.db").rows()
     assert json.loads(there.stdout.partition("ROWS ")[2]) == here
+
+
+def test_the_readme_s_experiment_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    readme = Path(__file__).parents[1].joinpath("README.md").read_text(encoding="utf-8")
+    (block,) = re.findall(r"```python\n((?:(?!```).)*experiments import(?:(?!```).)*)```", readme, re.DOTALL)
+    assert len([line for line in block.splitlines() if line and "import" not in line]) <= 10
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("NPC_LAB_PROVIDER", "fake")
+    names: dict[str, Any] = {}
+    exec(block, names)
+    results = names["experiment"].run(names["client"], names["model"])
+    assert results.verdict("cool", "hot") == "cannot tell"
+    assert len(names["client"].calls) == 40
+    assert Path("lab.db").exists()

@@ -191,6 +191,7 @@ def test_breaks_character_lets_a_character_speak(line: str) -> None:
         ("You are Sir Guy?", None),
         ("I am the king's man.", None),
         ("I am tired. You are Hans?", None),
+        ("I am tired. I am Sir Guy.", "Sir Guy"),
     ],
 )
 def test_name_said_is_the_name_that_the_first_speaker_gives(line: str, name: str | None) -> None:
