@@ -267,7 +267,7 @@ def test_a_measure_that_returns_no_number_is_missing_for_that_talk_and_named(sto
     results = hot_or_not(2, measures=[says("gold"), odd]).run(fake(), "m", store)
     assert results.numbers("odd") == {"cool": [1.5, None], "hot": [1.5, 1.5]}
     assert list(results.unmeasured["odd"]["cool"]) == [1]
-    assert "odd failed on 1 talks of cool, for instance on 1: it returned" in str(results)
+    assert "odd failed on 1 talk of cool, for instance on 1: it returned" in str(results)
     assert results.compare("cool", "hot", "odd").missing == 1
     assert results.missing == {"cool": {}, "hot": {}}
 
@@ -639,7 +639,7 @@ def test_the_card_says_prediction_numbers_verdict_and_what_is_missing(store: Pat
         assert "Heat makes greedy." in shown
         assert "hot against cool: more (+" in shown
         assert f"[+{100 * found.low:.0f}, +{100 * found.high:.0f}]" in shown
-        assert "1 talks (failed:rate_limit 1)" in shown
+        assert "1 talk (failed:rate_limit 1)" in shown
         assert "Looked at once." in shown
         assert "p =" not in shown
         assert "p value" not in shown
