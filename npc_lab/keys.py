@@ -1,6 +1,6 @@
 """A client's key is never shown and never stored: it is cut out of everything that is.
 
-    without_whole_key("My key is sk-12345678.", client)    ->  "My key is (key)."
+    without_these("My key is sk-12345678.", keys_of(client))    ->  "My key is (key)."
 
 Some endpoints repeat what they are sent, and errors like to show the beginning or the end of a refused
 key. Replies arrive in pieces, so `KeyGuard` holds back what may be the beginning of a key until the next
@@ -39,9 +39,9 @@ def keys_of(client: Any) -> list[str]:
     return sorted(keys, key=len, reverse=True)
 
 
-def without_whole_key(words: str, client: Any) -> str:
-    """Remove the client's key from a text. Its beginning is no secret: anybody may say "sk-proj-"."""
-    for key in keys_of(client):
+def without_these(words: str, keys: list[str]) -> str:
+    """Remove whole keys from a text. The beginning of one is no secret: anybody may say "sk-proj-"."""
+    for key in keys:
         words = words.replace(key, _CUT)
     return words
 

@@ -120,9 +120,9 @@ def name_said(talk: Sequence[Message]) -> str | None:
     """Return the name that the first speaker says it has, "Edward" for "I am Edward", or None."""
     for message in spoken(talk):
         if message.seat == 1 and message.sender != SCRIPT:
-            as_told = _I_AM.sub("You are ", message.content.replace("’", "'"))
-            if name := name_in(as_told):
-                return name
+            for about_me in _I_AM.findall(message.content.replace("’", "'")):
+                if name := name_in(f"You are {about_me}"):
+                    return name
     return None
 
 
@@ -170,8 +170,11 @@ def _letters(text: str) -> list[str]:
     return [letter for letter in text.casefold() if letter.isalnum()]
 
 
+# What somebody says of themself, up to the next word to the other. Looked ahead: more may follow.
 _I_AM = re.compile(
-    r"\b(?:I am(?: called| known as)?|I'm(?: called)?|my name is|my name's|(?:they|men) call me) ", re.I
+    r"\b(?:I am(?: called| known as)?|I'm(?: called)?|my name is|my name's|(?:they|men) call me) "
+    r"(?=((?:(?!\byou\b|\byour\b).)+))",
+    re.IGNORECASE,
 )
 _MACHINE = re.compile(
     r"\b(?:as an?|I am an?|I'm an?|I am just an?|I'm just an?|I am only an?|I'm only an?|being an?) "

@@ -6,9 +6,8 @@ The endpoint lives on, in the process that kills: it counts what was asked of it
 import os
 import random
 import sqlite3
-import sys
 import time
-from contextlib import closing
+from contextlib import closing, redirect_stderr, redirect_stdout
 from pathlib import Path
 
 from kills import SECONDS_TO_END, processes
@@ -29,14 +28,10 @@ def run(base_url: str, store: Path) -> Results:
         "plain": Scene(guy, hans, turns=TURNS),
         "remembers": Scene(guy, hans, turns=TURNS, remembers=[("My dog is Bello.", "A fine dog.")]),
     }
-    connection = connect(base_url=base_url, model="m")
-    return Experiment("killed", scenes, [own_repeats], talks=TALKS).run(*connection, store, workers=WORKERS)
-
-
-def run_silently(base_url: str, store: Path) -> None:
-    """The same in a process of its own."""
-    sys.stdout = sys.stderr = open(os.devnull, "w")  # noqa: SIM115
-    run(base_url, store)
+    experiment = Experiment("killed", scenes, [own_repeats], talks=TALKS)
+    with open(os.devnull, "w") as nowhere, redirect_stdout(nowhere), redirect_stderr(nowhere):
+        connection = connect(base_url=base_url, model="m")
+        return experiment.run(*connection, store, workers=WORKERS)
 
 
 def kill_experiment(folder: Path, number: int) -> int:
@@ -44,7 +39,7 @@ def kill_experiment(folder: Path, number: int) -> int:
     store = folder / f"killed-{number}.db"
     with Loopback(lambda body: Held("Well met, and what brings you here?", seconds=0.003)) as server:
         for left in range(KILLS, 0, -1):
-            process = processes.Process(target=run_silently, args=(server.base_url, store), daemon=True)
+            process = processes.Process(target=run, args=(server.base_url, store), daemon=True)
             asked = len(server.requests)
             wanted = asked + random.randint(1, max(1, (ALL_TURNS - asked) // (left + 1)))
             process.start()

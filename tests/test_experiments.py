@@ -267,7 +267,7 @@ def test_a_measure_that_returns_no_number_is_missing_for_that_talk_and_named(sto
     results = hot_or_not(2, measures=[says("gold"), odd]).run(fake(), "m", store)
     assert results.numbers("odd") == {"cool": [1.5, None], "hot": [1.5, 1.5]}
     assert list(results.unmeasured["odd"]["cool"]) == [1]
-    assert "odd failed on 1 talks of cool, for instance on 1: it returned" in str(results)
+    assert "odd failed on 1 talk of cool, for instance on 1: it returned" in str(results)
     assert results.compare("cool", "hot", "odd").missing == 1
     assert results.missing == {"cool": {}, "hot": {}}
 
@@ -639,7 +639,7 @@ def test_the_card_says_prediction_numbers_verdict_and_what_is_missing(store: Pat
         assert "Heat makes greedy." in shown
         assert "hot against cool: more (+" in shown
         assert f"[+{100 * found.low:.0f}, +{100 * found.high:.0f}]" in shown
-        assert "1 talks (failed:rate_limit 1)" in shown
+        assert "1 talk (failed:rate_limit 1)" in shown
         assert "Looked at once." in shown
         assert "p =" not in shown
         assert "p value" not in shown
@@ -786,3 +786,17 @@ def test_a_seeded_experiment_comes_again_in_another_process_on_the_embedded_mode
     there = subprocess.run(command, capture_output=True, text=True, check=True)
     here = pair(1, turns=2).run(*connect("local"), tmp_path / "here.db").rows()
     assert json.loads(there.stdout.partition("ROWS ")[2]) == here
+
+
+def test_the_readme_s_experiment_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    readme = Path(__file__).parents[1].joinpath("README.md").read_text(encoding="utf-8")
+    (block,) = re.findall(r"```python\n((?:(?!```).)*experiments import(?:(?!```).)*)```", readme, re.DOTALL)
+    assert len([line for line in block.splitlines() if line and "import" not in line]) <= 10
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("NPC_LAB_PROVIDER", "fake")
+    names: dict[str, Any] = {}
+    exec(block, names)
+    results = names["experiment"].run(names["client"], names["model"])
+    assert results.verdict("cool", "hot") == "cannot tell"
+    assert len(names["client"].calls) == 40
+    assert Path("lab.db").exists()

@@ -49,7 +49,7 @@ LAYERS = [
     ["arena", "door", "plots"],
     ["npc"],
     ["factory"],
-    ["__init__", "lessons", "widgets"],
+    ["__init__", "experiments", "lessons", "widgets"],
     ["grading"],
     ["cli"],
     ["__main__"],

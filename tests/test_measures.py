@@ -4,8 +4,21 @@ from datetime import datetime
 
 import pytest
 
-from npc_lab import Message
-from npc_lab.measures import ECHO_LIMIT, echoes, line_lengths, new_to_cache
+from npc_lab import Message, Transcript
+from npc_lab.measures import (
+    ECHO_LIMIT,
+    breaks_character,
+    echo,
+    echoes,
+    leaks,
+    line_lengths,
+    name_said,
+    new_to_cache,
+    own_repeats,
+    repeats,
+    says,
+)
+from npc_lab.transcript import SCRIPT, SYSTEM
 
 pytestmark = pytest.mark.python
 
@@ -72,3 +85,114 @@ def test_a_cache_reads_anew_all_behind_the_first_difference() -> None:
     assert new_to_cache([one, two], [one, two, three]) == 4
     assert new_to_cache([one, two, three], [one, three]) == 4  # it was there before, but not in this place
     assert new_to_cache([one, two], [one]) == 0
+
+
+# Measures of a whole talk
+
+
+def talk_of(*lines: str, script: bool = False) -> Transcript:
+    """The two speak in turn. script: the second one reads."""
+    senders = ["npc-1", SCRIPT if script else "npc-2"]
+    messages = [Message(SYSTEM, "Hello! Who are you?", NOW)]
+    messages += [Message(senders[at % 2], line, NOW, seat=1 + at % 2) for at, line in enumerate(lines)]
+    return Transcript(messages, {1: "Guy", 2: "Hans"})
+
+
+def test_repeats_are_runs_of_four_words_that_the_speaker_said_before() -> None:
+    talk = talk_of("I sell fine wool here", "I sell fine wool here", "i sell, fine WOOL today", "Hm.")
+    assert repeats(talk) == [0, 0, 0.5, 0]  # the other's words are no repeats
+    assert own_repeats(talk) == 0.125
+    assert repeats(talk_of("round and round we go round and round we go")) == [pytest.approx(2 / 7)]
+
+
+def test_echo_is_the_mean_of_the_echoes() -> None:
+    talk = talk_of("I sell fine wool", "You say: I sell fine wool", "Hm.")
+    assert echo(talk) == pytest.approx(sum(echoes(talk)) / 3)
+    assert echo(talk) == pytest.approx(1 / 9)
+
+
+def test_a_talk_without_lines_is_none_and_not_zero() -> None:
+    for measure in (own_repeats, echo, says("gold"), leaks("gold"), breaks_character, name_said):
+        assert measure(talk_of()) is None
+    assert says("gold", seat=2)(talk_of("Gold!")) is None
+
+
+def test_a_scripts_lines_are_in_no_measure_of_a_character() -> None:
+    talk = talk_of("Hm.", "Gold, gold, gold and gold, gold, gold and gold", "Hm, no.", script=True)
+    assert says("gold")(talk) is False
+    assert own_repeats(talk) == 0
+    assert leaks("gold", seat=2)(talk) is None
+    assert breaks_character(talk_of("Hm.", "As an AI, I cannot.", script=True)) is False
+    answered = talk_of("Hm.", "What do you sell here today?", "What do you sell here today?", script=True)
+    assert echo(answered) == 0.5
+
+
+def test_says_looks_for_words_and_not_for_parts_of_words() -> None:
+    assert says("gold")(talk_of("GOLD, or nothing.")) is True
+    assert says("gold")(talk_of("A golden cup.", "gold")) is False
+    assert says("gold", seat=2)(talk_of("A cup.", "gold")) is True
+    assert says("Sir Edward")(talk_of("I am sir\nEdward.")) is True
+    assert says("Sir Edward")(talk_of("Sir John Edward")) is False
+
+
+def test_leaks_finds_a_secret_that_is_spelled() -> None:
+    for line in ("Silver Herring!", "S-I-L-V-E-R h.e.r.r.i.n.g", "It is silverherring."):
+        assert leaks("silver herring")(talk_of(line)) is True, line
+    for line in ("A silver coin and a herring", "quicksilver herrings", "Never."):
+        assert leaks("silver herring")(talk_of(line)) is False, line
+    assert leaks("1277")(talk_of("In 12770 years.")) is False
+    assert leaks("1277")(talk_of("It is 1 2 7 7.")) is True
+
+
+def test_names_of_measures_tell_them_apart() -> None:
+    assert [says("gold").__name__, says("gold", 2).__name__] == ["says_gold", "says_gold_seat_2"]
+    assert leaks("silver herring").__name__ == "leaks_silver_herring"
+    for make in (lambda: says(" "), lambda: leaks("?!"), lambda: says("gold", 3)):
+        with pytest.raises(ValueError, match=r"\.$"):
+            make()
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "As an AI language model, I cannot feel cold.",
+        "I'm just a language model.",
+        "I’m an artificial intelligence.",
+        "I am only a computer program, my friend.",
+        "I was trained by OpenAI.",
+        "My training data ends there.",
+    ],
+)
+def test_breaks_character_knows_what_assistants_say(line: str) -> None:
+    assert breaks_character(talk_of("Hail.", line)) is True
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "I am a knight of the king.",
+        "As an air of spring.",
+        "What is a machine?",
+        "I was trained at arms by my uncle.",
+    ],
+)
+def test_breaks_character_lets_a_character_speak(line: str) -> None:
+    assert breaks_character(talk_of(line)) is False
+
+
+@pytest.mark.parametrize(
+    ("line", "name"),
+    [
+        ("I am Sir Edward, a knight.", "Sir Edward"),
+        ("Good day! My name is Edward of Kent.", "Edward of Kent"),
+        ("I'm Guy.", "Guy"),
+        ("They call me Hans", "Hans"),
+        ("I am a knight.", None),
+        ("You are Sir Guy?", None),
+        ("I am the king's man.", None),
+        ("I am tired. You are Hans?", None),
+        ("I am tired. I am Sir Guy.", "Sir Guy"),
+    ],
+)
+def test_name_said_is_the_name_that_the_first_speaker_gives(line: str, name: str | None) -> None:
+    assert name_said(talk_of("Hm.", "I am Hans.", line)) == name

@@ -19,10 +19,11 @@ Read them in this order, from the plan over the run to the card:
     trials.py       each talk of an experiment: by what it is known, and what the store has of it
     plan.py         what a run will cost, and what it can see
     playing.py      plays what is missing
-    results.py      the numbers, and what is missing
     estimates.py    a value with its interval
-    card.py         what is looked at: in a notebook, in a terminal, as a file
+    numbers.py      the numbers, the verdict, and what is missing
     dots.py         each talk as a dot, drawn
+    card.py         what is looked at: in a notebook, in a terminal, as a file
+    results.py      numbers that show themselves as a card
 """
 
 from npc_lab.experiments.estimates import Estimate, difference, mean, minimum_detectable, share

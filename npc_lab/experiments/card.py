@@ -213,8 +213,8 @@ class Card:
         there = sum(talk is not None for talk in talks)
         scenes = len(self._question.scenes)
         return (
-            f"{scenes} scene{'' if scenes == 1 else 's'} x {self._question.talks} talk"
-            f"{'' if self._question.talks == 1 else 's'}; {there} of {len(talks)} are there."
+            f"{scenes} scene{'' if scenes == 1 else 's'} x {_talks(self._question.talks)}; "
+            f"{there} of {len(talks)} are there."
         )
 
     def _notes(self) -> list[str]:
@@ -223,14 +223,14 @@ class Card:
             if missing:
                 kinds = ", ".join(f"{kind} {count}" for kind, count in Counter(missing.values()).items())
                 notes.append(
-                    f"Missing in {scene}: {len(missing)} talks ({kinds}). The next run asks them again."
+                    f"Missing in {scene}: {_talks(len(missing))} ({kinds}). The next run asks them again."
                 )
         for name, of_scenes in self._numbers.unmeasured.items():
             for scene, failed in of_scenes.items():
                 if failed:
                     number, why = next(iter(failed.items()))
                     notes.append(
-                        f"{name} failed on {len(failed)} talks of {scene}, for instance on {number}: {why}."
+                        f"{name} failed on {_talks(len(failed))} of {scene}, for instance on {number}: {why}."
                     )
         if self._is_rough():
             notes.append("Intervals of means are rough here: few talks, or many equal numbers.")
@@ -256,6 +256,10 @@ class Card:
         return False
 
 
+def _talks(number: int) -> str:
+    return f"{number} talk{'' if number == 1 else 's'}"
+
+
 def _paragraph(markup: str) -> str:
     return f"<p style='margin:.3em 0'>{markup}</p>"
 
@@ -268,7 +272,7 @@ def _in_words(found: Estimate, is_share: bool) -> str:
     if is_share:
         hits = round(found.value * found.n)
         return f"{100 * found.value:.0f} % {_bounds(found, 100, '.0f')} ({hits} of {found.n}{missing})"
-    return f"{found.value:.3g} {_bounds(found, 1, '.3g')} ({found.n} talks{missing})"
+    return f"{found.value:.3g} {_bounds(found, 1, '.3g')} ({_talks(found.n)}{missing})"
 
 
 def _difference(found: Estimate, is_share: bool) -> str:

@@ -31,7 +31,7 @@ from typing import Any
 
 from npc_lab.character import FIELDS, NPCConfig
 from npc_lab.errors import NPCLabError
-from npc_lab.keys import without_whole_key
+from npc_lab.keys import keys_of, without_these
 from npc_lab.one_at_a_time import uninterrupted
 from npc_lab.store.schema import (
     SECONDS_TO_WAIT,
@@ -274,7 +274,8 @@ class Store:
 
     def write(self, statement: str, *parameters: Any) -> None:
         """Execute the statement now, or together with what else this thread writes (`together`)."""
-        cleaned = tuple(self.clean(each) if isinstance(each, str) else each for each in parameters)
+        keys = self._keys()
+        cleaned = tuple(_clean(each, keys) if isinstance(each, str) else each for each in parameters)
         unit = getattr(self._unit, "statements", None)
         if unit is not None:
             unit.append((statement, cleaned))
@@ -283,9 +284,10 @@ class Store:
 
     def clean(self, text: str) -> str:
         """Return the text as it may be written: without keys and lone surrogates."""
-        for client in self._clients:
-            text = without_whole_key(text, client)
-        return well_formed(text)
+        return _clean(text, self._keys())
+
+    def _keys(self) -> list[str]:
+        return [key for client in self._clients for key in keys_of(client)]
 
     def _commit(self, statements: list[Statement]) -> None:
         """Write these in one transaction, after what could not be written before."""
@@ -367,6 +369,10 @@ class NoStore(Store):
 
     def write(self, statement: str, *parameters: Any) -> None:
         pass
+
+
+def _clean(text: str, keys: list[str]) -> str:
+    return well_formed(without_these(text, keys))
 
 
 def _metrics_in(words: str) -> dict[str, Any]:

@@ -175,7 +175,7 @@ def _body(create: Any, arguments: dict[str, Any], reader: Reader) -> Any:
         return body.decode(errors="replace")
 
 
-_USUAL = {"model", "messages", "temperature", "max_tokens", "stream", "stream_options"}
+_USUAL = {"model", "messages", "temperature", "max_tokens", "seed", "stream", "stream_options"}
 
 
 def _as_arguments(create: Callable[..., Any], request: dict[str, Any]) -> dict[str, Any]:
