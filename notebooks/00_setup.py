@@ -81,7 +81,8 @@ chat_box(factory, npc_id)
 # |---|---|
 # | a key of a provider, such as `NEBIUS_API_KEY` or `OPENAI_API_KEY` | Colab: the key symbol on the left. Elsewhere: an environment variable, or type it in below |
 # | the **embedded model** on this machine | nothing |
-#
+
+# %% [markdown]
 # You can also say which one you want:
 #
 # ```python

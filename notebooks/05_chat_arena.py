@@ -493,6 +493,7 @@ from npc_lab.measures import ECHO_LIMIT, echoes
 seats = {keeper: 1, surveyor: 2}
 seated = [Message(each.sender, each.content, each.timestamp, seats.get(each.sender)) for each in messages]
 
+# %%
 plt.figure(figsize=(6, 2.5))
 for name, talk_to_read in {"your model": seated, "by hand": by_hand.transcript}.items():
     shares = echoes(talk_to_read)

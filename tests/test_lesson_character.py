@@ -94,9 +94,7 @@ def in_place(field: str, item: Any) -> NPCConfig:
 
 
 MAREN = recorded_talk().character
-ADA = replace(
-    MAREN, name="Ada", character_description=MAREN.character_description.replace("Maren", "Ada")
-)
+ADA = replace(MAREN, name="Ada", character_description=MAREN.character_description.replace("Maren", "Ada"))
 HERR = "You are Leopold, the pastry cook. You hide the burnt lavender. You speak in hurried sentences."
 SHEETS: dict[str, tuple[NPCConfig, str]] = {
     "the lesson's example": (MAREN, "It is somebody of your own"),

@@ -556,6 +556,7 @@ from npc_lab.measures import ECHO_LIMIT, echoes
 seats = {keeper: 1, surveyor: 2}
 seated = [Message(each.sender, each.content, each.timestamp, seats.get(each.sender)) for each in messages]
 
+# %%
 plt.figure(figsize=(6, 2.5))
 for name, talk_to_read in {"your model": seated, "by hand": by_hand.transcript}.items():
     shares = echoes(talk_to_read)
@@ -599,6 +600,7 @@ for name in own:
 # %% [markdown]
 # The class below puts them together. What you have not written, it inherits.
 
+
 # %%
 class MyNPC(SimpleChatNPC):
     """An NPC that runs on your functions of lessons 01 to 03."""
@@ -616,6 +618,7 @@ class MyNPC(SimpleChatNPC):
         raw = self.chat_histories[user_id][-1]["content"]  # with its thoughts, as the model wrote it
         return split_reply(raw)[0] if passed["split_reply"] else answer
 
+
 # %% [markdown]
 # Who walks in is your character of lesson 04, if its file lies beside this notebook, or else the knight. With `memory="all"` the
 # kit forgets nothing: only your `trim` does.
@@ -630,7 +633,9 @@ sheet = read_card(card).config if card.exists() else factory.npcs[knight].config
 sheet = replace(sheet, memory="all", history_size=4, max_reply_tokens=80)
 mine = factory.register_npc(**asdict(sheet), npc_class=MyNPC)
 
-meeting = arena.start_conversation(mine, hans, f"It rains. {sheet.called()} stops at the stall of Hans. What do you seek?")
+meeting = arena.start_conversation(
+    mine, hans, f"It rains. {sheet.called()} stops at the stall of Hans. What do you seek?"
+)
 messages = arena.run_conversation(meeting, max_turns=2, verbose=True)
 # BEGIN HIDDEN TESTS
 assert Arena is ChatArena and all(passed.values()) and len(messages) == 3
