@@ -247,6 +247,7 @@ attempt(lambda: connect("nebbius"))
 # 3. The key was not copied in one piece. Here is a blank in it, where a line ended.
 attempt(lambda: connect("nebius", api_key="half a key"))
 
+
 # %%
 # The other five come later, when a model is asked. A fake can fail on demand, so no key is needed.
 def say_hello(client):

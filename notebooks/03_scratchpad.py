@@ -110,8 +110,13 @@ box
 # 3. **held:** the engine lets it write nothing that breaks a form, the *grammar*. This works on the embedded model only.
 
 # %%
-NO_FORM = {"grammar": ""} if "127.0.0.1" in str(client.base_url) else {}  # the embedded model is held otherwise
-EXAMPLE = ("What do you sell?", "#SCRATCHPAD\nHe looks rich. Eels first.\n#ANSWER\nEels, good sir, and fine cloth.")
+NO_FORM = (
+    {"grammar": ""} if "127.0.0.1" in str(client.base_url) else {}
+)  # the embedded model is held otherwise
+EXAMPLE = (
+    "What do you sell?",
+    "#SCRATCHPAD\nHe looks rich. Eels first.\n#ANSWER\nEels, good sir, and fine cloth.",
+)
 
 hans_sheet = NPCConfig(LONDON, HANS, has_scratchpad=True, name="Hans", temperature=0.3, max_reply_tokens=60)
 ways = {
@@ -126,7 +131,12 @@ if NO_FORM:
 
 # %%
 real = NPCFactory(client, model)
-QUESTIONS = ["Good day! What do you sell?", "What does the cloth cost?", "Is that your horse?", "Shall I come back?"]
+QUESTIONS = [
+    "Good day! What do you sell?",
+    "What does the cloth cost?",
+    "Is that your horse?",
+    "Shall I come back?",
+]
 replies = {way: [] for way in ways}
 for way, sheet in ways.items():
     hans_2 = real.register_npc(**asdict(sheet))

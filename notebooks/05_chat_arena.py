@@ -165,7 +165,8 @@ check("arena.register", ChatArena)
 #                             "npc2_id": merchant, "npc2_user_id": as whom the merchant speaks,
 #                             "messages": [system: "Good day!"], "current_turn": knight, "metrics": {}}
 # ```
-#
+
+# %% [markdown]
 # `start_conversation(npc1_id, npc2_id, initial_prompt)` stores such a dict, and gives the conversation's id.
 #
 # - The opening line's sender is `"system"`. An empty opening line records nothing.
@@ -533,6 +534,7 @@ for name in own:
 # %% [markdown]
 # The class below puts them together. What you have not written, it inherits.
 
+
 # %%
 class MyNPC(SimpleChatNPC):
     """An NPC that runs on your functions of lessons 01 to 03."""
@@ -543,12 +545,13 @@ class MyNPC(SimpleChatNPC):
         messages = [self.get_system_message(), *self.remembered(user_id)]
         system, *earlier = trim(messages, self.config.history_size)
         said = [message["content"] for message in earlier]
-        return build_messages(system["content"], list(zip(said[::2], said[1::2])), user_message)
+        return build_messages(system["content"], list(zip(said[::2], said[1::2], strict=True)), user_message)
 
     def chat(self, user_message, user_id):
         answer = super().chat(user_message, user_id)
         raw = self.chat_histories[user_id][-1]["content"]  # with its thoughts, as the model wrote it
         return split_reply(raw)[0] if passed["split_reply"] else answer
+
 
 # %% [markdown]
 # Who walks in is your character of lesson 04, if its file lies beside this notebook, or else the knight. With `memory="all"` the
@@ -564,7 +567,9 @@ sheet = read_card(card).config if card.exists() else factory.npcs[knight].config
 sheet = replace(sheet, memory="all", history_size=4, max_reply_tokens=80)
 mine = factory.register_npc(**asdict(sheet), npc_class=MyNPC)
 
-meeting = arena.start_conversation(mine, hans, f"It rains. {sheet.called()} stops at the stall of Hans. What do you seek?")
+meeting = arena.start_conversation(
+    mine, hans, f"It rains. {sheet.called()} stops at the stall of Hans. What do you seek?"
+)
 messages = arena.run_conversation(meeting, max_turns=2, verbose=True)
 
 # %%
