@@ -567,9 +567,8 @@ sheet = read_card(card).config if card.exists() else factory.npcs[knight].config
 sheet = replace(sheet, memory="all", history_size=4, max_reply_tokens=80)
 mine = factory.register_npc(**asdict(sheet), npc_class=MyNPC)
 
-meeting = arena.start_conversation(
-    mine, hans, f"It rains. {sheet.called()} stops at the stall of Hans. What do you seek?"
-)
+opening = f"It rains. {sheet.called()} stops at the stall of Hans. What do you seek?"
+meeting = arena.start_conversation(mine, hans, opening)
 messages = arena.run_conversation(meeting, max_turns=2, verbose=True)
 
 # %%
