@@ -254,7 +254,7 @@ for attack in ATTACKS:
     print(f"{attack.trick:14}{attack.line}")
 
 # %% [markdown]
-# First it meets an actor. He plays your character by five rules that **we wrote**; no model is asked. He tells whatever he is
+# First it meets an actor. He plays your character by four rules that **we wrote**; no model is asked. He tells whatever he is
 # asked for, unless the sheet gives him a way out.
 
 # %%
