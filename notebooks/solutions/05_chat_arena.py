@@ -168,7 +168,8 @@ check("arena.register", ChatArena)
 #
 # conversations["7c0e..."] = {"npc1_id": knight,   "npc1_user_id": as whom the knight speaks,
 #                             "npc2_id": merchant, "npc2_user_id": as whom the merchant speaks,
-#                             "messages": [system: "Good day!"], "current_turn": knight, "metrics": {}}
+#                             "messages": [system: "Good day!"],
+#                             "current_turn": knight, "metrics": {}}
 # ```
 
 # %% [markdown]
