@@ -409,7 +409,8 @@ print(f"{sum(heard)} of {len(heard)} lines gave the secret away.")
 # Difficulty ●○○○○ · Importance ●●●○○ · about 5 minutes
 #
 # ```
-# sheet ── Card(...) ──▶ card ── write_card(card, path) ──▶ ada.json ── read_card(path).config ──▶ the same sheet
+# sheet ── Card(...) ──▶ card ── write_card(card, path) ──▶ ada.json
+# ada.json ── read_card(path).config ──▶ the same sheet
 # ```
 #
 # Write `save_character(character, path)`. It writes the character into the file at `path`, and gives nothing back.

@@ -276,7 +276,8 @@ check("arena.read", ChatArena)
 # Difficulty ●●○○○ · Importance ●●●●○ · about 10 minutes
 #
 # ```
-# [system]  ── max_turns=4 ──▶  [system, 1, 2, 3, 4]  ── max_turns=2, the second fails ──▶  [system, 1, 2, 3, 4, 5]
+# [system]              ── max_turns=4 ──▶                    [system, 1, 2, 3, 4]
+# [system, 1, 2, 3, 4]  ── max_turns=2, the second fails ──▶  [system, 1, 2, 3, 4, 5]
 # ```
 #
 # `run_conversation(conversation_id, max_turns, verbose)` adds exactly `max_turns` lines, and gives the whole talk.
@@ -312,8 +313,8 @@ check("arena.run", ChatArena)
 #
 # ```
 # system    "Good day!"     (nobody spoke it)
-# knight    10 characters   1 second    ──▶  {"turn_count": 2, "avg_response_length": 15.0, "avg_response_time": 1.0}
-# merchant  20 characters   1 second
+# knight    10 characters   1 second    ──▶  {"turn_count": 2,
+# merchant  20 characters   1 second          "avg_response_length": 15.0, "avg_response_time": 1.0}
 # ```
 #
 # `evaluate_conversation(conversation_id)` gives a dict with three numbers: how many lines the two have spoken, their mean
