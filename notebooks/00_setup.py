@@ -15,40 +15,72 @@
 #
 # [![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)](https://colab.research.google.com/github/OWNER/npc_lab/blob/v0.1.0/notebooks/00_setup.ipynb)
 #
-# A character in this course is played by a language model. Here you choose which one, say hello to it, and
-# look calmly at what can go wrong.
+# A character in this course is played by a language model. First you meet one. Then you see where its replies come from.
 #
 # **You will be able to:**
 #
+# - talk with a character, and see what its model reads;
 # - choose where replies come from, and say what is sent to whom;
 # - ask a model a question in three lines of code;
-# - read an error, and know what to do next;
 # - use the checks and hints of this course.
 #
 # **Time:** 25 minutes. **Difficulty:** ●○○○○. **You need:** nothing. A key is welcome, but every lesson works without one.
 
 # %% [markdown]
-# On Google Colab, run the next cell first. It takes a minute. On your own machine, skip it: the kit is installed already.
+# On Google Colab the next cell installs the kit, in about a minute. Elsewhere it does nothing.
 
-# %% tags=["nbval-skip"]
-# %pip install -q "npc-lab[local] @ git+https://github.com/OWNER/npc_lab@v0.1.0"
+# %%
+import sys
+
+if "google.colab" in sys.modules:
+    # %pip install -q "npc-lab[local] @ git+https://github.com/OWNER/npc_lab@v0.1.0"
+    pass
+
+# %% [markdown]
+# ## Meet somebody
+#
+# Run the next two cells. The first one looks for a model: without a key of yours, a small one that runs on this machine and
+# is fetched once (93 MB).
+
+# %%
+from npc_lab import NPCFactory, connect
+
+client, model = connect()
+
+# %%
+from dataclasses import asdict, replace
+
+from npc_lab.widgets import chat_box
+from npc_lab.worlds import load_world
+
+clerk, violinist = load_world("violin").characters
+clerk = replace(clerk, greeting="Good evening. Lost property. I am Mr Okafor. What have you lost?")
+
+factory = NPCFactory(client, model)
+npc_id = factory.register_npc(**asdict(clerk))
+chat_box(factory, npc_id)
+
+# %% [markdown]
+# He keeps a lost property office, and on his counter lies a violin. Type into the box and press Enter. Get the violin.
+#
+# - **Stop** ends a reply, **Regenerate** asks for another one.
+# - **What was sent** opens what the model really gets to read.
+#
+# A character is a model that was told who to be. The kit calls it an *NPC*, a non-player character: so games call somebody
+# whom no player moves. (`**` hands on each field of his sheet under the field's own name.)
+#
+# **Change one thing:** take `violinist` in his place, with a greeting of your own. What does she want?
 
 # %% [markdown]
 # ## Choose
 #
 # Large models run at a *provider*, a company that answers over the network. It knows you by your *key*, a long password.
-# A small model can run on your own machine. `connect()` looks for a model and tells you in one line what it found:
+# `connect()` takes the first of these that it finds, and says which:
 #
 # | it looks for | what you do to have it |
 # |---|---|
 # | a key of a provider, such as `NEBIUS_API_KEY` or `OPENAI_API_KEY` | Colab: the key symbol on the left. Elsewhere: an environment variable, or type it in below |
-# | the **embedded model** on this machine | nothing; the first time it fetches 93 MB |
-
-# %%
-from npc_lab import connect
-from npc_lab.lessons import check, hint, report, solution
-
-client, model = connect()
+# | the **embedded model** on this machine | nothing |
 
 # %% [markdown]
 # You can also say which one you want:
@@ -58,7 +90,8 @@ client, model = connect()
 # client, model = connect("local")    # the embedded model: no key, no account
 # client, model = connect("fake")     # no model at all: quick, free, and it does not read what you write
 # ```
-#
+
+# %% [markdown]
 # **Never write a key into a cell.** Notebooks are shared, and the key with them.
 # If you have no Colab secret, let Python ask you. What you type is not shown and not saved:
 
@@ -71,24 +104,21 @@ if I_WANT_TO_TYPE_A_KEY:
     client, model = connect("nebius", api_key=getpass("Your key: "))
 
 # %% [markdown]
-# ## What is sent, and to whom
-#
 # | replies come from | what you type goes to | cost |
 # |---|---|---|
 # | a provider, with your key | that provider: type nothing private | a little, for each reply |
 # | the embedded model | nobody: it stays on this machine | nothing |
 # | the fake | nobody: no model is asked | nothing |
 #
-# The embedded model is *small*: 135 million parameters, where large ones have thousands of times as many.
-# It talks in character. It also forgets, repeats itself, and believes anything. The lessons say where you need a larger one.
+# The embedded model is *small*: 135 million parameters, where large ones have thousands of times as many. It talks in
+# character. It also forgets, repeats itself, and believes anything. The lessons say where you need a larger one.
 
 # %% [markdown]
 # ## Say hello
 #
-# This is all there is to it: you send a list of messages, and one more message comes back. Should none come, the cell prints
-# the reason; you meet the usual ones at the end of this lesson.
+# This is all there is below a chat box: you send a list of messages, and one more message comes back.
 #
-# Words in bold ask you to do something. At **Predict**, say what you expect *before* you run the cell.
+# At **Predict**, say what you expect *before* you run the cell.
 #
 # **Predict:** you run this cell twice. Will the answer be the same?
 
@@ -103,19 +133,20 @@ except OpenAIError as error:
     print(f"No answer came: {error!r:.200}")
 
 # %% [markdown]
-# **Look:** a model may answer the same question in another way each time. The fake repeats its small talk.
+# **Look:** nobody has told the model who to be, so it is no Mr Okafor. And it may answer the same question in another way
+# each time. (The fake repeats its small talk.)
 #
-# **Change one thing:** ask something else. Then set `max_tokens` to 5. What happens to the answer?
-# A *token* is a word or a piece of one, and after this many the model is cut off. (The fake does not count them.)
-#
+# **Change one thing:** set `max_tokens` to 5. A *token* is a word or a piece of one, and after this many the model is cut
+# off. (The fake does not count them.)
+
+# %% [markdown]
 # ## Your first exercise
 #
-# Each lesson has exercises, and all of them work like this one:
+# All exercises work like this one:
 #
 # 1. You write your code in place of the dots.
-# 2. You run the cell with `check`. It tells you in its first line what is right, or what is not yet.
-#    Check as often as you like. Of the single steps, ✓ is correct, ✗ is not yet, ○ is not attempted, and … waits for
-#    another step. A *stretch* step goes beyond the lesson: you may leave it out.
+# 2. You run the cell with `check`, as often as you like. Its first line says what is right, or what is not yet. Then come
+#    the steps: ✓ correct, ✗ not yet, ○ not attempted, … waits for another step. A *stretch* step may be left out.
 # 3. If you are stuck, there are hints, from a first idea to something near the code. At the end there is a solution.
 
 # %% [markdown]
@@ -137,10 +168,11 @@ def ask(client, model, question):
 
 
 # %% [markdown]
-# In checks and hints, this exercise is called `hello`. The check asks no real model. It hands your function a *fake*, which
-# notes what it was sent.
+# The check asks no real model. It hands your function a *fake*, which notes what it was sent.
 
 # %% tags=["check"]
+from npc_lab.lessons import check, hint, report, solution
+
 hello_check = check("hello", ask)
 hello_check
 
@@ -164,36 +196,28 @@ except OpenAIError as error:
     print(f"No answer came: {error!r:.200}")
 
 # %% [markdown]
-# ## Meet somebody
-#
-# A character is a model that was told who to be. The kit calls it an *NPC*, a non-player character: so games call somebody
-# whom no player moves. Here is one that comes with the kit. (`**` hands on each field of its sheet under the field's own
-# name.) Run the cell, then type into the box.
+# ## How it went
 
 # %%
-from dataclasses import asdict
-
-from npc_lab import NPCFactory
-from npc_lab.widgets import chat_box
-from npc_lab.worlds import load_world
-
-factory = NPCFactory(client, model)
-clerk, violinist = load_world("violin").characters
-npc_id = factory.register_npc(**asdict(clerk))
-
-chat_box(factory, npc_id)
+report()
 
 # %% [markdown]
-# He is the clerk of a lost property office, and on his counter lies a violin. Ask him for it.
+# Two questions to think about:
 #
-# - **Stop** ends a reply, **Regenerate** asks for another one.
-# - **What was sent** opens what the model really gets to read. Lesson 01 builds that by hand.
+# - Where will you keep your key, so that it gets into no notebook?
+# - You write a character for a friend, with true stories about her. Which of the three sources of replies do you choose?
 #
-# ## Eight things that go wrong
+# If nothing works, run `npc-lab doctor` in a terminal (on Colab: `!npc-lab doctor` in a cell). It says what is there,
+# what is missing, and whether a reply comes.
 #
-# Sooner or later each of these happens to everybody. Here you cause them on purpose, so that you know them when they come.
-# Each message says what happened and what to do next. Some speak of an *endpoint*: that is what answers your calls, at a
-# provider or on your machine. Its address is the *base URL*.
+# **Next:** [01 · Your first character](01_first_character.ipynb). The rest of this page is for the day when something goes
+# wrong.
+
+# %% [markdown]
+# ## Appendix: eight things that go wrong
+#
+# Each message says what happened and what to do next. Here you cause them on purpose. Some speak of an *endpoint*: that is
+# what answers your calls. Its address is the *base URL*.
 #
 # **Predict** before each cell: what will the message advise?
 
@@ -210,98 +234,62 @@ def attempt(action):
         print(f"{type(error).__name__}: {error}")
 
 
-# %% [markdown]
-# **1. There is no key.** (If you have a key of this provider, nothing goes wrong.) `lambda:` makes a small function of the call
-# behind it, so that `attempt` can do it for you and catch what goes wrong.
-
 # %%
+# 1. There is no key. (If you have a key of this provider, nothing goes wrong.)
+# `lambda:` makes a small function of the call behind it, so that `attempt` can do it for you.
 attempt(lambda: connect("mistral"))
 
-# %% [markdown]
-# **2. The provider's name is misspelt.**
-
 # %%
+# 2. The provider's name is misspelt.
 attempt(lambda: connect("nebbius"))
 
-# %% [markdown]
-# **3. The key was not copied in one piece.** Here is a blank in it, where a line ended.
-
 # %%
+# 3. The key was not copied in one piece. Here is a blank in it, where a line ended.
 attempt(lambda: connect("nebius", api_key="half a key"))
 
-# %% [markdown]
-# The other five come later, when a model is asked. A fake can fail on demand, so no key is needed to see them.
-
 
 # %%
+# The other five come later, when a model is asked. A fake can fail on demand, so no key is needed.
 def say_hello(client):
     character = NPCConfig("A lighthouse.", "You are Ada, the keeper of a lighthouse.")
     return SimpleChatNPC(client, "some-model", character).chat("Hello!", "you")
 
 
-# %% [markdown]
-# **4. The provider does not accept the key.**
-
 # %%
+# 4. The provider does not accept the key.
 attempt(lambda: say_hello(FakeClient([fake_error("auth")])))
 
-# %% [markdown]
-# **5. There is no model of this name.**
-
 # %%
+# 5. There is no model of this name.
 attempt(lambda: say_hello(FakeClient([fake_error("model_not_found")])))
 
-# %% [markdown]
-# **6. The address is wrong:** somebody answers there, but it is no chat API.
-
 # %%
+# 6. The address is wrong: somebody answers there, but it is no chat API.
 attempt(lambda: say_hello(FakeClient([fake_error("bad_address")])))
 
-# %% [markdown]
-# **7. Nothing answers.** This one is real: on this machine, nobody listens at port 9.
-
 # %%
+# 7. Nothing answers. This one is real: on this machine, nobody listens at port 9.
 nobody, _ = connect(base_url="http://127.0.0.1:9/v1/", model="some-model")
 nobody = nobody.with_options(max_retries=0)  # otherwise it tries three times, and you wait
 
 attempt(lambda: say_hello(nobody))
 
-# %% [markdown]
-# **8. Too many questions in a short time.**
-
 # %%
+# 8. Too many questions in a short time.
 attempt(lambda: say_hello(FakeClient([fake_error("rate_limit")])))
 
 # %% [markdown]
 # **Change one thing:** in the last call, write `"quota"`, `"timeout"` or `"empty"`.
 #
-# | | you see | it means | you do |
-# |---|---|---|---|
-# | 1 | `MissingKeyError: No key for ...` | the key is not where `connect` looks | put it into Colab's secrets or the environment, and switch on its *Notebook access* |
-# | 2 | `There is no provider ...` | a spelling mistake | take the name that the message offers |
-# | 3 | `a character that a key cannot have` | a blank or a line end is inside the key | copy it again, in one piece |
-# | 4 | `did not accept the key` | it is old, cut off, or of another provider | make a new key, and check which provider it is for |
-# | 5 | `no model of this name` | this provider calls it otherwise, or does not have it | look at the provider's list of models |
-# | 6 | `not a chat API` | part of the address is missing | it usually ends with `/v1/` |
-# | 7 | `Nothing answers` | no network, or the program is not running | check the network, or use `connect("local")` |
-# | 8 | `asks us to slow down` | the whole class asks at once | wait a minute, and run the cell again |
-
-# %% [markdown]
+# | | you see | you do |
+# |---|---|---|
+# | 1 | `MissingKeyError: No key for ...` | put the key into Colab's secrets (with *Notebook access*) or the environment |
+# | 2 | `There is no provider ...` | take the name that the message offers |
+# | 3 | `a character that a key cannot have` | copy the key again, in one piece |
+# | 4 | `did not accept the key` | make a new key, and check which provider it is for |
+# | 5 | `no model of this name` | look at the provider's list of models |
+# | 6 | `not a chat API` | complete the address: it usually ends with `/v1/` |
+# | 7 | `Nothing answers` | check the network, or use `connect("local")` |
+# | 8 | `asks us to slow down` | wait a minute, and run the cell again |
+#
 # An error is never a line of the talk. The character forgets the question, too, so you can simply ask again.
-#
-# If nothing works, run `npc-lab doctor` in a terminal (on Colab: `!npc-lab doctor` in a cell). It says what is there,
-# what is missing, and whether a reply comes.
-
-# %% [markdown]
-# ## How it went
-
-# %%
-report()
-
-# %% [markdown]
-# Two questions to think about:
-#
-# - Where will you keep your key, so that it gets into no notebook?
-# - You write a character for a friend, with true stories about her. Which of the three sources of replies do you choose?
-#
-# **Next:** [01 · Your first character](01_first_character.ipynb)

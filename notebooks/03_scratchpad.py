@@ -15,8 +15,8 @@
 #
 # [![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)](https://colab.research.google.com/github/OWNER/npc_lab/blob/v0.1.0/notebooks/03_scratchpad.ipynb)
 #
-# A character with a *scratchpad* thinks before it speaks, and nobody may read its thoughts. You write the *parser*, the code
-# that takes a reply apart into these two, and a laboratory tries to make it leak.
+# A character with a *scratchpad* thinks before it speaks, and nobody may read its thoughts. You write the *parser* that takes
+# a reply apart into these two, and a laboratory tries to make it leak.
 #
 # **You will be able to:**
 #
@@ -28,13 +28,19 @@
 # **Time:** 50 minutes. **Difficulty:** ●●●○○. **You need:** lesson 01.
 
 # %% [markdown]
-# On Google Colab, run the next cell first. On your own machine, skip it.
-
-# %% tags=["nbval-skip"]
-# %pip install -q "npc-lab[local] @ git+https://github.com/OWNER/npc_lab@v0.1.0"
+# On Google Colab the next cell installs the kit, in about a minute. Elsewhere it does nothing.
 
 # %%
-from npc_lab import FakeClient, FakeReply, NPCFactory, ReplyError, connect
+import sys
+
+if "google.colab" in sys.modules:
+    # %pip install -q "npc-lab[local] @ git+https://github.com/OWNER/npc_lab@v0.1.0"
+    pass
+
+# %%
+from dataclasses import asdict, replace
+
+from npc_lab import FakeClient, FakeReply, NPCConfig, NPCFactory, ReplyError, connect
 from npc_lab.lessons import check, hint, report, solution
 from npc_lab.lessons.leaks import leak_lab, leak_lab_stream
 from npc_lab.widgets import chat_box
@@ -44,8 +50,8 @@ client, model = connect()
 # %% [markdown]
 # ## Thoughts that nobody hears
 #
-# Hans is a merchant with a secret. His model is asked to think first, between two marks. To see this work every time,
-# we write his replies by hand: a `FakeClient` stands in for the model.
+# Hans is a merchant with a secret. His model is asked to think first, between two marks. At first we write his replies by
+# hand: a `FakeClient` stands in for the model.
 
 # %%
 FIRST = "#SCRATCHPAD\nShe means the horse in my stable. I must not look there.\n#ANSWER\nA horse? I trade in eels."
@@ -78,8 +84,8 @@ for message in factory.get_npc_chat_history(hans, rosamund):
     print(f"{message['role']:>9}: {message['content']}\n")
 
 # %% [markdown]
-# **Look:** his memory is raw. It holds the thought and both marks, and all of it is sent back to the model with the next
-# line, so that Hans knows what he planned. Only what is *given out* is separated from the thoughts.
+# **Look:** his memory is raw. Thought and marks are sent back to the model with the next line, so that Hans knows what he
+# planned. Only what is *given out* is separated.
 #
 # The last line of his system message asks for the marks:
 
@@ -87,7 +93,7 @@ for message in factory.get_npc_chat_history(hans, rosamund):
 print(factory.npcs[hans].get_system_message()["content"].splitlines()[-1])
 
 # %% [markdown]
-# In the chat box, the thoughts are in a fold. That fold is for you, the author. Rosamund would not have it.
+# In the chat box, the thoughts are in a fold. It is for you, the author. Rosamund would not have it.
 
 # %%
 box = chat_box(factory, hans, user="Rosamund")
@@ -97,25 +103,56 @@ box
 # %% [markdown]
 # ## The same with your model
 #
-# Now the model that you chose in `connect()` plays Hans.
+# Now the model that you chose in `connect()` plays Hans. There are three ways to make it think in private:
+#
+# 1. **told so:** the system message asks for the marks, as you have just read;
+# 2. **shown:** an *example*, one exchange with both marks, is sent before the talk;
+# 3. **held:** the engine lets it write nothing that breaks a form, the *grammar*. This works on the embedded model only.
 
 # %%
-real = NPCFactory(client, model)
-hans_2 = real.register_npc(LONDON, HANS, has_scratchpad=True, name="Hans", max_reply_tokens=120)
-hugh = real.register_user("Hugh")
-try:
-    print(real.chat_with_npc(hans_2, hugh, "Good day! What do you sell?"))
-except ReplyError as error:
-    print(error)
+NO_FORM = (
+    {"grammar": ""} if "127.0.0.1" in str(client.base_url) else {}
+)  # the embedded model is held otherwise
+EXAMPLE = (
+    "What do you sell?",
+    "#SCRATCHPAD\nHe looks rich. Eels first.\n#ANSWER\nEels, good sir, and fine cloth.",
+)
 
-# %%
-for message in real.get_npc_chat_history(hans_2, hugh):
-    print(f"{message['role']:>9}: {message['content']}\n")
+hans_sheet = NPCConfig(LONDON, HANS, has_scratchpad=True, name="Hans", temperature=0.3, max_reply_tokens=60)
+ways = {
+    "told so": replace(hans_sheet, request_options=NO_FORM),
+    "shown": replace(hans_sheet, request_options=NO_FORM, examples=[EXAMPLE]),
+}
+if NO_FORM:
+    ways["held"] = hans_sheet
 
 # %% [markdown]
-# **Look:** are both marks there? The embedded model is too small to keep to them by itself: the program that runs it lets
-# it write nothing else in these places. Other models are only asked to, and keep to the marks most of the time. Without
-# any mark, the whole reply counts as spoken. *Most of the time* is what this lesson is about.
+# **Predict:** of four replies, how many hold both marks, in each way? (On the embedded model this takes about 15 seconds.)
+
+# %%
+QUESTIONS = ["What do you sell?", "What does cloth cost?", "Is that your horse?", "Shall I come back?"]
+real = NPCFactory(client, model)
+replies = {way: [] for way in ways}
+for way, sheet in ways.items():
+    hans_2 = real.register_npc(**asdict(sheet))
+    for question in QUESTIONS:
+        guest = real.register_user("Hugh")  # a stranger each time
+        try:
+            real.chat_with_npc(hans_2, guest, question)
+            replies[way].append(real.get_npc_chat_history(hans_2, guest)[-1]["content"])
+        except ReplyError as error:
+            replies[way].append(f"({error.kind})")
+    with_both = sum("#SCRATCHPAD" in each and "#ANSWER" in each for each in replies[way])
+    print(f"{way:>8}: {with_both} of {len(replies[way])} replies hold both marks")
+
+# %%
+for way in replies:
+    print(f"--- {way}\n{replies[way][0]}\n")
+
+# %% [markdown]
+# **Look:** a small model seldom does what it is told. It copies what it is shown, and not always. A form it cannot break: so
+# the kit holds the embedded model to it wherever a character has a scratchpad. (The fake always writes both marks. A large
+# model does *mostly*, and that is what this lesson is about.)
 
 # %% [markdown]
 # ## Three places where thoughts come from
@@ -123,18 +160,17 @@ for message in real.get_npc_chat_history(hans_2, hugh):
 # | where | who writes it |
 # |---|---|
 # | between `#SCRATCHPAD` and `#ANSWER` | any model that is asked to, as Hans is |
-# | between `<think>` and `</think>` | many reasoning models, whether asked or not |
+# | between `<think>` and `</think>` | many *reasoning models*, trained to think in writing |
 # | in a field of its own, `reasoning_content` or `reasoning` | reasoning models, where the endpoint separates it for you |
 #
-# A *reasoning model* was trained to think in writing before it answers. All three kinds of thoughts are private. Here is one
-# reply of each of the last two kinds, from another Hans with another fake:
+# All three are private. Here is one reply of each of the last two kinds, from another fake:
 
 # %%
-replies = [
+of_reasoning_models = [
     "<think>She means the horse in my stable.</think>\nA horse? I trade in eels.",
     FakeReply("May I offer you some cloth?", reasoning="She does not believe me."),
 ]
-thinkers = NPCFactory(FakeClient(replies), "written by hand")
+thinkers = NPCFactory(FakeClient(of_reasoning_models), "written by hand")
 hans_3 = thinkers.register_npc(LONDON, HANS, has_scratchpad=True)
 madam = thinkers.register_user("Rosamund")
 for line in ("Have you seen my horse?", "I hear it!"):
@@ -145,10 +181,10 @@ for line in ("Have you seen my horse?", "I hear it!"):
 # %% [markdown]
 # ## A boundary
 #
-# Code that separates thoughts from speech is a *security boundary*: on one side of it are secrets, on the other side are the
-# people they are kept from. What crosses it cannot be called back: it is read, and it is in the other character's memory.
+# Code that separates thoughts from speech is a *security boundary*. What crosses it cannot be called back: it is read, and it
+# is in the other character's memory. And the text comes from a model, which promises nothing.
 #
-# And the text comes from a model, which promises nothing. Here is a parser that many people write first. It works:
+# Here is a parser that many people write first. It works:
 
 # %%
 GOOD = "#SCRATCHPAD\nThe gold lies under the old oak.\n#ANSWER\nWhat gold, good sir?"
@@ -162,41 +198,40 @@ def naive(text):
 print(naive(GOOD)[0])
 
 # %% [markdown]
-# The *leak lab* gives it 22 replies, some right and most of them odd, as models write them.
-# **Predict:** how many of them let the gold out?
+# The *leak lab* gives it 22 replies, most of them odd, as models write them. **Predict:** how many let the gold out?
 
 # %%
 before = leak_lab(naive)
 before
 
 # %% [markdown]
-# **Look** at the red words. Some causes are simple: the reply was cut off by its token limit, or the model wrote the marks
-# in its own way. The verdicts are not equally bad:
-#
-# - *something else*: the answer is there, but with a left-over such as `**`. That looks odd, and no more.
-# - *answer lost*: nothing is shown. That is a nuisance: you ask again.
-# - *LEAK*: private words are out, and nobody can take them back.
-#
-# A parser that *fails closed* would rather lose an answer than leak.
+# **Look** at the red words. The verdicts are not equally bad: *something else* looks odd (a left-over such as `**`), *answer
+# lost* is a nuisance, *LEAK* cannot be taken back. A parser that *fails closed* would rather lose an answer than leak.
 
 # %% [markdown]
 # ### Exercise: a parser that fails closed
 #
 # Difficulty ●●●○○ · Importance ●●●●● · about 15 minutes
 #
-# Write `split_reply(text)` for a character with a scratchpad. It gives two texts, `(visible, thought)`, without marks and
-# without white space around them. Where there is nothing to show or no thought, that text is `""`.
+# ```
+# #SCRATCHPAD            thought: "He lies."
+# He lies.         ──▶
+# #ANSWER                ──────────────────── the boundary
+# Good day.              visible: "Good day."
+# ```
 #
+# Write `split_reply(text)`. It gives two texts, `(visible, thought)`, without marks and without white space around them.
+# Where there is nothing to show or no thought, that text is `""`.
+
+# %% [markdown]
 # | the reply | visible | thought |
 # |---|---|---|
-# | `"#SCRATCHPAD\nHe lies.\n#ANSWER\nGood day."` | `"Good day."` | `"He lies."` |
 # | `"Good day."` | `"Good day."` | `""` |
 # | `"He lies.\n#ANSWER\nGood day."` | `"Good day."` | `"He lies."` |
 # | `"#SCRATCHPAD\nHe lies."` | `""` | not checked |
-
-# %% [markdown]
-# Your parser need not understand odd marks and `<think>`, but they must let nothing out. Some twelve lines are enough. To
-# understand them, and to lose fewer answers, is the stretch part.
+#
+# Odd marks and `<think>` must let nothing out. Some twelve lines are enough. To understand them, and to lose fewer answers,
+# is the stretch part.
 
 
 # %% tags=["exercise:split_reply"]
@@ -217,21 +252,20 @@ check("split_reply", split_reply)
 # solution("split_reply")
 
 # %% [markdown]
-# Now your own parser in the lab. Your check may be all right, and the lab still finds a leak: that is the stretch part.
+# Now your own parser in the lab. If it still finds a leak, that is the stretch part.
 
 # %%
 after = leak_lab(split_reply)
 after
 
 # %% [markdown]
-# **Change one thing:** take one rule out of your parser, such as the one that hides everything when in doubt. Run the check
-# and the lab again. Then put it back.
+# **Change one thing:** take one rule out of your parser. Run the check and the lab again. Then put it back.
 
 # %% [markdown]
 # ## What somebody else types
 #
-# Only replies of the character's own model are parsed. What a user or a partner says is just text: marks in it are
-# never searched for and never changed. **Predict:** what does Hugh get for typing the marks himself?
+# Only replies of the character's own model are parsed. What a user or a partner says is just text.
+# **Predict:** what does Hugh get for typing the marks himself?
 
 # %%
 visitor = factory.register_user("Hugh")
@@ -243,10 +277,9 @@ print(factory.chat_with_npc(hans, visitor, trick))
 factory.get_npc_chat_history(hans, visitor)
 
 # %% [markdown]
-# He gains nothing from the parser. He may still talk a *model* into telling a secret aloud, after its end mark. No parser
-# can help against that: what a character says aloud, it has said. That is a matter for lesson 04.
+# Nothing. He may still talk a *model* into telling a secret aloud, after its end mark. That is a matter for lesson 04.
 #
-# And where no answer is left, no line is made up, and nothing is remembered:
+# Where no answer is left, no line is made up, and nothing is remembered:
 
 # %%
 interrupted = NPCFactory(FakeClient(["#SCRATCHPAD\nThe horse is behind the"]), "written by hand")
@@ -262,9 +295,8 @@ print("He remembers:", interrupted.get_npc_chat_history(hans_4, guest))
 # %% [markdown]
 # ## While it arrives
 #
-# In a chat, words should appear while the model writes. They come in pieces, and a piece may end anywhere: a mark can
-# arrive as `#ANS` and `WER`. This function shows every piece that is not between two marks. It is a *generator*: it gives its
-# results one by one, and goes on after each `yield`.
+# In a chat, words appear while the model writes. They come in pieces, and a mark can arrive as `#ANS` and `WER`. This function
+# shows every piece that is not between two marks. It is a *generator*: it gives its results one by one, at each `yield`.
 
 
 # %%
@@ -282,7 +314,7 @@ print(list(naive_pieces(["#SCRATCHPAD", " The gold lies", " under the oak.", "#A
 print(list(naive_pieces(["#SCRATCH", "PAD The gold lies", " under the oak.", "#ANSWER", " What gold?"])))
 
 # %% [markdown]
-# The lab cuts each reply in every place, in words and in single characters. The scissors ✂ show a cut at which it leaks.
+# The lab cuts each reply in every place. The scissors ✂ show a cut at which it leaks.
 
 # %%
 leak_lab_stream(naive_pieces)
@@ -292,16 +324,17 @@ leak_lab_stream(naive_pieces)
 #
 # Difficulty ●●●●○ · Importance ●●●○○ · about 15 minutes
 #
-# Write the generator `visible_pieces(pieces)`. It takes the pieces of one reply, one after the other, and yields texts that
-# may be shown. Put together, they are the visible text. You may call `split_reply`.
+# ```
+# arrives:  "#SCRATCH"   "PAD\nHe lies.\n#ANS"   "WER\nGood"   " day."   end
+# shown:        -                 -                  -           -     "Good day."    safe
+# shown:        -                 -               "Good"      " day."      -          stretch
+# ```
 #
-# Required is safety: however the reply is cut, nothing private comes out. To wait until all has arrived is slow, but safe.
-# Begin with that. The stretch part: let the words of the answer come out while they arrive.
+# Write the generator `visible_pieces(pieces)`. It takes the pieces of one reply and yields texts that may be shown. Put
+# together, they are the visible text. You may call `split_reply`.
 #
-# | the pieces | what comes out, put together |
-# |---|---|
-# | `"#SCRATCH"`, `"PAD\nHe lies.\n#ANS"`, `"WER\nGood"`, `" day."` | `"Good day."` |
-# | `"#SCRATCHPAD\nHe"`, `" lies."` | nothing |
+# Required is safety: however the reply is cut, nothing private comes out, and of `"#SCRATCHPAD\nHe"`, `" lies."` nothing at
+# all. To wait until all has arrived is slow, but safe.
 
 
 # %% tags=["exercise:visible_pieces"]
@@ -327,9 +360,8 @@ leak_lab_stream(visible_pieces)
 # %% [markdown]
 # ## Measure
 #
-# The *leak rate* is the share of replies that leak. Beside it, count the answers that were lost: a parser that shows
-# nothing at all never leaks. Here are the naive parser, yours, and the one inside `npc_lab`. Until you have written yours,
-# its bar stays empty.
+# The *leak rate* is the share of replies that leak. Count lost answers, too: a parser that shows nothing never leaks. Here are
+# the naive parser, yours (once it is written), and the one inside `npc_lab`.
 
 # %%
 from npc_lab.scratchpad import split_thoughts
@@ -360,12 +392,12 @@ axes.legend(loc="upper left", bbox_to_anchor=(1, 1), frameon=False)
 plt.show()
 
 # %% [markdown]
-# **Predict:** what does a parser that always returns `("", text)` look like in this picture? Put it into `tables`, and see.
+# **Predict:** how would a parser look here that always returns `("", text)`? Put it into `tables`, and see.
 
 # %% [markdown]
 # ## Read the parser of `npc_lab`
 #
-# It keeps six rules. **Look:** which of them does yours keep, too?
+# **Look:** which of its rules does yours keep, too?
 
 # %%
 import inspect
@@ -375,11 +407,7 @@ from npc_lab import scratchpad
 print(scratchpad.__doc__)
 
 # %% [markdown]
-# Now the code, beside your own. Three things to find there:
-#
-# 1. It is one class for whole replies and for streams. A whole reply is a stream of one piece.
-# 2. `_first_unsafe`: from there on, the next piece may turn the text into a mark, so it is held back.
-# 3. `_look_for_late_answer`: end marks in the middle of a line count only once the whole reply is known.
+# Now the code, beside your own: one class for whole replies and for streams.
 
 # %%
 print(inspect.getsource(scratchpad.ThoughtParser))
@@ -398,10 +426,8 @@ for text in ("#SCRATCHPAD I think. #ANSWER Good day.", "#SCRATCHPAD I will write
 report()
 
 # %% [markdown]
-# Three questions to think about:
+# Two questions to think about:
 #
-# - Hans's thoughts are sent back to the model with every turn. Is that a risk? `send_thoughts="none"` leaves them out: what
-#   does Hans lose by that?
 # - The lab knows 22 replies. How would you find the 23rd?
 # - Where else in a program does text come from a source that promises nothing, and cross a boundary?
 #

@@ -19,26 +19,30 @@
 #
 # **You will be able to:**
 #
-# - carry words between two NPCs, so that neither knows that the other one is a model;
-# - keep a talk whole when a reply fails;
+# - carry words between two NPCs, and keep a talk whole when a reply fails;
 # - run a talk, read it back, and measure it;
-# - set up a debate, and read what both sides think in private.
+# - let an NPC that runs on your own functions walk into your own arena.
 #
 # **Time:** 100 minutes. **Difficulty:** ●●●●○. **You need:** lessons 01 to 03.
 
 # %% [markdown]
-# On Google Colab, run the next cell first. On your own machine, skip it.
+# On Google Colab the next cell installs the kit, in about a minute. Elsewhere it does nothing.
 
-# %% tags=["nbval-skip"]
-# %pip install -q "npc-lab[local] @ git+https://github.com/OWNER/npc_lab@v0.1.0"
+# %%
+import sys
+
+if "google.colab" in sys.modules:
+    # %pip install -q "npc-lab[local] @ git+https://github.com/OWNER/npc_lab@v0.1.0"
+    pass
 
 # %%
 import time
 import uuid
+from dataclasses import asdict, replace
 from datetime import datetime
 
 from npc_lab import ChatArena as OurArena
-from npc_lab import Message, NPCFactory, connect
+from npc_lab import Message, NPCFactory, SimpleChatNPC, connect
 from npc_lab.errors import ConversationNotFoundError, NPCNotFoundInArenaError, ReplyError
 from npc_lab.lessons import check, hint, report, solution
 from npc_lab.widgets import arena_controls
@@ -48,7 +52,8 @@ client, model = connect()
 # %% [markdown]
 # ## The cast
 #
-# Two people in London, long ago. Both have a scratchpad, so both can think before they speak.
+# Two people in London, long ago, who think before they speak. Their talk opens with a *scene*: where they are, and what is at
+# stake.
 
 # %%
 LONDON = "London in the XIII century. Ships from the north, muddy streets, a new bridge over the Thames."
@@ -60,7 +65,7 @@ knight = factory.register_npc(
     has_scratchpad=True,
     name="Sir Guy",
     goal="Find out who stole your horse.",
-    max_reply_tokens=120,
+    max_reply_tokens=80,
 )
 
 # %%
@@ -71,8 +76,9 @@ merchant = factory.register_npc(
     name="Hans",
     goal="Sell the knight a horse.",
     secrets=["The horse in your stable is stolen."],
-    max_reply_tokens=120,
+    max_reply_tokens=80,
 )
+SCENE = "It rains. A wet knight without a horse stops at the stall of Hans. Hans says: Good day! What do you seek?"
 
 # %% [markdown]
 # ## By hand, once
@@ -80,38 +86,28 @@ merchant = factory.register_npc(
 # An NPC talks with *users*. So each NPC must become a user too: the knight talks with the user "Hans",
 # and the merchant talks with the user "Sir Guy".
 #
-# **Predict:** whose NPC id, and whose user id, stands in each of the two calls below? Read them before you run the cell.
+# **Predict:** whose NPC id, and whose user id, stands in each of the two calls below?
 
 # %%
 guy_as_user = factory.register_user("Sir Guy")
 hans_as_user = factory.register_user("Hans")
 
-first = factory.chat_with_npc(knight, hans_as_user, "Good day, sir knight! What do you seek at my door?")
-print("Sir Guy:", first)
+first = factory.chat_with_npc(knight, hans_as_user, SCENE)
+print(f"{SCENE}\nSir Guy: {first}")
 
 second = factory.chat_with_npc(merchant, guy_as_user, first)
-print("Hans:   ", second)
+print("Hans:", second)
 
 # %% [markdown]
-# **Look:** the knight's answer went to the merchant word for word. That is the whole idea.
-# An arena does it again and again, and writes everything down.
+# **Look:** the knight's answer went to the merchant word for word. An arena does this again and again, and writes everything
+# down. You write the class in six parts, each with its own check. Each part is a function that becomes a method of the class.
 #
-# What it keeps of each conversation:
+# <details><summary>You would rather write the whole class in one cell?</summary>
 #
-# | key | what it holds |
-# |---|---|
-# | `npc1_id`, `npc2_id` | who sits in seat 1 and in seat 2 |
-# | `npc1_user_id`, `npc2_user_id` | as which user each of them speaks |
-# | `messages` | the lines so far: a list of `Message(sender, content, timestamp)` |
-# | `current_turn` | the id of the NPC that speaks next |
-# | `metrics` | what was measured |
+# Write it into the next one, and **delete six cells** below: each begins with `def` and ends with a line such as
+# `ChatArena.run_turn = run_turn`, which would put an empty method in the place of yours. Keep the cells with `check`.
 #
-# You write the class in six parts. Each part is a function that becomes a method of the class, and each has its own check.
-
-# %% [markdown]
-# You would rather write the whole class in one cell? Write it into the next one. Then **delete six cells** below: each begins
-# with `def` and ends with a line such as `ChatArena.run_turn = run_turn`. If they stayed, each would put an empty method
-# in the place of yours. Keep the cells with `check`: they look only at what your class does.
+# </details>
 
 
 # %% tags=["exercise:arena"]
@@ -129,12 +125,14 @@ class ChatArena:
 #
 # Difficulty ●○○○○ · Importance ●●●○○ · about 5 minutes
 #
-# `register_npc_in_arena(npc_id)` makes the NPC a user of the factory, and gives the user's id.
+# ```
+# knight         ──▶  "user_npc-18cc"
+# knight, again  ──▶  "user_npc-18cc"
+# "nobody"       ──▶  NPCNotFoundInArenaError
+# ```
 #
-# - Asked again for the same NPC, it gives the same user.
-# - If the factory has no such NPC (`self.npc_factory.npcs` is a dict), it raises `NPCNotFoundInArenaError(npc_id)`.
-#
-# For example, `arena.register_npc_in_arena(knight)` gives a user's id such as `"user_npc-18cc"`, and the same one again at the next call.
+# `register_npc_in_arena(npc_id)` makes the NPC a user of the factory, once, and gives the user's id. If the factory has no
+# such NPC (`self.npc_factory.npcs` is a dict), it raises `NPCNotFoundInArenaError(npc_id)`.
 
 
 # %% tags=["exercise:arena.register"]
@@ -160,15 +158,21 @@ check("arena.register", ChatArena)
 #
 # Difficulty ●●○○○ · Importance ●●●●○ · about 10 minutes
 #
-# `start_conversation(npc1_id, npc2_id, initial_prompt)` makes a new conversation and gives its id.
+# ```
+# start_conversation(knight, merchant, "Good day!")  ──▶  "7c0e..."
 #
-# - It stores a dict with the seven keys of the table above. NPC 1 speaks first.
-# - The opening line is the first message, and its sender is `"system"`. An empty opening line records nothing.
+# conversations["7c0e..."] = {"npc1_id": knight,   "npc1_user_id": as whom the knight speaks,
+#                             "npc2_id": merchant, "npc2_user_id": as whom the merchant speaks,
+#                             "messages": [system: "Good day!"],
+#                             "current_turn": knight, "metrics": {}}
+# ```
+
+# %% [markdown]
+# `start_conversation(npc1_id, npc2_id, initial_prompt)` stores such a dict, and gives the conversation's id.
+#
+# - The opening line's sender is `"system"`. An empty opening line records nothing.
 # - Two talks of the same pair are two conversations. `str(uuid.uuid4())` is an id that nobody else has.
 # - An unknown NPC gets no seat: your part 1 raises the error already.
-#
-# For example, after `talk = arena.start_conversation(knight, merchant, "Good day!")` the value of
-# `arena.conversations[talk]["current_turn"]` is `knight`, and `messages` holds one message.
 #
 # *Stretch:* each conversation has a memory of its own, if each has two users of its own.
 
@@ -197,17 +201,19 @@ check("arena.start", ChatArena)
 #
 # Difficulty ●●●●○ · Importance ●●●●● · about 25 minutes
 #
-# `run_turn(conversation_id)` lets the next NPC speak. This is the heart of the arena.
+# ```
+# turn   who is asked   as whose user   hears                       records           next
+#   1    knight         merchant's      system:   "Good day!"       knight: "..."     merchant
+#   2    merchant       knight's        knight:   "..."             merchant: "..."   knight
+#   3    knight         merchant's      merchant: "..."             (no reply)        knight
+# ```
 #
-# 1. The next NPC hears the last line, word for word, as its partner's user.
-# 2. Its answer is recorded: `Message(npc_id, line, datetime.now())`.
-# 3. Now it is the other one's turn.
-# 4. It gives `(True, line)`.
-# For example, `arena.run_turn(talk)` could give `(True, "Good day to you. I seek my horse.")`.
+# `run_turn(conversation_id)` lets the next NPC speak. It hears the last line, word for word, as its partner's user. Its answer
+# is recorded as `Message(npc_id, line, datetime.now())`, and then it is the other one's turn. It gives `(True, line)`.
 
 # %% [markdown]
-# If `chat_with_npc` raises `ReplyError`, it gives `(False, str(error))`. Then nothing is recorded, and the same NPC is next:
-# an error is never a line of dialogue.
+# If `chat_with_npc` raises `ReplyError`, as in turn 3, it gives `(False, str(error))`, and the same NPC is next: an error is
+# never a line of dialogue.
 #
 # *Stretch:* an NPC can talk with itself; an unknown id raises `ConversationNotFoundError`; where nothing was recorded yet,
 # the first speaker is greeted with `"Hello! Who are you?"`.
@@ -237,10 +243,13 @@ check("arena.turn", ChatArena)
 #
 # Difficulty ●○○○○ · Importance ●●○○○ · about 5 minutes
 #
-# `get_conversation_history(conversation_id)` gives all messages of the talk, the opening first.
-# An unknown id raises `ConversationNotFoundError(conversation_id)`. Looking something up must never create it.
+# ```
+# "7c0e..."  ──▶  [system: "Good day!", knight: "...", merchant: "..."]
+# "7c0f..."  ──▶  ConversationNotFoundError, and no such conversation is made
+# ```
 #
-# For example, `arena.get_conversation_history(talk)[0].content` is `"Good day!"`.
+# `get_conversation_history(conversation_id)` gives all messages of the talk, the opening first.
+# An unknown id raises `ConversationNotFoundError(conversation_id)`.
 
 
 # %% tags=["exercise:arena.read"]
@@ -266,13 +275,16 @@ check("arena.read", ChatArena)
 #
 # Difficulty ●●○○○ · Importance ●●●●○ · about 10 minutes
 #
+# ```
+# [system]              ── max_turns=4 ──▶                    [system, 1, 2, 3, 4]
+# [system, 1, 2, 3, 4]  ── max_turns=2, the second fails ──▶  [system, 1, 2, 3, 4, 5]
+# ```
+#
 # `run_conversation(conversation_id, max_turns, verbose)` adds exactly `max_turns` lines, and gives the whole talk.
 #
 # - Called again, it goes on where the talk stood.
 # - If a turn fails, it ends there. A later call can go on.
 # - With `verbose=True` it prints each new line, with the turn's number and the speaker. Otherwise it prints nothing.
-#
-# For example, `arena.run_conversation(talk, max_turns=4)` on a new talk gives five messages: the opening line and four more.
 
 
 # %% tags=["exercise:arena.run"]
@@ -299,18 +311,15 @@ check("arena.run", ChatArena)
 #
 # Difficulty ●●●○○ · Importance ●●●○○ · about 15 minutes
 #
-# `evaluate_conversation(conversation_id)` gives a dict with three numbers:
+# ```
+# system    "Good day!"     (nobody spoke it)
+# knight    10 characters   1 second    ──▶  {"turn_count": 2,
+# merchant  20 characters   1 second          "avg_response_length": 15.0, "avg_response_time": 1.0}
+# ```
 #
-# - `turn_count`: how many lines the two have spoken;
-# - `avg_response_length`: the mean length of these lines, in characters;
-# - `avg_response_time`: the mean time of a reply, in seconds. You may measure it around the call in `run_turn`
-#   (`Message` has a field `seconds`), or take the time between two lines.
-
-# %% [markdown]
-# The opening line counts nowhere: nobody spoke it. A talk without lines gives zeros.
-#
-# For example, two lines of 10 and 20 characters, each after a second, give
-# `{"turn_count": 2, "avg_response_length": 15.0, "avg_response_time": 1.0}`.
+# `evaluate_conversation(conversation_id)` gives a dict with three numbers: how many lines the two have spoken, their mean
+# length in characters, and the mean time of a reply in seconds, measured around the call in `run_turn` (`Message` has a field
+# `seconds`) or between two lines. A talk without lines gives zeros.
 #
 # *Stretch:* keep the numbers under the conversation's key `metrics`.
 
@@ -337,8 +346,7 @@ check("arena.measure", ChatArena)
 # %% [markdown]
 # ## The whole class
 #
-# One check of everything. From here on, the lesson uses *your* arena if it passes, and the one of the kit if it does not yet:
-# so you can go on now, and come back later.
+# One check of everything. From here on, the lesson uses *your* arena if it passes, and ours if it does not yet.
 
 # %% tags=["check"]
 everything = check("arena", ChatArena)
@@ -357,16 +365,19 @@ print("This lesson goes on with", "your arena." if Arena is ChatArena else "the 
 
 # %% [markdown]
 # ## Let them talk
+#
+# (Four lines take about 10 seconds on the embedded model.)
 
 # %%
 arena = Arena(factory)
-talk = arena.start_conversation(knight, merchant, "Good day, sir knight! What do you seek at my door?")
+talk = arena.start_conversation(knight, merchant, SCENE)
+print(SCENE)
 messages = arena.run_conversation(talk, max_turns=4, verbose=True)
 
 # %% [markdown]
 # **Look:** who wants what? Does either of them get it? If nobody has spoken, run the cell above again.
 #
-# What the merchant thought, but did not say, is in *his* memory of the knight. Nobody else can read it: only you.
+# What the merchant thought is in *his* memory of the knight. Only you can read it:
 
 # %%
 conversation = arena.conversations[talk]
@@ -378,23 +389,17 @@ for message in history[:4]:
     print(f"{message['role']:>9}: {message['content']}\n")
 
 # %% [markdown]
-# A model may forget to write the marks `#SCRATCHPAD` and `#ANSWER`. Then it has said everything aloud. The embedded
-# model is held to them, but there is little behind its thoughts. To see real second thoughts, use a larger model:
-# `connect("nebius")`, for instance.
-#
 # ## The desk
 #
-# A panel drives your arena. **Start** lets them talk, **Step** gives one line, **Pause** holds after a line, **Stop** ends it.
-# The panel calls the methods that you wrote, and nothing else.
+# A panel drives your arena: it calls the methods that you wrote, and nothing else. **Start** lets them talk, **Step** gives one
+# line, **Pause** holds after a line, **Stop** ends it.
 
 # %%
-desk = arena_controls(
-    arena, knight, merchant, "Good day, sir knight! What do you seek at my door?", max_turns=4
-)
+desk = arena_controls(arena, knight, merchant, SCENE, max_turns=4)
 desk
 
 # %%
-lines = desk.run(2)
+lines = desk.run(1)
 assert len(lines) > 1, "Nobody has spoken. Read the notice in the desk."
 
 # %% [markdown]
@@ -402,24 +407,28 @@ assert len(lines) > 1, "Nobody has spoken. Read the notice in the desk."
 #
 # ## Measure
 #
-# Numbers about one talk say little. So let the same two meet three times.
+# One talk says little. So let the two meet three times, in short lines and without thoughts.
 #
-# **Predict:** how far apart will the three talks be?
+# **Predict:** how far apart will the talks be? What does the knight remember when the next one begins?
 
 # %%
+short = {"has_scratchpad": False, "max_reply_tokens": 30}
+guy, hans = (factory.register_npc(**asdict(factory.npcs[each].config) | short) for each in (knight, merchant))
 for number in range(1, 4):
-    meeting = arena.start_conversation(knight, merchant)
+    meeting = arena.start_conversation(guy, hans, SCENE)
+    partner = arena.conversations[meeting]["npc2_user_id"]
+    remembered = len(factory.get_npc_chat_history(guy, partner))
     arena.run_conversation(meeting, max_turns=2)
     metrics = arena.evaluate_conversation(meeting)
     length, seconds = metrics["avg_response_length"], metrics["avg_response_time"]
-    print(
-        f"talk {number}: {metrics['turn_count']} lines of {length:.0f} characters, {seconds:.2f} seconds each"
-    )
+    print(f"talk {number}: the knight remembers {remembered} messages; {metrics['turn_count']} lines", end="")
+    print(f" of {length:.0f} characters, {seconds:.2f} seconds each")
 
 # %% [markdown]
-# **Look:** a model gives other numbers each time. The fake says the same in each talk, and needs no time for it.
+# **Look:** if the number of messages grows, your conversations *share a memory*, and each talk changes the next. If it stays at
+# 0, each conversation has users of its own: the stretch of part 2.
 #
-# **Predict:** do lines get longer or shorter as a talk goes on? Then look.
+# **Predict:** in the first talk, did lines get longer or shorter?
 
 # %%
 import matplotlib.pyplot as plt
@@ -437,7 +446,7 @@ plt.show()
 # %% [markdown]
 # ## Opposite beliefs
 #
-# Two people who cannot both be right. Will one of them give in? Will they begin to say the same?
+# Two people who cannot both be right. Will one of them give in?
 
 # %%
 COAST = "A lighthouse on a rock, far from the land. Winter. The lamp must be lit before dark."
@@ -447,7 +456,7 @@ keeper = factory.register_npc(
     "You never give up this belief. You speak slowly, in short sentences.",
     name="Maren",
     goal="Make the visitor say aloud that the sea is alive.",
-    max_reply_tokens=80,
+    max_reply_tokens=50,
 )
 
 # %%
@@ -457,46 +466,125 @@ surveyor = factory.register_npc(
     "You never give up this belief. You speak quickly, and you love numbers.",
     name="Mr Tull",
     goal="Make the keeper say aloud that the sea is only water.",
-    max_reply_tokens=80,
+    max_reply_tokens=50,
 )
 
 # %%
-debate = arena.start_conversation(keeper, surveyor, "Good evening. I am here to measure your rock.")
-messages = arena.run_conversation(debate, max_turns=6, verbose=True)
+from npc_lab.lessons.redteam import written_debate
+
+by_hand = written_debate()
+scene = by_hand.transcript[0].content
+debate = arena.start_conversation(keeper, surveyor, scene)
+print(scene)
+messages = arena.run_conversation(debate, max_turns=4, verbose=True)
 
 # %% [markdown]
-# How much of each line repeats what the partner has just said? `echoes` counts runs of four words: 0 is nothing, 1 is all of it.
+# Beside it stands the same evening, written by hand: **we wrote this; no model did.**
+
+# %%
+by_hand
+
+# %% [markdown]
+# **Look:** who gave in, and with which word?
+#
+# How much of each line repeats what the partner has just said? `echoes` counts runs of four words: 0 is nothing, 1 is all.
 # It reads each line's seat, which your messages need not have; so we write it down here.
 
 # %%
 from npc_lab.measures import ECHO_LIMIT, echoes
 
-seated = [
-    Message(message.sender, message.content, message.timestamp, {keeper: 1, surveyor: 2}.get(message.sender))
-    for message in messages
-]
-shares = echoes(seated)
+seats = {keeper: 1, surveyor: 2}
+seated = [Message(each.sender, each.content, each.timestamp, seats.get(each.sender)) for each in messages]
 
 # %%
 plt.figure(figsize=(6, 2.5))
-plt.plot(range(1, len(shares) + 1), shares, marker="o")
-plt.axhline(ECHO_LIMIT, linestyle="--", color="gray")
+for name, talk_to_read in {"your model": seated, "by hand": by_hand.transcript}.items():
+    shares = echoes(talk_to_read)
+    plt.plot(range(1, len(shares) + 1), shares, marker="o", label=name)
+plt.axhline(ECHO_LIMIT, linestyle="--", color="gray", label="above: an echo")
 plt.title("How much of each line repeats the partner's last one")
-plt.xlabel("turn (above the dashed line, a line is an echo)")
+plt.xlabel("turn")
 plt.ylabel("share, from 0 to 1")
 plt.ylim(-0.05, 1.05)
+plt.legend()
 plt.show()
 
 # %% [markdown]
-# **Look:** did they stay in character? Small models agree with everything, thank each other and repeat themselves:
-# that is a known fault of models that talk with models. Large ones do it too, only later. (The fake makes small talk, and
-# argues with nobody.)
+# Small models agree with everything, thank each other and repeat themselves. Large ones do it too, only later. (The fake argues
+# with nobody.)
 #
-# **Change one thing:** take away *You never give up this belief*, or give both the same goal. What happens to the plot?
+# **Change one thing:** take away *You never give up this belief*, or give both the same goal.
+
+# %% [markdown]
+# ## Your own NPC in your own arena
 #
+# You have written what an NPC is made of. Paste it below the first line of the next cell: `build_messages` of lesson 01, `trim`
+# of 02, `split_reply` of 03.
+
+# %%
+build_messages = trim = split_reply = None
+# <YOUR CODE HERE>
+...
+
+# %%
+own = {"messages": build_messages, "trim": trim, "split_reply": split_reply}
+passed = {name: check(name, function).passed for name, function in own.items()}
+
+for name in own:
+    print(f"{name:>11}: {'yours' if passed[name] else 'ours, as yours does not pass its check yet'}")
+
+# %% [markdown]
+# The class below puts them together. What you have not written, it inherits.
+
+
+# %%
+class MyNPC(SimpleChatNPC):
+    """An NPC that runs on your functions of lessons 01 to 03."""
+
+    def preview(self, user_message, user_id):
+        if not (passed["messages"] and passed["trim"]):
+            return super().preview(user_message, user_id)
+        messages = [self.get_system_message(), *self.remembered(user_id)]
+        system, *earlier = trim(messages, self.config.history_size)
+        said = [message["content"] for message in earlier]
+        return build_messages(system["content"], list(zip(said[::2], said[1::2], strict=True)), user_message)
+
+    def chat(self, user_message, user_id):
+        answer = super().chat(user_message, user_id)
+        raw = self.chat_histories[user_id][-1]["content"]  # with its thoughts, as the model wrote it
+        return split_reply(raw)[0] if passed["split_reply"] else answer
+
+
+# %% [markdown]
+# Who walks in is your character of lesson 04, if its file lies beside this notebook, or else the knight. With `memory="all"` the
+# kit forgets nothing: only your `trim` does.
+
+# %%
+from pathlib import Path
+
+from npc_lab.cards import read_card
+
+card = Path("my_character.json")
+sheet = read_card(card).config if card.exists() else factory.npcs[knight].config
+sheet = replace(sheet, memory="all", history_size=4, max_reply_tokens=80)
+mine = factory.register_npc(**asdict(sheet), npc_class=MyNPC)
+
+opening = f"It rains. {sheet.called()} stops at the stall of Hans. What do you seek?"
+meeting = arena.start_conversation(mine, hans, opening)
+messages = arena.run_conversation(meeting, max_turns=2, verbose=True)
+
+# %%
+for message in factory.npcs[mine].preview("And then?", arena.conversations[meeting]["npc2_user_id"]):
+    print(f"{message['role']:>9}: {message['content']}\n")
+
+# %% [markdown]
+# **Look:** this is what its model reads next. Where all three say *yours* and the arena is yours, no code of ours put this talk
+# together, forgot, hid or carried any of it.
+
+# %% [markdown]
 # ## Read ours
 #
-# The kit's own arena does what yours does, and some more. Read it:
+# The kit's own arena does what yours does, and some more:
 
 # %%
 import inspect
@@ -505,40 +593,30 @@ print(inspect.getsource(OurArena.run_turn))
 print(inspect.getsource(OurArena._turn))
 
 # %% [markdown]
-# The whole file is `npc_lab/arena.py`. Compare:
-#
-# | question | ours |
-# |---|---|
-# | What if two threads run the same talk? | a lock for each conversation: one turn at a time |
-# | How does somebody drop in a line from outside? | `direct()`: the next speaker hears it, and nobody has said it |
-# | When does a talk end early? | conditions such as `StopOnText("farewell")` |
-# | How do a hundred talks run at once? | `run_conversations()`, in threads |
-# | What is left of it tomorrow? | every line, if its factory has a store |
+# The rest is in `npc_lab/arena.py`: `direct()` drops in a line, conditions such as `StopOnText("farewell")` end a talk early,
+# `run_conversations()` runs a hundred at once.
 #
 # ## Tomorrow
 #
-# Shut the *kernel* down, the Python that runs your cells, and your talks are gone: they were only in its memory. (To close
-# the tab does not always end it.) A factory with a *store* writes each line into a file before you see it. Our arena reads
-# it again. Run the cell, and press **Start**.
+# Shut the *kernel* down, the Python that runs your cells, and your talks are gone. A factory with a *store* writes each line
+# into a file, and our arena reads it again. Run the cell, and press **Start**.
 
 # %%
 kept = NPCFactory(client, model, store="chat_arena.db")
-guy = kept.register_npc(**vars(factory.npcs[knight].config))
-hans = kept.register_npc(**vars(factory.npcs[merchant].config))
+kept_guy = kept.register_npc(**vars(factory.npcs[knight].config))
+kept_hans = kept.register_npc(**vars(factory.npcs[merchant].config))
 
-desk_of_tomorrow = arena_controls(OurArena(kept), guy, hans, max_turns=4)
+desk_of_tomorrow = arena_controls(OurArena(kept), kept_guy, kept_hans, SCENE, max_turns=4)
 desk_of_tomorrow
 
 # %% [markdown]
 # **Try:** restart the kernel. Now it is tomorrow, and four cells are enough: the one with the imports at the top, the two
-# under *The cast*, and the one above. (On Colab, run the one that installs first.) The desk says that your last talk goes
-# on: same people, same memories, and whoever is next speaks next. *New talk* begins another one.
-#
-# Other panels of yesterday show *model not found* or an empty place, until you run their cell again.
+# under *The cast*, and the one above. (On Colab, install first.) The desk says that your last talk goes on: same people, same
+# memories, and whoever is next speaks next.
 
 # %% [markdown]
-# The file is `chat_arena.db`, beside this notebook. Colab deletes its files when it lets you go: download it first, from the
-# folder symbol on the left. `!npc-lab log chat_arena.db` lists what is in it.
+# The file is `chat_arena.db`, beside this notebook. (Colab deletes its files when it lets you go.) `!npc-lab log chat_arena.db`
+# lists what is in it.
 #
 # ## How it went
 
@@ -546,20 +624,11 @@ desk_of_tomorrow
 report()
 
 # %% [markdown]
-# Three questions to think about:
+# Two questions to think about:
 #
 # - Which of your three numbers says something about whether the talk was *good*? Which number would?
-# - The merchant does not know that the knight is a model. What would change if he knew?
 # - If a reply fails in turn 3 of 100 talks, what should a program do that runs all night?
-
-# %% [markdown]
-# You have come to the end of the course. Take your own character of lesson 04 into the arena, and let it meet the others':
 #
-# ```python
-# from dataclasses import asdict
-# from npc_lab.cards import read_card
-#
-# mine = factory.register_npc(**asdict(read_card("my_character.json").config))
-# ```
+# You have come to the end of the course. Swap `my_character.json` with somebody, and let your two characters meet.
 #
 # **Back to the first lesson:** [00 · Setup](00_setup.ipynb)

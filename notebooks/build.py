@@ -61,7 +61,7 @@ def with_badge(text: str, name: str) -> str:
 def up_to_date(source: str, stem: str) -> str:
     """The source with its title, badge and install cell as they should be."""
     source = re.sub(r"(?m)^(# # .*?)(?: \(solutions\))?$", r"\g<1> (solutions)", source, count=1)
-    source = re.sub(r"(?m)^# %pip install -q .*$", f"# %pip install -q {addresses()[1]}", source)
+    source = re.sub(r"(?m)^( *)# %pip install -q .*$", rf"\g<1># %pip install -q {addresses()[1]}", source)
     return with_badge(source, stem)
 
 

@@ -10,12 +10,14 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import jupytext
 import nbclient
 import nbformat
 import pytest
+from IPython.core.inputtransformer2 import TransformerManager
 
 pytestmark = pytest.mark.packages
 
@@ -24,6 +26,7 @@ LESSON = "[0-9][0-9]_*.ipynb"
 NOTEBOOKS = sorted(FOLDER.glob(LESSON)) + sorted(FOLDER.glob(f"solutions/{LESSON}"))
 MOST_LINES_IN_A_CELL = 15
 MOST_LINES_WITH_A_SOLUTION = 25
+MOST_WORDS = {"04": 1400, "05": 1400}  # 1,100 in the others
 
 
 def ids(path: Path) -> str:
@@ -64,13 +67,48 @@ def test_a_notebook_holds_no_output_no_widget_state_and_no_key(path: Path) -> No
 
 @pytest.mark.once
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=ids)
-def test_cells_are_short_and_a_pip_line_stands_alone(path: Path) -> None:
+def test_cells_are_short(path: Path) -> None:
     for cell in cells(path, "code") + cells(path, "markdown"):
         most = MOST_LINES_WITH_A_SOLUTION if "# BEGIN SOLUTION" in cell.source else MOST_LINES_IN_A_CELL
         assert len(cell.source.splitlines()) <= most, cell.source
-        if cell.cell_type == "code" and "%pip" in cell.source:
-            assert cell.source.count("\n") == 0
-            assert "nbval-skip" in cell.metadata.tags
+
+
+@pytest.mark.once
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=ids)
+def test_the_cell_that_installs_does_nothing_outside_of_colab(path: Path, monkeypatch: Any) -> None:
+    (cell,) = [cell for cell in cells(path, "code") if "pip install" in cell.source]
+    asked: list[tuple[str, ...]] = []
+    shell = SimpleNamespace(run_line_magic=lambda *asked_for: asked.append(asked_for))
+    code = TransformerManager().transform_cell(cell.source)
+    monkeypatch.delitem(sys.modules, "google.colab", raising=False)
+    exec(code, {"get_ipython": lambda: shell})
+    assert not asked
+    monkeypatch.setitem(sys.modules, "google.colab", ModuleType("google.colab"))
+    exec(code, {"get_ipython": lambda: shell})
+    ((name, line),) = asked
+    assert name == "pip"
+    assert line.startswith('install -q "npc-lab[local] @ git+https://')
+
+
+@pytest.mark.once
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=ids)
+def test_a_lesson_is_short(path: Path) -> None:
+    """Words in its texts, pictures included; what is folded away is not counted."""
+    text = "\n".join(cell.source for cell in cells(path, "markdown"))
+    shown = re.sub(r"(?s)<details>.*?</details>", "", text)
+    words = [word for word in shown.split() if re.search(r"\w", word)]
+    assert len(words) <= MOST_WORDS.get(path.name[:2], 1100)
+
+
+@pytest.mark.once
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=ids)
+def test_an_exercise_of_the_later_lessons_opens_with_a_picture(path: Path) -> None:
+    texts = [cell.source for cell in cells(path, "markdown")]
+    exercises = [text[text.index("### Exercise") :] for text in texts if "### Exercise" in text]
+    assert exercises
+    for text in exercises if path.name[:2] in ("03", "04", "05") else []:
+        after_the_title = text.split("\n\n")[2]
+        assert after_the_title.startswith("```"), text
 
 
 @pytest.mark.once

@@ -81,7 +81,8 @@ chat_box(factory, npc_id)
 # |---|---|
 # | a key of a provider, such as `NEBIUS_API_KEY` or `OPENAI_API_KEY` | Colab: the key symbol on the left. Elsewhere: an environment variable, or type it in below |
 # | the **embedded model** on this machine | nothing |
-#
+
+# %% [markdown]
 # You can also say which one you want:
 #
 # ```python
@@ -254,6 +255,7 @@ attempt(lambda: connect("nebbius"))
 # %%
 # 3. The key was not copied in one piece. Here is a blank in it, where a line ended.
 attempt(lambda: connect("nebius", api_key="half a key"))
+
 
 # %%
 # The other five come later, when a model is asked. A fake can fail on demand, so no key is needed.

@@ -114,8 +114,13 @@ box
 # 3. **held:** the engine lets it write nothing that breaks a form, the *grammar*. This works on the embedded model only.
 
 # %%
-NO_FORM = {"grammar": ""} if "127.0.0.1" in str(client.base_url) else {}  # the embedded model is held otherwise
-EXAMPLE = ("What do you sell?", "#SCRATCHPAD\nHe looks rich. Eels first.\n#ANSWER\nEels, good sir, and fine cloth.")
+NO_FORM = (
+    {"grammar": ""} if "127.0.0.1" in str(client.base_url) else {}
+)  # the embedded model is held otherwise
+EXAMPLE = (
+    "What do you sell?",
+    "#SCRATCHPAD\nHe looks rich. Eels first.\n#ANSWER\nEels, good sir, and fine cloth.",
+)
 
 hans_sheet = NPCConfig(LONDON, HANS, has_scratchpad=True, name="Hans", temperature=0.3, max_reply_tokens=60)
 ways = {
@@ -129,18 +134,18 @@ if NO_FORM:
 # **Predict:** of four replies, how many hold both marks, in each way? (On the embedded model this takes about 15 seconds.)
 
 # %%
+QUESTIONS = ["What do you sell?", "What does cloth cost?", "Is that your horse?", "Shall I come back?"]
 real = NPCFactory(client, model)
-QUESTIONS = ["Good day! What do you sell?", "What does the cloth cost?", "Is that your horse?", "Shall I come back?"]
 replies = {way: [] for way in ways}
 for way, sheet in ways.items():
     hans_2 = real.register_npc(**asdict(sheet))
     for question in QUESTIONS:
-        guest = real.register_user("Hugh")  # a stranger each time: nothing is remembered
+        guest = real.register_user("Hugh")  # a stranger each time
         try:
             real.chat_with_npc(hans_2, guest, question)
             replies[way].append(real.get_npc_chat_history(hans_2, guest)[-1]["content"])
         except ReplyError as error:
-            replies[way].append(str(error))
+            replies[way].append(f"({error.kind})")
     with_both = sum("#SCRATCHPAD" in each and "#ANSWER" in each for each in replies[way])
     print(f"{way:>8}: {with_both} of {len(replies[way])} replies hold both marks")
 

@@ -15,7 +15,7 @@
 #
 # [![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)](https://colab.research.google.com/github/OWNER/npc_lab/blob/v0.1.0/notebooks/04_your_character.ipynb)
 #
-# You make a character of your own: somebody with a wish, a voice and a secret. Then somebody else tries to get the secret.
+# You make a character with a wish, a voice and a secret. Then somebody else tries to get the secret.
 #
 # **You will be able to:**
 #
@@ -179,8 +179,7 @@ chat_box(factory, hero_id)
 # %% [markdown]
 # ## Who hears it when the secret is out?
 #
-# You cannot read every line of a hundred talks. So a function has to listen for you.
-# **Predict:** which of these lines would a plain `secret in line` find?
+# Nobody reads every line of a hundred talks. A function has to listen. **Predict:** which of these lines would a plain `secret in line` find?
 
 # %%
 lines = [
@@ -255,7 +254,7 @@ for attack in ATTACKS:
     print(f"{attack.trick:14}{attack.line}")
 
 # %% [markdown]
-# First it meets an actor. He plays your character by five rules that **we wrote**; no model is asked. He tells whatever he is
+# First it meets an actor. He plays your character by four rules that **we wrote**; no model is asked. He tells whatever he is
 # asked for, unless the sheet gives him a way out.
 
 # %%
@@ -307,9 +306,8 @@ after
 #
 # ## The same on your model
 #
-# The actor keeps to his rules. A model keeps to nothing for sure. Four of the lines, on the first sheet and on the mended one,
-# make eight answers. (About 20 seconds on the embedded model, a minute on a slow machine. With the fake nothing leaks: it only
-# makes small talk.)
+# Four of the lines, on the first sheet and on the mended one, make eight answers. (About 20 seconds on the embedded model, a
+# minute on a slow machine. The fake leaks nothing: it only makes small talk.)
 
 # %%
 four = ATTACKS[:4]
@@ -321,9 +319,8 @@ for name, sheet in {"before": hero, "after": mended}.items():
 # %% [markdown]
 # **Look:** does it stay itself while it refuses, or does it begin to talk like a machine?
 #
-# And did the sentence help? **Eight answers cannot tell.** Run the cell again: if a number changes although the sheet did not,
-# a change as large says nothing. To be sure you need many more answers, and a model that knows what a secret is. The embedded
-# one leaks by chance and keeps by chance.
+# And did the sentence help? **Eight answers cannot tell.** Run the cell again: if a number changes although the sheet did not, a
+# change as large says nothing. The embedded model leaks by chance and keeps by chance.
 #
 # **Try:** `press(factory, hero_id, secret, listener, [Attack("mine", "...")])`, after
 # `from npc_lab.lessons.redteam import Attack`.
@@ -355,8 +352,7 @@ guarded
 # **Look:** open *What was sent*. Box, desk and files show what the guard said. The *model* still remembers what it wrote
 # itself, so the secret goes to the endpoint with the next prompt.
 #
-# **Change one thing:** let the guard say that it caught something: `f"({answer.count(' ') + 1} words held back)"`. The same five
-# lines, with another middle, make a translator, or a trader who counts what is left.
+# **Change one thing:** let the guard say how many words it held back: `answer.count(" ") + 1`.
 
 # %% [markdown]
 # ## An attacker who listens
@@ -442,7 +438,8 @@ assert sum(heard) == 0
 # Difficulty ●○○○○ · Importance ●●●○○ · about 5 minutes
 #
 # ```
-# sheet ── Card(...) ──▶ card ── write_card(card, path) ──▶ ada.json ── read_card(path).config ──▶ the same sheet
+# sheet ── Card(...) ──▶ card ── write_card(card, path) ──▶ ada.json
+# ada.json ── read_card(path).config ──▶ the same sheet
 # ```
 #
 # Write `save_character(character, path)`. It writes the character into the file at `path`, and gives nothing back.

@@ -52,8 +52,8 @@ client, model = connect()
 # %% [markdown]
 # ## The cast
 #
-# Two people in London, long ago. Both have a scratchpad, so both can think before they speak. A talk opens with its *scene*:
-# a first line that says where they are and what is at stake.
+# Two people in London, long ago, who think before they speak. Their talk opens with a *scene*: where they are, and what is at
+# stake.
 
 # %%
 LONDON = "London in the XIII century. Ships from the north, muddy streets, a new bridge over the Thames."
@@ -100,22 +100,14 @@ print("Hans:", second)
 
 # %% [markdown]
 # **Look:** the knight's answer went to the merchant word for word. An arena does this again and again, and writes everything
-# down. What it keeps of each conversation:
+# down. You write the class in six parts, each with its own check. Each part is a function that becomes a method of the class.
 #
-# | key | what it holds |
-# |---|---|
-# | `npc1_id`, `npc2_id` | who sits in seat 1 and in seat 2 |
-# | `npc1_user_id`, `npc2_user_id` | as which user each of them speaks |
-# | `messages` | the lines so far: a list of `Message(sender, content, timestamp)` |
-# | `current_turn` | the id of the NPC that speaks next |
-# | `metrics` | what was measured |
+# <details><summary>You would rather write the whole class in one cell?</summary>
 #
-# You write the class in six parts, each with its own check. Each part is a function that becomes a method of the class.
-
-# %% [markdown]
-# You would rather write the whole class in one cell? Write it into the next one, and **delete six cells** below: each begins
-# with `def` and ends with a line such as `ChatArena.run_turn = run_turn`, which would put an empty method in the place of
-# yours. Keep the cells with `check`.
+# Write it into the next one, and **delete six cells** below: each begins with `def` and ends with a line such as
+# `ChatArena.run_turn = run_turn`, which would put an empty method in the place of yours. Keep the cells with `check`.
+#
+# </details>
 
 
 # %% tags=["exercise:arena"]
@@ -134,9 +126,9 @@ class ChatArena:
 # Difficulty ●○○○○ · Importance ●●●○○ · about 5 minutes
 #
 # ```
-# knight (an NPC)  ──▶ register_npc_in_arena ──▶ "user_npc-18cc" (a user)
-# knight, again    ──▶ register_npc_in_arena ──▶ "user_npc-18cc" (the same user)
-# nobody           ──▶ register_npc_in_arena ──▶ NPCNotFoundInArenaError
+# knight         ──▶  "user_npc-18cc"
+# knight, again  ──▶  "user_npc-18cc"
+# "nobody"       ──▶  NPCNotFoundInArenaError
 # ```
 #
 # `register_npc_in_arena(npc_id)` makes the NPC a user of the factory, once, and gives the user's id. If the factory has no
@@ -174,11 +166,13 @@ check("arena.register", ChatArena)
 # ```
 # start_conversation(knight, merchant, "Good day!")  ──▶  "7c0e..."
 #
-# conversations["7c0e..."] = {npc1_id: knight,   npc1_user_id: the user that is the knight,
-#                             npc2_id: merchant, npc2_user_id: the user that is the merchant,
-#                             messages: [system: "Good day!"], current_turn: knight, metrics: {}}
+# conversations["7c0e..."] = {"npc1_id": knight,   "npc1_user_id": as whom the knight speaks,
+#                             "npc2_id": merchant, "npc2_user_id": as whom the merchant speaks,
+#                             "messages": [system: "Good day!"],
+#                             "current_turn": knight, "metrics": {}}
 # ```
-#
+
+# %% [markdown]
 # `start_conversation(npc1_id, npc2_id, initial_prompt)` stores such a dict, and gives the conversation's id.
 #
 # - The opening line's sender is `"system"`. An empty opening line records nothing.
@@ -236,8 +230,8 @@ check("arena.start", ChatArena)
 # is recorded as `Message(npc_id, line, datetime.now())`, and then it is the other one's turn. It gives `(True, line)`.
 
 # %% [markdown]
-# If `chat_with_npc` raises `ReplyError`, as in turn 3, it gives `(False, str(error))`. Nothing is recorded, and the same NPC is
-# next: an error is never a line of dialogue.
+# If `chat_with_npc` raises `ReplyError`, as in turn 3, it gives `(False, str(error))`, and the same NPC is next: an error is
+# never a line of dialogue.
 #
 # *Stretch:* an NPC can talk with itself; an unknown id raises `ConversationNotFoundError`; where nothing was recorded yet,
 # the first speaker is greeted with `"Hello! Who are you?"`.
@@ -321,7 +315,8 @@ check("arena.read", ChatArena)
 # Difficulty ●●○○○ · Importance ●●●●○ · about 10 minutes
 #
 # ```
-# [system]  ── max_turns=4 ──▶  [system, 1, 2, 3, 4]  ── max_turns=2, the second fails ──▶  [system, 1, 2, 3, 4, 5]
+# [system]              ── max_turns=4 ──▶                    [system, 1, 2, 3, 4]
+# [system, 1, 2, 3, 4]  ── max_turns=2, the second fails ──▶  [system, 1, 2, 3, 4, 5]
 # ```
 #
 # `run_conversation(conversation_id, max_turns, verbose)` adds exactly `max_turns` lines, and gives the whole talk.
@@ -367,13 +362,13 @@ check("arena.run", ChatArena)
 #
 # ```
 # system    "Good day!"     (nobody spoke it)
-# knight    10 characters   1 second    ──▶  {"turn_count": 2, "avg_response_length": 15.0, "avg_response_time": 1.0}
-# merchant  20 characters   1 second
+# knight    10 characters   1 second    ──▶  {"turn_count": 2,
+# merchant  20 characters   1 second          "avg_response_length": 15.0, "avg_response_time": 1.0}
 # ```
 #
 # `evaluate_conversation(conversation_id)` gives a dict with three numbers: how many lines the two have spoken, their mean
-# length in characters, and the mean time of a reply in seconds. You may measure the time around the call in `run_turn`
-# (`Message` has a field `seconds`), or take the time between two lines. A talk without lines gives zeros.
+# length in characters, and the mean time of a reply in seconds, measured around the call in `run_turn` (`Message` has a field
+# `seconds`) or between two lines. A talk without lines gives zeros.
 #
 # *Stretch:* keep the numbers under the conversation's key `metrics`.
 
@@ -475,9 +470,9 @@ assert len(lines) > 1, "Nobody has spoken. Read the notice in the desk."
 #
 # ## Measure
 #
-# Numbers about one talk say little. So let the two meet three times, in short lines and without thoughts.
+# One talk says little. So let the two meet three times, in short lines and without thoughts.
 #
-# **Predict:** how far apart will the three talks be? And what does the knight remember when the next talk begins?
+# **Predict:** how far apart will the talks be? What does the knight remember when the next one begins?
 
 # %%
 short = {"has_scratchpad": False, "max_reply_tokens": 30}
@@ -493,9 +488,8 @@ for number in range(1, 4):
     print(f" of {length:.0f} characters, {seconds:.2f} seconds each")
 
 # %% [markdown]
-# **Look:** if the number of messages grows, your conversations *share a memory*: the third talk is one with somebody he has met
-# twice. Then the talks cannot be compared, since each changes the next. If it stays at 0, each conversation has users of its
-# own: the stretch of part 2.
+# **Look:** if the number of messages grows, your conversations *share a memory*, and each talk changes the next. If it stays at
+# 0, each conversation has users of its own: the stretch of part 2.
 #
 # **Predict:** in the first talk, did lines get longer or shorter?
 
@@ -548,14 +542,13 @@ print(scene)
 messages = arena.run_conversation(debate, max_turns=4, verbose=True)
 
 # %% [markdown]
-# Beside it stands the same evening **written by hand: we wrote this; no model did.** It shows what to hope for from a large
-# model on a good day.
+# Beside it stands the same evening, written by hand: **we wrote this; no model did.**
 
 # %%
 by_hand
 
 # %% [markdown]
-# **Look:** who gave in, and with which word? Neither of them says what the other one wants to hear.
+# **Look:** who gave in, and with which word?
 #
 # How much of each line repeats what the partner has just said? `echoes` counts runs of four words: 0 is nothing, 1 is all.
 # It reads each line's seat, which your messages need not have; so we write it down here.
@@ -566,6 +559,7 @@ from npc_lab.measures import ECHO_LIMIT, echoes
 seats = {keeper: 1, surveyor: 2}
 seated = [Message(each.sender, each.content, each.timestamp, seats.get(each.sender)) for each in messages]
 
+# %%
 plt.figure(figsize=(6, 2.5))
 for name, talk_to_read in {"your model": seated, "by hand": by_hand.transcript}.items():
     shares = echoes(talk_to_read)
@@ -579,21 +573,21 @@ plt.legend()
 plt.show()
 
 # %% [markdown]
-# Small models agree with everything, thank each other and repeat themselves: a known fault of models that talk with models.
-# Large ones do it too, only later. (The fake argues with nobody.)
+# Small models agree with everything, thank each other and repeat themselves. Large ones do it too, only later. (The fake argues
+# with nobody.)
 #
 # **Change one thing:** take away *You never give up this belief*, or give both the same goal.
 
 # %% [markdown]
 # ## Your own NPC in your own arena
 #
-# You have written what an NPC is made of. Paste it here, below the first line: `build_messages` of lesson 01, `trim` of
-# lesson 02, `split_reply` of lesson 03, whichever you have.
+# You have written what an NPC is made of. Paste it below the first line of the next cell: `build_messages` of lesson 01, `trim`
+# of 02, `split_reply` of 03.
 
 # %%
 build_messages = trim = split_reply = None
 # BEGIN SOLUTION
-from npc_lab.lessons.help import solution_code
+from npc_lab.lessons.help import solution_code  # those of the other lessons, as they stand there
 
 for name in ("messages", "trim", "split_reply"):
     exec(solution_code(name))
@@ -609,6 +603,7 @@ for name in own:
 # %% [markdown]
 # The class below puts them together. What you have not written, it inherits.
 
+
 # %%
 class MyNPC(SimpleChatNPC):
     """An NPC that runs on your functions of lessons 01 to 03."""
@@ -619,16 +614,17 @@ class MyNPC(SimpleChatNPC):
         messages = [self.get_system_message(), *self.remembered(user_id)]
         system, *earlier = trim(messages, self.config.history_size)
         said = [message["content"] for message in earlier]
-        return build_messages(system["content"], list(zip(said[::2], said[1::2])), user_message)
+        return build_messages(system["content"], list(zip(said[::2], said[1::2], strict=True)), user_message)
 
     def chat(self, user_message, user_id):
         answer = super().chat(user_message, user_id)
         raw = self.chat_histories[user_id][-1]["content"]  # with its thoughts, as the model wrote it
         return split_reply(raw)[0] if passed["split_reply"] else answer
 
+
 # %% [markdown]
-# `memory="all"`: the kit forgets nothing, so only your `trim` does. Who walks in is your character of lesson 04, where its file
-# lies beside this notebook, or else the knight.
+# Who walks in is your character of lesson 04, if its file lies beside this notebook, or else the knight. With `memory="all"` the
+# kit forgets nothing: only your `trim` does.
 
 # %%
 from pathlib import Path
@@ -640,10 +636,11 @@ sheet = read_card(card).config if card.exists() else factory.npcs[knight].config
 sheet = replace(sheet, memory="all", history_size=4, max_reply_tokens=80)
 mine = factory.register_npc(**asdict(sheet), npc_class=MyNPC)
 
-meeting = arena.start_conversation(mine, hans, f"It rains. {sheet.called()} stops at the stall of Hans. What do you seek?")
+opening = f"It rains. {sheet.called()} stops at the stall of Hans. What do you seek?"
+meeting = arena.start_conversation(mine, hans, opening)
 messages = arena.run_conversation(meeting, max_turns=2, verbose=True)
 # BEGIN HIDDEN TESTS
-assert Arena is ChatArena and all(passed.values()) and len(messages) == 3
+assert [message.sender for message in messages if all(passed.values())] == ["system", mine, hans]
 # END HIDDEN TESTS
 
 # %%
@@ -651,8 +648,8 @@ for message in factory.npcs[mine].preview("And then?", arena.conversations[meeti
     print(f"{message['role']:>9}: {message['content']}\n")
 
 # %% [markdown]
-# **Look:** this is what its model reads next. If all three lines above say *yours* and the arena is yours too, nothing in this
-# talk was put together, forgotten, hidden or carried by our code.
+# **Look:** this is what its model reads next. Where all three say *yours* and the arena is yours, no code of ours put this talk
+# together, forgot, hid or carried any of it.
 
 # %% [markdown]
 # ## Read ours
@@ -672,7 +669,7 @@ print(inspect.getsource(OurArena._turn))
 # ## Tomorrow
 #
 # Shut the *kernel* down, the Python that runs your cells, and your talks are gone. A factory with a *store* writes each line
-# into a file before you see it. Our arena reads it again. Run the cell, and press **Start**.
+# into a file, and our arena reads it again. Run the cell, and press **Start**.
 
 # %%
 kept = NPCFactory(client, model, store="chat_arena.db")
@@ -691,8 +688,8 @@ desk_of_tomorrow
 # memories, and whoever is next speaks next.
 
 # %% [markdown]
-# The file is `chat_arena.db`, beside this notebook. (Colab deletes its files when it lets you go: download it first.)
-# `!npc-lab log chat_arena.db` lists what is in it.
+# The file is `chat_arena.db`, beside this notebook. (Colab deletes its files when it lets you go.) `!npc-lab log chat_arena.db`
+# lists what is in it.
 #
 # ## How it went
 

@@ -54,7 +54,7 @@ def hint(exercise: str, number: int = 1) -> Page:
     if not isinstance(number, int) or not 1 <= number <= len(texts):
         return Page(f'There are {len(texts)} hints. The first one is `hint("{exercise}", 1)`.')
     more = f'`hint("{exercise}", {number + 1})`' if number < len(texts) else f'`solution("{exercise}")`'
-    return Page(f"**Hint {number} of {len(texts)}.** {texts[number - 1]}\n\nNext: {more}")
+    return Page(f"Hint {number} of {len(texts)}. {texts[number - 1]}\n\nNext: {more}")
 
 
 def solution(exercise: str) -> Page:
