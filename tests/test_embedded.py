@@ -353,7 +353,7 @@ def test_the_engine_refuses_no_grammar_of_ours_and_says_so_of_a_wrong_one(
         miner = SimpleChatNPC(*connection, sheet)
         next(miner.stream("Dig!", "you"), "")
         assert miner.is_held("you")
-    miner.config.request_options = {"grammar": "root ::="}
+    miner.config.request_options = {"grammar": 'root ::= "Aye'}
     with pytest.raises(ReplyError, match="failed to parse grammar"):
         miner.chat("Dig!", "you")
     assert "grammar" not in capsys.readouterr().out
