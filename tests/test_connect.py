@@ -5,6 +5,7 @@ import re
 import ssl
 import sys
 import types
+from pathlib import Path
 from typing import Any
 
 import openai
@@ -180,7 +181,9 @@ def test_with_no_key_and_no_embedded_model_every_way_out_is_said() -> None:
 
 
 def test_with_no_key_the_embedded_model_is_next(monkeypatch: Any, capsys: Any) -> None:
-    served = types.SimpleNamespace(base_url="http://127.0.0.1:1/v1/", model="SmolLM2-135M-Instruct")
+    served = types.SimpleNamespace(
+        base_url="http://127.0.0.1:1/v1/", model="SmolLM2-135M-Instruct", path=Path("m.gguf")
+    )
     monkeypatch.setattr(npc_lab.endpoints.embedded, "is_installed", lambda: True)
     monkeypatch.setattr(npc_lab.endpoints.embedded, "serve", lambda gguf: served)
     client, model = connect()
@@ -261,7 +264,7 @@ def test_a_closed_secret_is_mentioned_even_where_the_embedded_model_steps_in(
     colab: Any, monkeypatch: Any, capsys: Any
 ) -> None:
     colab({"NEBIUS_API_KEY": Userdata.NotebookAccessError})
-    served = types.SimpleNamespace(base_url="http://127.0.0.1:1/v1/", model="m")
+    served = types.SimpleNamespace(base_url="http://127.0.0.1:1/v1/", model="m", path=Path("m.gguf"))
     monkeypatch.setattr(npc_lab.endpoints.embedded, "is_installed", lambda: True)
     monkeypatch.setattr(npc_lab.endpoints.embedded, "serve", lambda gguf: served)
     connect()

@@ -246,7 +246,7 @@ def npc_lab_command(endpoint: Endpoint, monkeypatch: pytest.MonkeyPatch) -> Call
 def chat(endpoint: Endpoint, run: Any) -> tuple[str, str]:
     code, shown = run("chat", typed=f"Hello!\n{BREAK}\nStill there?\n/quit\n")
     assert code == 0
-    assert [message["content"] for message in endpoint.server.sent[-1][1:]] == [
+    assert [message["content"] for message in endpoint.server.sent[-1][-3:]] == [
         "Hello!",
         STILL_HERE,
         "Still there?",

@@ -153,7 +153,7 @@ def test_what_was_said_makes_no_markup_of_a_saved_page(path: Path, tmp_path: Pat
     run("log", str(path), "--export", str(tmp_path / "out.html"))
     page = (tmp_path / "out.html").read_text(encoding="utf-8")
     assert "<b>" not in page
-    assert page.count("<h1>") == 3
+    assert page.count("<h1") == 3
     assert page.count("</html>") == 1
 
 

@@ -3,6 +3,9 @@
 In reading order:
 
     reports.py          what a check found: steps with an outcome and a message
+    plain.py            a learner's values as plain ones
+    cells.py            the notebook around a check: a near name, a cell that failed
+    advice.py           what an error says, and one next step
     learners_code.py    looking at a learner's values, functions and errors
     limits.py           running a learner's code: it ends in time, reads no input, ends nothing
     exercise.py         an exercise: the list of steps that its check takes
