@@ -341,8 +341,8 @@ class ThoughtParser:
             if self._struck >= 0:  # <s>words struck out</s>
                 self._show(mark)
                 return
-        has_words = self._is_speaking() or any(text.strip() for text in self._kept)
-        if has_words or self._state == "hidden" or _OTHERS_TURN.search(mark):
+        has_words = self._is_speaking() or (self._state != "hidden" and any(map(str.strip, self._kept)))
+        if has_words or _OTHERS_TURN.search(mark):  # in a scratchpad it ends nothing: the answer may follow
             self._has_ended = True
             self.length -= len(self._raw) - match.start()
 
