@@ -135,18 +135,21 @@ class ReplyStream(Holder):
             self.close()
             raise
 
-    @uninterrupted
     def _read_on(self) -> str:
         self._reader, self._is_being_read = threading.current_thread(), True
         try:
             return self._next_piece()
         except BaseException as ending:  # the end and Ctrl-C included: however it ends, others may go on
-            self.close()
-            if isinstance(ending, ReplyError):
-                self._note(ending)
+            self._give_up(ending)
             raise
         finally:
             self._is_being_read, self._last_read = False, time.monotonic()
+
+    @uninterrupted
+    def _give_up(self, ending: BaseException) -> None:
+        self.close()
+        if isinstance(ending, ReplyError):
+            self._note(ending)
 
     def __del__(self) -> None:
         when_nobody_would_hear_it(self.close)
@@ -205,6 +208,7 @@ class ReplyStream(Holder):
             raise ReplyError("interrupted_stream", READ_IT_ALL, what="Another call took this reply's place.")
         raise StopIteration
 
+    @uninterrupted
     def _ask(self) -> Iterator[Delta | BaseException]:
         """Hold the user and send the request. Yield what arrives."""
         hear_ctrl_c()
@@ -283,6 +287,7 @@ class ReplyStream(Holder):
             self._parser.length = len(raw.rstrip()) - len(unfinished)
         return rest[: max(len(rest) - len(unfinished), 0)]
 
+    @uninterrupted
     def _store(self) -> None:
         with self._closing:
             if not self._is_closed:
