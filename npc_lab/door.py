@@ -152,9 +152,9 @@ class CallStream(Holder):
         return self.replies[-1].sent if self.replies else []
 
     @property
-    def is_held(self) -> bool:
+    def has_form(self) -> bool:
         """Whether the model's last reply was held to its form."""
-        return bool(self.replies) and self.replies[-1].is_held
+        return bool(self.replies) and self.replies[-1].has_form
 
     @uninterrupted
     def close(self) -> None:

@@ -93,7 +93,7 @@ class SimpleChatNPC:
         new_message = {"role": "user", "content": well_formed(user_message)}
         return [self.get_system_message(), *self._examples(), *self._as_sent(history), new_message]
 
-    def is_held(self, user_id: str) -> bool:
+    def has_form(self, user_id: str) -> bool:
         """Return whether the next reply will be held to its form (npc_lab/wire/form.py)."""
         is_refused = NO_FORM in known(self.client, self.model)
         return not is_refused and is_form(self._request([], user_id, whole=True).get("grammar"))

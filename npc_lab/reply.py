@@ -79,7 +79,7 @@ class ReplyStream(Holder):
 
     Iterating raises `ReplyError` if the reply fails. `close()` stops it, from any thread and at once:
     the iteration ends and nothing is remembered. `reply` is what there is of the reply so far, `sent`
-    the messages that were sent, `exchange` what was remembered; both are empty before that. `is_held`:
+    the messages that were sent, `exchange` what was remembered; both are empty before that. `has_form`:
     whether the endpoint holds the reply to its form.
 
     request: a callback that returns what is to be sent, called once the user is held. remember: puts
@@ -155,7 +155,7 @@ class ReplyStream(Holder):
         when_nobody_would_hear_it(self.close)
 
     @property
-    def is_held(self) -> bool:
+    def has_form(self) -> bool:
         """Whether the endpoint was sent a grammar of ours, and did not refuse it."""
         return "grammar" in self._asked and is_form(self._asked["grammar"])
 
@@ -257,7 +257,7 @@ class ReplyStream(Holder):
         self._reasoning.append(self._thoughts.finish())
         self._reply.refusal += self._refusal.finish()
         rest = self._say(self._words.finish()) + self._parser.finish(complete=not was_cut)
-        if was_cut and self.is_held:
+        if was_cut and self.has_form:
             rest = self._leave_off(rest)
         if self._parser.has_lone_end:
             note_that_it_thinks_first(self._client, self._model)

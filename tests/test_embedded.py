@@ -196,7 +196,7 @@ def test_any_other_model_by_its_path(other_model: Path, server: Server) -> None:
     again = serve(other_model)
     assert listens(again.base_url)
     ada = SimpleChatNPC(*connect("local", model=str(other_model)), NPCConfig("A mine.", "You are Ada."))
-    assert not ada.is_held("you")
+    assert not ada.has_form("you")
     again.close()
     again.close()
 
@@ -352,7 +352,7 @@ def test_the_engine_refuses_no_grammar_of_ours_and_says_so_of_a_wrong_one(
         sheet = NPCConfig("A mine.", "You are Ada.", has_scratchpad=True, max_reply_tokens=tokens)
         miner = SimpleChatNPC(*connection, sheet)
         next(miner.stream("Dig!", "you"), "")
-        assert miner.is_held("you")
+        assert miner.has_form("you")
     miner.config.request_options = {"grammar": 'root ::= "Aye'}
     with pytest.raises(ReplyError, match="failed to parse grammar"):
         miner.chat("Dig!", "you")

@@ -271,7 +271,7 @@ def test_a_characters_requests_carry_the_grammar_and_no_others(small: Any) -> No
 def test_options_of_ones_own_take_its_place(small: Any, options: dict[str, Any]) -> None:
     server = small([Text("I am Ada. I", finish_reason="length")])
     ada = npc(server.client(), request_options=options)
-    assert not ada.is_held("u")
+    assert not ada.has_form("u")
     assert ada.chat("1", "u") == "I am Ada. I"
     assert {**server.requests[0].body, **options} == server.requests[0].body
     assert server.requests[0].body.get("grammar") == options.get("grammar")
@@ -280,7 +280,7 @@ def test_options_of_ones_own_take_its_place(small: Any, options: dict[str, Any])
 def test_models_that_are_not_small_are_not_held(loopback: Any) -> None:
     server = loopback([Text("I am Ada. I", finish_reason="length")])
     ada = npc(server.client())
-    assert not ada.is_held("u")
+    assert not ada.has_form("u")
     assert ada.chat("1", "u") == "I am Ada. I"
     assert "grammar" not in server.requests[0].body
 
@@ -300,10 +300,10 @@ def test_a_grammar_that_is_refused_is_left_out_once_and_that_is_said(
     refuses = Mood(lambda body: "grammar" in body, refusal)
     server = small(lambda body: Text("I am Ada. I", finish_reason="length"), moods=[refuses])
     ada = npc(server.client(), request_options={"top_p": 0.5})
-    assert ada.is_held("u")
+    assert ada.has_form("u")
     for line in ("1", "2"):
         assert "".join(getattr(ada, how)(line, "u")) == "I am Ada. I"
-    assert not ada.is_held("u")
+    assert not ada.has_form("u")
     # A status of 500 is tried again by the openai package first.
     assert ["grammar" in request.body for request in server.requests][-3:] == [True, False, False]
     assert all(request.body["top_p"] == 0.5 for request in server.requests)
@@ -332,7 +332,7 @@ def test_words_appear_as_they_are_made_and_the_text_ends_where_the_sentence_does
     ada = npc(server.client())
     stream = ada.stream("Who are you?", "u")
     assert "".join(stream) == "I am Ada. I will not"
-    assert stream.is_held
+    assert stream.has_form
     assert (stream.reply.text, stream.reply.raw) == ("I am Ada.", "I am Ada.")
     assert stream.reply.finish_reason == "length"
     assert stream.exchange[-1] == {"role": "assistant", "content": "I am Ada."}
@@ -450,7 +450,7 @@ def test_a_terminal_takes_the_last_words_back(words: str, left: str) -> None:
     def shown(text: str, end: str) -> list[str]:
         terminal = Terminal()
         speech = Speech(Console(file=terminal, width=24, legacy_windows=False))
-        speech.is_held = True
+        speech.has_form = True
         for letter in text:
             speech.write(letter)
         if end != text:
@@ -465,7 +465,7 @@ def test_a_terminal_takes_the_last_words_back(words: str, left: str) -> None:
 def test_a_file_gets_only_what_is_left() -> None:
     output = io.StringIO()
     speech = Speech(Console(file=output, width=80))
-    speech.is_held = True
+    speech.has_form = True
     speech.write("I am Ada. I will")
     speech.take_back_to("I am Ada.")
     speech.end()

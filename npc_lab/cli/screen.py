@@ -73,7 +73,7 @@ class Screen:
                 piece = next(stream, "")
             if shows_thoughts and piece:
                 self.think(stream.reply.thought)
-            speech.is_held = stream.is_held
+            speech.has_form = stream.has_form
             speech.write(piece)
             shown = len(piece)
             for piece in stream:
@@ -120,12 +120,12 @@ class Screen:
 class Speech:
     """A text that arrives in pieces. Each word is printed when it is complete.
 
-    is_held: whether the last words may be taken back. A file or a pipe is then written at the end.
+    has_form: whether the last words may be taken back. A file or a pipe is then written at the end.
     """
 
     def __init__(self, console: Console, style: str = ""):
         self.has_begun = False
-        self.is_held = False
+        self.has_form = False
         self._console = console
         self._can_take_back = console.file.isatty() and not console.legacy_windows
         self._style = style
@@ -138,7 +138,7 @@ class Speech:
 
     def write(self, piece: str) -> None:
         """Take the next piece of the text."""
-        if self.is_held and not self._can_take_back:
+        if self.has_form and not self._can_take_back:
             self._kept_back.append(piece)
         else:
             self._write(piece)

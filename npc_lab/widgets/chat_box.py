@@ -303,8 +303,8 @@ class ChatBox(TalkPanel):
         text = self._input.value
         talk = self._talk
         messages, forgotten = talk.next_prompt(text if text.strip() else _YOUR_NEXT, self._edited)
-        upcoming = prompt_markup("The next prompt", messages, forgotten, talk.is_held)
-        last = prompt_markup("The last prompt", talk.last_prompt, talk.last_forgotten, talk.last_was_held)
+        upcoming = prompt_markup("The next prompt", messages, forgotten, talk.has_form)
+        last = prompt_markup("The last prompt", talk.last_prompt, talk.last_forgotten, talk.last_had_form)
         self._prompts.value = f"{upcoming}<hr>{last}"
 
 

@@ -135,7 +135,7 @@ class Talk:
     """The turns of one user with one NPC, as a box shows them.
 
     stream: the reply under way, or the last one. error: why it failed, or None. last_prompt: what was sent
-    for it, and last_forgotten: what the NPC had forgotten by then. last_was_held: whether the reply was
+    for it, and last_forgotten: what the NPC had forgotten by then. last_had_form: whether the reply was
     held to its form.
     """
 
@@ -156,7 +156,7 @@ class Talk:
         self.was_stopped = False
         self.last_prompt: list[ChatMessage] = []
         self.last_forgotten: list[ChatMessage] = []
-        self.last_was_held = False
+        self.last_had_form = False
 
     @property
     def title(self) -> str:
@@ -210,10 +210,10 @@ class Talk:
         return npc.preview(message, self._user_id), self._forgotten(npc)
 
     @property
-    def is_held(self) -> bool:
+    def has_form(self) -> bool:
         """Whether the next reply will be held to its form."""
         npc = self._npc()
-        return isinstance(npc, SimpleChatNPC) and npc.is_held(self._user_id)
+        return isinstance(npc, SimpleChatNPC) and npc.has_form(self._user_id)
 
     @property
     def problem(self) -> str:
@@ -334,7 +334,7 @@ class Talk:
                 take.reply, take.exchange = self.stream.reply, self.stream.exchange
                 if self.stream.sent:
                     self.last_prompt, self.last_forgotten = self.stream.sent, forgotten
-                    self.last_was_held = self.stream.is_held
+                    self.last_had_form = self.stream.has_form
             if take.exchange:
                 turn.choose(take)
                 self._show_greeting(npc, turn)

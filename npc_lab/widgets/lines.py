@@ -134,11 +134,11 @@ HELD = (
 
 
 def prompt_markup(
-    title: str, messages: Sequence[ChatMessage], forgotten: Sequence[ChatMessage], is_held: bool = False
+    title: str, messages: Sequence[ChatMessage], forgotten: Sequence[ChatMessage], has_form: bool = False
 ) -> str:
     """Return a prompt as HTML: the system message, what is forgotten (greyed), and all else that is sent.
 
-    is_held: whether the reply is held to its form.
+    has_form: whether the reply is held to its form.
     """
     if not messages:
         return f"<p><b>{escaped(title)}</b>: nothing yet.</p>"
@@ -149,7 +149,7 @@ def prompt_markup(
     if (hidden := len(forgotten) - MOST_FORGOTTEN) > 0:
         parts.append(f"<p class='npc-lab-forgotten'>{hidden} more forgotten messages</p>")
     parts += [_message(message, is_forgotten=True) for message in forgotten[-MOST_FORGOTTEN:]]
-    return "".join([*parts, *map(_message, messages[1:]), f"<p>{HELD}</p>" if is_held else ""])
+    return "".join([*parts, *map(_message, messages[1:]), f"<p>{HELD}</p>" if has_form else ""])
 
 
 def _message(message: ChatMessage, is_forgotten: bool = False) -> str:
