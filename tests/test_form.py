@@ -186,6 +186,7 @@ def test_a_thought_leaves_room_for_the_answer(tokens: int | None, longest: int) 
     assert not may_be(in_parts(f"{thought}x", "I am Guy."))
     assert not may_be(in_parts(f"{words} x", "I am Guy."))
     assert not may_be(in_parts(f"{words[:29]}x,", "I am Guy."))
+    assert not may_be(in_parts("He came on 12/08/2017 and 23:45:26", "I am Guy."))
 
 
 # --- what is left off -----------------------------------------------------------------------------

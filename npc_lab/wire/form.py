@@ -51,6 +51,7 @@ _NO_LAST_LETTER = _GAPS + _DIGITS + _PAUSES + _CLOSERS
 _SHORTEST, _LONGEST = 30, 240
 _A_TOKEN = 1.5  # characters of a thought for each token of the reply
 _OF_MARKS = 14  # tokens of SmolLM2 for both marks and their line ends
+_SYMBOLS = "`*_[]{}<>|=/@~"  # as with digits, a thought of them has a token a letter, and no answer
 _LAST_WORD = 8  # characters: what completes a word at the bound
 
 _ITEM = re.compile(r"(?:[-*•]|[0-9][.)]) \S")
@@ -73,8 +74,9 @@ def grammar(has_scratchpad: bool, tokens: int | None) -> str:
         return f"{_NAME}\nroot ::= ending\n{_rules()}"
     room = _LONGEST if tokens is None else int(_A_TOKEN * (tokens - _OF_MARKS))
     longest = max(_SHORTEST, min(room, _LONGEST))
-    first, inside = _none_of("# \n." + _MARKS), _none_of("#\n." + _MARKS)
-    of_its_last_word = _none_of("# \n." + _MARKS + _PAUSES)
+    no_thought = "#\n." + _MARKS + _DIGITS + _SYMBOLS
+    first, inside = _none_of(" " + no_thought), _none_of(no_thought)
+    of_its_last_word = _none_of(" " + no_thought + _PAUSES)
     # Neither part may hold a "#": the marks stand where the grammar puts them, and nowhere else.
     return rf"""{_NAME}
 root ::= "#SCRATCHPAD\n" thought "\n#ANSWER\n" ending
