@@ -1019,7 +1019,8 @@ def measures_the_right_talk(trial: ArenaTrial) -> str:
 
 @measure.step("avg_response_time is the mean time of a reply, in seconds", needs=["speaks"])
 def measures_time(trial: ArenaTrial) -> str:
-    for times in (1, 2):  # longer pauses, if the machine was busy
+    seen = 0  # how often it was the time from line to line; once, on a busy machine, may be by chance
+    for times in (1, 2, 1):  # longer pauses, if the machine was busy
         talk, *_ = trial.talk()
         trial.factory.trace.clear()
         trial.factory.pauses = [times * pause for pause in PAUSES]
@@ -1027,9 +1028,12 @@ def measures_time(trial: ArenaTrial) -> str:
         sleep(AFTERWARDS)
         got, calls = trial.found(talk, "avg_response_time"), trial.factory.trace
         each = sum(call.ended - call.begun for call in calls) / len(calls)
-        between = (calls[-1].ended - calls[0].ended) / (len(calls) - 1)  # of the times between two lines
-        if any(abs(got - right) <= CLOCK for right in (each, between)):
+        between = (calls[-1].ended - calls[0].ended) / (len(calls) - 1)
+        seen += abs(got - between) <= CLOCK
+        if abs(got - each) <= CLOCK or seen == 2:
             return "The replies have a mean time."
+        if times == 2 and not seen:
+            break
     expected = f"{each:.3f} seconds, or {between:.3f} from line to line"
     advice = "Divide the seconds of all replies by the number of replies."
     fault = f"It gives {got:.3f}, and not {each:.3f}."
