@@ -340,7 +340,7 @@ class Record:
     npc2_user_id: str
     current_turn: str
     messages: tuple = ()
-    metrics: Any = MappingProxyType({})
+    metrics: Any = field(default_factory=lambda: MappingProxyType({}))
 
     def __getitem__(self, key):
         return getattr(self, key)
