@@ -203,7 +203,7 @@ from npc_lab import NPCConfig
 now = datetime.now()
 messages = [Message(text, text, now, place % 3 or None, 1.0) for place, text in enumerate(TEXTS)]
 talk = Transcript(messages, {1: GROUPS[0], 2: GROUPS[1]}, GROUPS[2])
-display(talk, RecordedTalk(NPCConfig("", ""), talk, TEXTS))
+display(talk, RecordedTalk(talk, TEXTS, NPCConfig("", "")))
 display(*(Reply(text, text) for text in TEXTS[::3]))
 reports = [Report(text, [Step(text, True, outcome, text), Step(text, False, "correct", text)], text)
            for text, outcome in zip(TEXTS, cycle(["incorrect", "correct", "not attempted", "can't check"]))]
