@@ -30,7 +30,7 @@ from typing import Any, Protocol
 
 from npc_lab.errors import NPCLabError, ReplyError, no_text
 from npc_lab.memory import Call, ChatMessage
-from npc_lab.one_at_a_time import Holder, interruptible, uninterrupted, when_nobody_would_hear_it
+from npc_lab.one_at_a_time import HeldStream, interruptible, uninterrupted
 from npc_lab.reply import READ_IT_ALL, Reply, ReplyStream
 from npc_lab.text import well_formed
 
@@ -74,7 +74,7 @@ class Stranger:
         """There is nothing to forget."""
 
 
-class CallStream(Holder):
+class CallStream(HeldStream):
     """What a class of one's own says, as pieces. It works like a `ReplyStream`.
 
     say: runs the learner's method and returns the pieces of what it says. named: the method, for messages.
@@ -106,16 +106,6 @@ class CallStream(Holder):
         self._said: list[str] = []
         super().__init__()
 
-    def __iter__(self) -> CallStream:
-        return self
-
-    def __next__(self) -> str:
-        try:
-            return self._read_on()
-        except BaseException:  # a Ctrl-C that came while the piece was made
-            self.close()
-            raise
-
     @uninterrupted
     def _read_on(self) -> str:
         self._reader, self._is_being_read = threading.current_thread(), True
@@ -126,9 +116,6 @@ class CallStream(Holder):
             raise
         finally:
             self._is_being_read, self._last_read = False, time.monotonic()
-
-    def __del__(self) -> None:
-        when_nobody_would_hear_it(self.close)
 
     @property
     def reply(self) -> Reply:

@@ -169,14 +169,12 @@ class NPCFactory:
         It has or once had this sheet, or another one of the same character. None comes back twice.
         """
         name = config.called() or "This NPC"
-        changed = {
-            npc_id: self._store.differences(config, sheets[-1]) for npc_id, sheets in self._sheets.items()
-        }
-        same = [
-            npc_id
+        unlike = {
+            npc_id: [self._store.differences(config, sheet) for sheet in sheets]
             for npc_id, sheets in self._sheets.items()
-            if any(not self._store.differences(config, sheet) for sheet in sheets)
-        ]
+        }
+        changed = {npc_id: of_sheets[-1] for npc_id, of_sheets in unlike.items()}
+        same = [npc_id for npc_id, of_sheets in unlike.items() if not all(of_sheets)]
         found = same or [each for each in changed if not {*changed[each]} & {*WHO_IT_IS}]
         found = [each for each in found if self._classes.get(each, "") == class_name] or found
         if found:

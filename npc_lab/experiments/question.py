@@ -13,7 +13,7 @@ from typing import Any
 
 from npc_lab.character import NPCConfig
 from npc_lab.errors import ExperimentError, did_you_mean
-from npc_lab.experiments.estimates import LEVEL
+from npc_lab.experiments.estimates import LEVEL, is_whole
 from npc_lab.experiments.scene import Scene
 from npc_lab.transcript import Transcript
 
@@ -42,7 +42,7 @@ class Question:
     ):
         if not isinstance(name, str) or not name.strip():
             raise ExperimentError(f"An experiment's name must be text, not {name!r:.60}.")
-        if not isinstance(talks, int) or isinstance(talks, bool) or talks < 1:
+        if not is_whole(talks) or talks < 1:
             raise ExperimentError(
                 f"talks must be a whole number, 1 or more, not {talks!r:.60}. With fewer than 10 of each "
                 "scene only very large differences can be seen."

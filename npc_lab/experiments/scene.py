@@ -17,6 +17,7 @@ from typing import Any
 
 from npc_lab.character import NPCConfig
 from npc_lab.errors import ExperimentError
+from npc_lab.experiments.estimates import is_whole
 from npc_lab.npc import SimpleChatNPC
 from npc_lab.stops import StopCondition, StopWhen
 from npc_lab.transcript import DEFAULT_OPENING, SCRIPT, Conversation, Message, spoken
@@ -123,7 +124,7 @@ class Scene:
             )
         if not isinstance(self.opening, str):
             raise ExperimentError(f"A scene's opening must be text, not {self.opening!r:.60}.")
-        if not isinstance(self.turns, int) or isinstance(self.turns, bool) or self.turns < 1:
+        if not is_whole(self.turns) or self.turns < 1:
             raise ExperimentError(f"turns must be a whole number, 1 or more, not {self.turns!r:.60}.")
         if isinstance(self.remembers, str) or not all(
             isinstance(each, list | tuple) and len(each) == 2 and _are_lines(each) for each in self.remembers

@@ -12,16 +12,15 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
-from pathlib import Path
-from types import FunctionType
 from typing import Any
+
+from npc_lab.lessons.checking.learners_code import is_the_kits
 
 MIME = "application/vnd.npc-lab.steps+json"
 MEMORY = 4 * 2**30  # bytes of addresses for one kernel; without a limit, one takes the memory of all
 # A check's own limits are for a learner who waits. Here many kernels share the machine.
 PATIENCE = 5
 _GONE = "npc_lab_gone"  # what the kernel's shell keeps under this name outlives our modules
-_PACKAGE = str(Path(__file__).resolve().parents[1]) + os.sep
 _INSTALLERS = ("pip", "conda", "mamba", "micromamba", "uv")
 _INSTALL = re.compile(rf"\b({'|'.join(_INSTALLERS)})3?\b.*\b(un)?install\b|\buv\b.*\b(sync|add|remove)\b")
 
@@ -59,13 +58,6 @@ def check_here(name: str, nonce: str) -> None:
     shell.display_pub.publish({MIME: {"nonce": nonce, "outcomes": outcomes, "gone": gone}})
 
 
-def _is_the_kits(thing: Any) -> bool:
-    """Whether this function or class comes from npc_lab."""
-    if isinstance(thing, FunctionType):
-        return thing.__code__.co_filename.startswith(_PACKAGE)
-    return isinstance(thing, type) and thing.__module__.partition(".")[0] == "npc_lab"
-
-
 def _watch(names: Mapping[str, Sequence[str]]) -> None:
     """Note after each cell what of these names is gone that was there, and which cell it was.
 
@@ -93,12 +85,12 @@ def _watch(names: Mapping[str, Sequence[str]]) -> None:
 
 def _there(thing: Any, name: str, methods: Sequence[str]) -> set[str]:
     """Return the name and its methods, as far as they are there and the learner's own."""
-    if thing is None or _is_the_kits(thing):
+    if thing is None or is_the_kits(thing):
         return set()
     found = {each: inspect.getattr_static(thing, each, None) for each in methods}
     return {
         name,
-        *(each for each, member in found.items() if member is not None and not _is_the_kits(member)),
+        *(each for each, member in found.items() if member is not None and not is_the_kits(member)),
     }
 
 
