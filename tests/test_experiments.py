@@ -236,7 +236,9 @@ def test_a_talk_that_a_kill_left_without_its_end_counts(store: Path) -> None:
     first = pair(2).run(client, "m", store)
     with closing(sqlite3.connect(store)) as database, database:
         database.execute("UPDATE conversations SET ended = '', stop_reason = ''")
-        last = database.execute("SELECT max(id) FROM messages").fetchone()
+        last = database.execute(
+            "SELECT max(messages.id) FROM messages JOIN trials USING (conversation_id) WHERE scene = 'two'"
+        ).fetchone()
         database.execute("DELETE FROM messages WHERE id = ?", last)
     results = pair(2).run(client, "m", store)
     assert len(client.calls) == 16 + 1
