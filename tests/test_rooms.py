@@ -11,7 +11,16 @@ import npc_lab
 pytestmark = pytest.mark.once
 
 PACKAGE = Path(npc_lab.__file__).parent
-ROOMS = ["endpoints", "experiments", "lessons", "lessons/checking", "lessons/exercises", "grading", "cli"]
+ROOMS = [
+    "endpoints",
+    "experiments",
+    "experiments/voting",
+    "lessons",
+    "lessons/checking",
+    "lessons/exercises",
+    "grading",
+    "cli",
+]
 
 
 @pytest.mark.parametrize("room", ROOMS)

@@ -24,6 +24,10 @@ Read them in this order, from the plan over the run to the card:
     dots.py         each talk as a dot, drawn
     card.py         what is looked at: in a notebook, in a terminal, as a file
     results.py      numbers that show themselves as a card
+
+Beside them:
+
+    voting/         which of two is the better one: ballots of people and judges
 """
 
 from npc_lab.experiments.estimates import Estimate, difference, mean, minimum_detectable, share
@@ -31,8 +35,10 @@ from npc_lab.experiments.experiment import Experiment
 from npc_lab.experiments.plan import Plan
 from npc_lab.experiments.results import Results
 from npc_lab.experiments.scene import Scene, Script
+from npc_lab.experiments.voting.ballot import Ballot
 
 __all__ = [
+    "Ballot",
     "Estimate",
     "Experiment",
     "Plan",
