@@ -1,4 +1,4 @@
 """Votes: people and judges say which of two is the better one.
 
-    ballot.py   one answer
+ballot.py   one answer
 """

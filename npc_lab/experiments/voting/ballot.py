@@ -1,6 +1,6 @@
 """A ballot: which of two is the better one, said by a person or by a judge.
 
-    Ballot(("Wren", "Otto"), ("Otto", "Wren"), "Wren", "mia")   mia saw Otto's talk on the left, and chose Wren
+    Ballot(("Wren", "Otto"), ("Otto", "Wren"), "Wren", "mia")   mia saw Otto on the left, and chose Wren
 
 People and judges vote alike, so both are counted by the same functions.
 """
@@ -14,8 +14,8 @@ class Ballot:
 
     pair: the two ids. shown: the same two in the order in which they were shown, left first. winner: one of
     them, or None for no difference. voter: a nickname, or a judge's name. margin: the log-odds for the first
-    of the pair, where log-probabilities were asked. unscored: why there is no answer (then winner is None and
-    it counts for nothing). flipped: the answer went with the place, not with the talk, so it is no difference.
+    of the pair, where log-probabilities were asked. unscored: why there is no answer (then winner is None,
+    and it counts for nothing). flipped: the answer went with the place, not with the talk: no difference.
     """
 
     pair: tuple[str, str]
