@@ -1,4 +1,6 @@
 """Votes: people and judges say which of two is the better one.
 
-ballot.py   one answer
+From one answer to what all of them say:
+
+    ballot.py   one answer
 """
