@@ -425,6 +425,7 @@ def interrupt_each(
     """Interrupt a scene at each step, or at each `every`th from the `first` one, at most so often."""
     count, scene = Count(), SCENES[kind]
     usual = signal.signal(signal.SIGINT, signal.default_int_handler)  # what runs in the background is deaf
+    gc.freeze()  # what stands already is none of a scene's: looking through it would take the most time
     try:
         with tempfile.TemporaryDirectory() as folder:
             step = first
@@ -447,5 +448,6 @@ def interrupt_each(
                 count.interrupts += 1
                 step += every
     finally:
+        gc.unfreeze()
         signal.signal(signal.SIGINT, usual)
     return count
