@@ -173,6 +173,8 @@ def _client(key: str, base_url: str, pace: Pace | None, counted: bool) -> Any:
     pace: when its calls may leave. counted: whether they count against NPC_LAB_MAX_CALLS. The hooks are event
     hooks of httpx, as the openai package documents them for its clients.
     """
+    from ssl import PROTOCOL_TLS_CLIENT, SSLContext
+
     from openai import DefaultHttpxClient, OpenAI
 
     def brake(_: Any) -> None:
@@ -189,11 +191,14 @@ def _client(key: str, base_url: str, pace: Pace | None, counted: bool) -> Any:
             api_key=key or "no-key-needed",  # endpoints without keys still require a header that is not empty
             base_url=base_url,
             timeout=TIMEOUT_SECONDS,
-            http_client=DefaultHttpxClient(event_hooks=hooks, trust_env=trust_env),
+            http_client=DefaultHttpxClient(event_hooks=hooks, trust_env=trust_env, verify=verify),
         )
 
-    # A proxy of a school or a company does not know this machine's own addresses.
+    # A proxy of a school or a company does not know this machine's own addresses. Without TLS there is nothing
+    # to verify: a context that trusts nobody spares the reading of a hundred certificates, some 60 ms.
     is_far = not is_loopback(base_url)
+    is_plain = not is_far and base_url.startswith("http:")
+    verify: Any = SSLContext(PROTOCOL_TLS_CLIENT) if is_plain else True
     try:
         return make(is_far)
     except Exception as error:
