@@ -171,8 +171,8 @@ def one_text(folder: Path, options: Any) -> Iterable[Row]:
             differing += 1
             print(spoken, found, file=sys.stderr)
     yield Row(
-        "replies of wrappings, marks, names and words, in any cut: one text in `chat`, `stream`, arena and "
-        "chat box, and for the partner?",
+        "replies of wrappings, marks, names and words, in any cut: heard as one text by `chat`, `stream`, "
+        "arena, chat box and partner",
         f"{options.replies // cuts:,} replies, each in {cuts} cuts",
         differing,
     )
