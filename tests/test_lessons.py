@@ -122,15 +122,16 @@ def kernel() -> Iterator[KernelManager]:
     manager.shutdown_kernel(now=True)
 
 
-def last_output(sources: list[str], folder: Path, kernel: KernelManager | None) -> str:
-    """Run this code on the fake, cell by cell, in this kernel or in one of its own.
+def executed(sources: list[str], folder: Path, kernel: KernelManager, **options: Any) -> list[Any]:
+    """Run this code on the fake, cell by cell, and return the cells; raise where one failed."""
+    cells = [nbformat.v4.new_code_cell(each) for each in [AS_NEW.format(folder=str(folder)), *sources]]
+    NotebookClient(nbformat.v4.new_notebook(cells=cells), km=kernel, timeout=60, **options).execute()
+    return cells[1:]
 
-    Return what the last cell printed; raise where one failed.
-    """
-    sources = [AS_NEW.format(folder=str(folder)), *sources]
-    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(source) for source in sources])
-    NotebookClient(notebook, km=kernel, timeout=60).execute()
-    return "".join(output.get("text", "") for output in notebook.cells[-1].outputs)
+
+def last_output(sources: list[str], folder: Path, kernel: KernelManager) -> str:
+    """Run this code and return what the last cell printed."""
+    return "".join(output.get("text", "") for output in executed(sources, folder, kernel)[-1].outputs)
 
 
 def student_cells(lesson: str) -> list[Any]:
@@ -262,9 +263,7 @@ def test_lesson_05_lets_the_class_be_written_in_one_cell(tmp_path: Path, kernel:
 
 
 @pytest.mark.once
-def test_lesson_05_names_the_cells_that_are_enough_tomorrow(
-    tmp_path: Path, kernel: KernelManager, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_lesson_05_names_the_cells_that_are_enough_tomorrow(tmp_path: Path, kernel: KernelManager) -> None:
     """The imports, the two under "The cast", and the one with the store."""
     begins = ("import time\n", "LONDON = ", "merchant = ", "kept = ")
     sources = [cell.source for cell in student_cells("05") if cell.source.startswith(begins)]
@@ -272,8 +271,34 @@ def test_lesson_05_names_the_cells_that_are_enough_tomorrow(
     look = "print(*(message.content for message in desk_of_tomorrow.transcript), sep='|')"
     today = last_output([*sources, "desk_of_tomorrow.run(2);", look], tmp_path, kernel)
     assert today.count("|") == 2
-    monkeypatch.setenv("NPC_LAB_PROVIDER", "fake")
-    assert last_output([*sources, look], tmp_path, kernel=None) == today
+    assert last_output([*sources, look], tmp_path, kernel) == today
+
+
+# What a learner runs, cell by cell.
+CELLS = [
+    "from npc_lab.lessons import check",
+    "def trim(messages, history_size):\n    return None",
+    "def trim(messages, history_size)\n    return messages",  # no colon
+    'print(check("trim", trim))',
+    "def trim(messages, history_size):\n    return messages[:1]",
+    'print(check("trim", trim))',
+    "def build_messages(system, exchanges, line):\n    ...",
+    "def BuildMessages(system, exchanges, line):\n    return []",
+    'print(check("messages", build_messages))',
+    'print(check("messages", BuildMessages))',
+    'def trim(messages, history_size):\n    display("shown")\n    return messages',
+    'print(check("trim", trim))',
+]
+
+
+def test_in_a_notebook_a_failed_cell_and_a_near_name_are_said(tmp_path: Path, kernel: KernelManager) -> None:
+    cells = executed(CELLS, tmp_path, kernel, allow_errors=True)
+    shown = ["".join(str(output.get("text", output)) for output in cell.outputs) for cell in cells]
+    assert shown[3].startswith("The newest cell with trim ended with an error, so an older trim was checked.")
+    assert shown[5].startswith("✗ trim: ")
+    assert "You have written BuildMessages. Rename it to build_messages" in shown[8]
+    assert shown[9].startswith("This is not build_messages of the notebook, which a grader looks for.")
+    assert len(cells[11].outputs) == 1  # nothing of what the function displays
 
 
 # ---- a check ----

@@ -673,7 +673,8 @@ def talks_side_by_side(trial: ArenaTrial) -> str:
         speakers = [call.actor for call in calls]
         advice = "Keep whose turn it is, and the messages, in the conversation and nowhere else."
         if len(speakers) != 3 or any(one is other for one, other in pairwise(speakers)):
-            expected, got = "each of a talk's two in turn", ", ".join(actor.name for actor in speakers)
+            expected, names = "each of a talk's two in turn", [actor.name for actor in speakers]
+            got = ", ".join(names) or "nobody of this talk"
             fault = "Whose turn it is gets mixed up between the talks."
             raise Wrong(called, expected, got, advice, fault=fault)
         foreign = [call.said for call in trial.factory.trace if call.actor in others]
