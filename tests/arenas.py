@@ -26,7 +26,7 @@ STRETCH = {"memory", "itself", "unknown", "greeting", "kept"}  # what the exerci
 
 @dataclass(frozen=True)
 class Right:
-    """`part`: the part of the check that is about what is odd here; "" if it is written in a style of its own."""
+    """`part`: the part of the check about what is odd here; "" if all of it is in a style of its own."""
 
     arena: Any
     not_yet: frozenset[str]

@@ -96,7 +96,7 @@ class FunctionTrial(Trial):
                 f"what it is given stays as it is: {before}",
                 f"afterwards it was {after}",
                 "Work on a copy: list(messages) makes one of a list.",
-                fault="It changes what it is given.",
+                fault=f"It changes what it is given: afterwards it is {shorten(after, 90)}.",
             )
         if value is ...:
             raise NotAttempted
