@@ -346,17 +346,17 @@ def _counted(
 def _of_the_count(got: Any, before: list[ChatMessage], now: list[ChatMessage], expected: int) -> str:
     """Return what is wrong with a number of characters, and what it may be the number of."""
     pairs = list(zip(before, now, strict=False))
+    new = len(now) - sum(one == two for one, two in pairs)
     counts = {
-        "the messages, and not their characters": len(now),
-        "the new messages, and not their characters": len(now) - sum(one == two for one, two in pairs),
-        "the words, and not the characters": sum(len(each["content"].split()) for each in now),
-        "all that is sent, and not only what is new": _length(now),
-        "only the messages that differ": _length([two for one, two in pairs if one != two]),
-        "only what is nowhere in before": _length([each for each in now if each not in before]),
-        "the last message only": _length(now[-1:]),
-        "the difference of the two lengths": _length(now) - _length(before),
+        "the messages, and not their characters": (len(now), new),
+        "the words, and not the characters": (sum(len(each["content"].split()) for each in now),),
+        "all that is sent, and not only what is new": (_length(now),),
+        "only the messages that differ": (_length([two for one, two in pairs if one != two]),),
+        "only what is nowhere in before": (_length([each for each in now if each not in before]),),
+        "the last message only": (_length(now[-1:]),),
+        "the difference of the two lengths": (_length(now) - _length(before),),
     }
-    what = next((what for what, count in counts.items() if got == count != 0), "")
+    what = " or ".join(what for what, count in counts.items() if got != 0 and got in count)
     return f"It gives {show(got, 40)}, and not {expected}{': it counts ' + what if what else ''}."
 
 
