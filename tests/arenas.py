@@ -2059,6 +2059,12 @@ class TimeSinceTheTalkBegan(PlainArena):
 
 
 @mistake("word for word")
+class StripsWhatThePartnerHears(PlainArena):
+    def cue(self, talk: Any) -> str:
+        return super().cue(talk).strip() if self.spoken(talk) else super().cue(talk)
+
+
+@mistake("word for word")
 class CutsWhatThePartnerHears(PlainArena):
     def cue(self, talk: Any) -> str:
         return super().cue(talk)[:100] if len(talk["messages"]) > 1 else super().cue(talk)
