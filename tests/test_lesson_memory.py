@@ -258,8 +258,8 @@ def slices_from_minus_zero(messages: Messages, history_size: int) -> Any:
     return messages[:1] + messages[1:][-(history_size // 2 * 2) :]
 
 
-def keeps_one_exchange_always(messages: Messages, history_size: int) -> Any:
-    return trim_by_slice(messages, max(2, history_size))
+def takes_zero_for_no_limit(messages: Messages, history_size: int) -> Any:
+    return trim_by_slice(messages, history_size or len(messages))
 
 
 def fails_on_an_empty_talk(messages: Messages, history_size: int) -> Any:
@@ -304,7 +304,7 @@ WRONG_TRIMS = [
     (cuts_an_exchange_and_the_zero, WHOLE, "whose question is gone"),
     (rounds_up, WHOLE, "more than history_size allows"),
     (slices_from_minus_zero, NOTHING, "from -0 on is the whole list"),
-    (keeps_one_exchange_always, NOTHING, "none of them fits"),
+    (takes_zero_for_no_limit, NOTHING, "look at 0 first"),
     (fails_on_an_empty_talk, ANY, "list index out of range"),
 ]
 

@@ -243,10 +243,8 @@ def says_the_system_text_as_user(system: str, exchanges: Exchanges, line: str) -
 
 
 def repeats_the_system_message(system: str, exchanges: Exchanges, line: str) -> Any:
-    messages = []
-    for said, answer in exchanges:
-        messages += [message("system", system), message("user", said), message("assistant", answer)]
-    return [*messages, message("system", system), message("user", line)]
+    *earlier, new = build_in_one(system, exchanges, line)
+    return [*earlier, message("system", system), new]
 
 
 def swaps_the_roles(system: str, exchanges: Exchanges, line: str) -> Any:
@@ -370,7 +368,7 @@ FAULTS = {
     loses_the_system_message: "At the beginning stands line 1, and not the system text",
     says_human: "The role of the last message is 'human'",
     strips_the_line: "The blanks around the new line are cut off",
-    repeats_the_system_message: r"There are \d system messages",
+    repeats_the_system_message: "There are 2 system messages",
     swaps_the_roles: "The line has the role 'assistant', and the answer 'user'",
     joins_line_and_answer: "The line and the answer are one message",
     sends_no_answers: "Of the exchange, only the line is sent",
