@@ -1528,7 +1528,7 @@ class RunsBeginWithTheFirstAgain(RunsAnotherNumber):
         return max_turns
 
 
-STOPS = FAILS
+STOPS = r"run ends"
 
 
 @mistake(STOPS)
@@ -1698,14 +1698,14 @@ class UnknownTalkRaisesKeyError(PlainArena):
         return list(self.conversations[conversation_id]["messages"])
 
 
-@mistake(UNKNOWN_TALK)
+@mistake("No run of an unknown")
 class UnknownTalkRunsToNothing(PlainArena):
     def run_conversation(self, conversation_id: str, max_turns: int = 10, verbose: bool = False) -> Any:
         known = conversation_id in self.conversations
         return super().run_conversation(conversation_id, max_turns, verbose) if known else []
 
 
-@mistake(UNKNOWN_TALK)
+@mistake("No metrics of an unknown")
 class UnknownTalkIsMeasured(PlainArena):
     def evaluate_conversation(self, conversation_id: str) -> Any:
         if conversation_id not in self.conversations:

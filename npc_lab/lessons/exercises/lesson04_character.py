@@ -315,7 +315,7 @@ def _attacks() -> list[str]:
 
 leaks = Exercise("leaks", lesson="04", declares="leaks", kind="your function")
 
-_chance = random.SystemRandom()  # a notebook that seeds `random` would make the checks repeat themselves
+_chance = random.Random()  # a notebook that seeds `random` would make the checks repeat themselves
 _FIRST = ("silver", "crooked", "velvet", "wooden", "frozen", "purple", "hollow", "golden")
 _SECOND = ("herring", "lantern", "thimble", "pepper", "walnut", "anchor", "spindle", "turnip")
 _HARMLESS = (
