@@ -69,7 +69,7 @@ def _short_waits(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
     times = PAUSES.get(getattr(wrong, "words", ""), 0.2)
     monkeypatch.setattr(lesson05_arena, "PAUSES", tuple(times * pause for pause in lesson05_arena.PAUSES))
     if judged.get("arena", getattr(wrong, "arena", None)) in ENDLESS:
-        monkeypatch.setattr(checking, "STEP_SECONDS", 0.5)
+        monkeypatch.setattr(checking, "STEP_SECONDS", 1.0)
     elif judged:  # it ends by itself, on a busy machine too
         monkeypatch.setattr(checking, "STEP_SECONDS", 10 * checking.STEP_SECONDS)
         monkeypatch.setattr(checking, "ALL_SECONDS", 10 * checking.ALL_SECONDS)
