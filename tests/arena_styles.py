@@ -8,13 +8,14 @@ A slip is a change of a style's text, as a learner's hand makes it:
 """
 
 import linecache
+import re
 import uuid
 from collections import deque
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from functools import partial
+from functools import cache, partial
 from itertools import count, cycle, pairwise
 from pathlib import Path
 from time import perf_counter
@@ -968,21 +969,28 @@ SLIPS = [
 ]
 
 
+TEXT = Path(__file__).read_text(encoding="utf-8").partition("\nRIGHT = [")[0]
+
+
+@cache
+def compiled(start: int, end: int) -> Any:
+    """A part of the styles' text, which is the same for many slips."""
+    return compile("\n" * TEXT.count("\n", 0, start) + TEXT[start:end], "<styles>", "exec")
+
+
 def wrong_arena(slip: Slip) -> Any:
     """Return the style's arena with the slip in it."""
-    text = Path(__file__).read_text(encoding="utf-8")
-    text = text.partition("\nRIGHT = [")[0]
     tried = {"Guests": "Plain", "Rest": "Plain"}.get(slip.style, slip.style)
-    begin = (
-        text.index(f"class {slip.style}")
-        if f"class {slip.style}" in text
-        else text.index(f"def {slip.style}(")
-    )
-    place = text.find(slip.old, begin)
+    begin = re.search(rf"(?m)^(?:class|def) {slip.style}\b", TEXT)
+    assert begin, slip
+    place = TEXT.find(slip.old, begin.start())
     assert place > 0, slip
-    changed = text[:place] + slip.new + text[place + len(slip.old) :]
+    start, end = TEXT.rfind("\n\n\n", 0, place), TEXT.find("\n\n\n", place)
+    changed = "\n" * TEXT.count("\n", 0, start) + TEXT[start:place] + slip.new
+    changed += TEXT[place + len(slip.old) : end]
     names: dict[str, Any] = {"__name__": "a_notebook", "display": lambda *_: None}
     name = f"<{slip.style}, slip {SLIPS.index(slip)}>"
     linecache.cache[name] = (len(changed), None, changed.splitlines(keepends=True), name)  # as Jupyter does
-    exec(compile(changed, name, "exec"), names)
+    for code in (compiled(0, start), compile(changed, name, "exec"), compiled(end, len(TEXT))):
+        exec(code, names)
     return names[tried]

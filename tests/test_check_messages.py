@@ -4,10 +4,7 @@ import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
-import nbformat
 import pytest
-from jupyter_client.manager import KernelManager
-from nbclient import NotebookClient
 
 from npc_lab.lessons import Report, check
 from npc_lab.lessons.checking import exercise as checking
@@ -241,37 +238,3 @@ def test_a_check_of_what_never_ends_answers_within_three_seconds() -> None:
     report = check("trim", never_ends)
     assert time.thread_time() - started < 3
     assert "No end within 2 seconds" in report.headline()
-
-
-# ---- in a notebook ----
-
-CELLS = [
-    "from npc_lab.lessons import check",
-    "def trim(messages, history_size):\n    return None",
-    "def trim(messages, history_size)\n    return messages",  # no colon
-    'print(check("trim", trim))',
-    "def trim(messages, history_size):\n    return messages[:1]",
-    'print(check("trim", trim))',
-    "def build_messages(system, exchanges, line):\n    ...",
-    "def BuildMessages(system, exchanges, line):\n    return []",
-    'print(check("messages", build_messages))',
-    'print(check("messages", BuildMessages))',
-    'def trim(messages, history_size):\n    display("shown")\n    return messages',
-    'print(check("trim", trim))',
-]
-
-
-def test_in_a_notebook_a_failed_cell_and_a_near_name_are_said() -> None:
-    manager = KernelManager(kernel_name="python3")
-    manager.start_kernel()
-    try:
-        notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in CELLS])
-        NotebookClient(notebook, km=manager, timeout=60, allow_errors=True).execute()
-    finally:
-        manager.shutdown_kernel(now=True)
-    shown = ["".join(str(output.get("text", output)) for output in cell.outputs) for cell in notebook.cells]
-    assert shown[3].startswith("The newest cell with trim ended with an error, so an older trim was checked.")
-    assert shown[5].startswith("✗ trim: ")
-    assert "You have written BuildMessages. Rename it to build_messages" in shown[8]
-    assert shown[9].startswith("This is not build_messages of the notebook, which a grader looks for.")
-    assert len(notebook.cells[11].outputs) == 1  # nothing of what the function displays

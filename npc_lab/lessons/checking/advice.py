@@ -19,7 +19,9 @@ from npc_lab.errors import NPCLabError
 from npc_lab.lessons.checking.learners_code import error_line, last_own_frame, where
 from npc_lab.lessons.checking.limits import AskedForInput, TimeIsUp, TooManyCalls, run_limited
 
-_TOO_MANY = re.compile(r"(\w+)\(\) takes (?:from )?\d+.* positional arguments? but \d+ (?:was|were) given")
+_TOO_MANY = re.compile(
+    r"([\w<>]+)\(\) takes (?:from )?\d+.* positional arguments? but \d+ (?:was|were) given"
+)
 _TOO_FEW = re.compile(r"(\w+)\(\) missing \d+ required positional argument")
 
 
@@ -69,6 +71,8 @@ def _advice(error: BaseException) -> str:
         return "Print what that call is given. A class uses its own arguments, not names of the notebook."
     if isinstance(error, ZeroDivisionError):
         return "There it divides by 0. Ask first whether there is anything to divide by."
+    if isinstance(error, ValueError) and re.search("not found|not in list|is not in", str(error)):
+        return "index() fails where it finds nothing. Ask first: `if ... in ...`."
     if isinstance(error, LookupError):
         return "What is in it? Print it just above that line."
     return ""

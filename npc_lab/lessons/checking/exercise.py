@@ -96,7 +96,7 @@ class FunctionTrial(Trial):
                 f"what it is given stays as it is: {before}",
                 f"afterwards it was {after}",
                 "Work on a copy: list(messages) makes one of a list.",
-                fault="It changes what it is given.",
+                fault=f"It changes what it is given: afterwards it is {shorten(after, 90)}.",
             )
         if value is ...:
             raise NotAttempted
@@ -160,16 +160,20 @@ class Exercise:
 
         names: the names of the notebook, or of the module, in which the learner works.
         """
-        found = self._check_all(learners_object, part, names)
         asked = [step for step in self.steps if step.part == part or not part]
-        shown = [self._unless_from_the_kit(step, found[step.key], learners_object) for step in asked]
+        looked = run_limited(lambda: self._taken_from_the_kit(asked, learners_object), REST_SECONDS)
+        theirs: dict[str, str] = looked.value or {}
+        found = self._check_all([step for step in asked if step.key not in theirs], learners_object, names)
+        shown = [_from_the_kit(step, theirs) if step.key in theirs else found[step.key] for step in asked]
         name = f"{self.name}.{part}" if part else self.name
-        looked = run_limited(lambda: self._note(learners_object, part, names), REST_SECONDS)
-        return Report(name, shown, f'hint("{name}")', looked.value or "")
+        noted = run_limited(lambda: self._note(learners_object, part, names), REST_SECONDS)
+        return Report(name, shown, f'hint("{name}")', noted.value or "")
 
-    def _check_all(self, learners_object: Any, part: str, names: Mapping[str, Any]) -> dict[str, Step]:
-        """Return the outcomes of all steps that are asked for and of those that they need, by key."""
-        wanted, found = self._wanted(part), dict[str, Step]()
+    def _check_all(
+        self, asked: list[StepCheck], learners_object: Any, names: Mapping[str, Any]
+    ) -> dict[str, Step]:
+        """Return the outcomes of these steps and of those that they need, by key."""
+        wanted, found = self._with_needs(asked), dict[str, Step]()
         deadline = monotonic() + ALL_SECONDS
         for step in self.steps:
             if step.key in wanted:
@@ -196,8 +200,8 @@ class Exercise:
             )
         return ""
 
-    def _wanted(self, part: str) -> set[str]:
-        wanted = {step.key for step in self.steps if step.part == part or not part}
+    def _with_needs(self, asked: list[StepCheck]) -> set[str]:
+        wanted = {step.key for step in asked}
         for step in reversed(self.steps):  # a step needs only earlier ones
             if step.key in wanted:
                 wanted |= set(step.needs)
@@ -259,20 +263,17 @@ class Exercise:
             return NOT_ATTEMPTED, f"You have written {other}. Rename it to {missing}, then check again."
         return NOT_ATTEMPTED, f"Write {missing}, then check again."
 
-    def _unless_from_the_kit(self, check: StepCheck, step: Step, learners_object: Any) -> Step:
-        """Return the step as it was found; as not attempted, if it is the kit's own code that was checked."""
-        theirs = run_limited(lambda: self._taken_from_the_kit(check, learners_object), REST_SECONDS).value
-        message = f"{theirs} comes from npc_lab. The exercise is to write it."
-        return Step(step.name, step.required, NOT_ATTEMPTED, message) if theirs else step
-
-    def _taken_from_the_kit(self, step: StepCheck, learners_object: Any) -> str:
-        """Return the name of what the step checks if that is the kit's own code, or ""."""
+    def _taken_from_the_kit(self, steps: list[StepCheck], learners_object: Any) -> dict[str, str]:
+        """Return the steps, by their keys, that check the kit's own code, each with that code's name."""
         if not self.accepts(learners_object):
-            return ""  # it is said what is wanted
-        if not step.uses:
-            return self.declares if is_the_kits(learners_object) else ""
-        name = step.uses[-1]  # what its part is about
-        return name if is_the_kits(inspect.getattr_static(learners_object, name, None)) else ""
+            return {}  # it is said what is wanted
+        theirs = {}
+        for step in steps:
+            name = step.uses[-1] if step.uses else ""  # what its part is about
+            thing = inspect.getattr_static(learners_object, name, None) if name else learners_object
+            if is_the_kits(thing):
+                theirs[step.key] = name or self.declares
+        return theirs
 
 
 @dataclass(frozen=True)
@@ -304,6 +305,11 @@ class Part:
             return run
 
         return add
+
+
+def _from_the_kit(step: StepCheck, theirs: Mapping[str, str]) -> Step:
+    message = f"{theirs[step.key]} comes from npc_lab. The exercise is to write it."
+    return Step(step.name, step.required, NOT_ATTEMPTED, message)
 
 
 def _is_missing(learners_object: Any, name: str) -> bool:

@@ -19,6 +19,7 @@ import os
 import reprlib
 import sysconfig
 import textwrap
+from functools import lru_cache
 from itertools import zip_longest
 from pathlib import Path
 from types import CodeType, FunctionType, TracebackType
@@ -112,6 +113,11 @@ def is_stub(thing: Any) -> bool:
         return False
     if not isinstance(code, CodeType):
         return False
+    return _is_empty(code)
+
+
+@lru_cache(1000)  # each step of a check asks for the same few methods
+def _is_empty(code: CodeType) -> bool:
     return all(map(_does_nothing, dis.get_instructions(code)))  # most functions end this at their first line
 
 

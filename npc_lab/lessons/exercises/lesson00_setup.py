@@ -8,9 +8,9 @@ from typing import Any
 
 from npc_lab.endpoints.fake import FakeClient
 from npc_lab.lessons.checking.exercise import Exercise, Trial, Wrong
-from npc_lab.lessons.checking.learners_code import apart, show, where, why_none
+from npc_lab.lessons.checking.learners_code import apart, quote, show, where, why_none
 from npc_lab.lessons.checking.plain import plain
-from npc_lab.lessons.exercises.made_up import phrase, written, written_apart
+from npc_lab.lessons.exercises.made_up import how_changed, phrase, written, written_apart
 
 
 class AskTrial(Trial):
@@ -45,7 +45,10 @@ class AskTrial(Trial):
                 raise
         if not self.client.calls:
             advice = "Call client.chat.completions.create(...), on the client that stands in the brackets."
-            expected, fault = "one call of the model, through this client", "This client was never called."
+            expected, fault = (
+                "one call of the model, through this client",
+                "It never calls the client that it is given.",
+            )
             raise Wrong(self.called, expected, "no call", advice, fault=fault)
         self._refuse_what_is_no_list()
         return self.client.calls[0]
@@ -62,7 +65,10 @@ class AskTrial(Trial):
             sent = call["messages"]
             if not isinstance(sent, list | tuple) or not all(isinstance(each, dict) for each in sent):
                 advice = 'Put the question into a message, and the message into a list: [{"role": ...}].'
-                expected, fault = "messages is a list of messages", "What it sends is no list of messages."
+                expected, fault = (
+                    "messages is a list of messages",
+                    f"It sends {show(sent, 60)}, and no list of messages.",
+                )
                 raise Wrong(self.called, expected, f"messages={written(sent)}", advice, fault=fault)
 
     def _refuse_what_is_no_call(self, error: Exception) -> None:
@@ -107,7 +113,8 @@ def asks_once(trial: AskTrial) -> str:
     trial.sent()
     if (calls := len(trial.client.calls)) > 1:
         advice = "Each call costs time and money. Keep the response in a variable, and use that."
-        raise Wrong(trial.called, "one call of the model", f"{calls} calls", advice)
+        fault = f"It calls the model {calls} times."
+        raise Wrong(trial.called, "one call of the model", f"{calls} calls", advice, fault=fault)
     return "One question, one call."
 
 
@@ -116,7 +123,8 @@ def passes_model(trial: AskTrial) -> str:
     """Finds a model's name that was written into the function."""
     if (got := plain(trial.sent()["model"])) != trial.model:
         advice = "Write model=model: on the left the name of the option, on the right your parameter."
-        raise Wrong(trial.called, f"model={trial.model!r}", f"model={show(got)}", advice)
+        fault = f"It asks for the model {show(got, 60)}, and not for the one that it is given."
+        raise Wrong(trial.called, f"model={trial.model!r}", f"model={show(got)}", advice, fault=fault)
     return "Whoever calls it chooses the model."
 
 
@@ -126,7 +134,12 @@ def one_user_message(trial: AskTrial) -> str:
     roles = [plain(message.get("role")) for message in trial.sent()["messages"]]
     if roles != ["user"]:
         advice = "Send a list with one message in it, whose role is 'user'."
-        raise Wrong(trial.called, "the roles ['user']", f"the roles {show(roles)}", advice)
+        fault = f"It sends {len(roles)} messages, of the roles {show(roles, 60)}."
+        if not roles:
+            fault = "It sends an empty list."
+        if len(roles) == 1:
+            fault = f"The message has the role {show(roles[0], 40)}, and not 'user'."
+        raise Wrong(trial.called, "the roles ['user']", f"the roles {show(roles)}", advice, fault=fault)
     return "Nothing is said in anybody else's name."
 
 
@@ -137,8 +150,16 @@ def question_as_it_is(trial: AskTrial) -> str:
     if message != {"role": "user", "content": trial.question}:
         advice = "The content is the parameter question, exactly as it came."
         expected = {"role": "user", "content": trial.question}
-        raise Wrong(trial.called, *written_apart(expected, message), advice)
+        fault = _changed_question(trial, message)
+        raise Wrong(trial.called, *written_apart(expected, message), advice, fault=fault)
     return "The question is sent as it was asked."
+
+
+def _changed_question(trial: AskTrial, message: dict[str, Any]) -> str:
+    if set(message) != {"role", "content"}:
+        return f"The keys of the message are {' and '.join(show(key, 40) for key in message)}."
+    changed = how_changed(trial.question, message["content"], "the question")
+    return changed or f"It sends {quote(message['content'], 60)} instead."
 
 
 @hello.step("It gives back the answer's text", needs=["asks"])
@@ -152,21 +173,26 @@ def gives_text(trial: AskTrial) -> str:
     if plain(got) != trial.reply:
         trial.refuse_stream()
         expected, shown = apart(trial.reply, got)
-        raise Wrong(
-            trial.called, f"the answer's text, {expected}", shown, _advice(trial, got), fault=_fault(got)
-        )
+        fault = _fault(trial, got)
+        raise Wrong(trial.called, f"the answer's text, {expected}", shown, _advice(trial, got), fault=fault)
     return "It gives a text, which you can print, keep or send on."
 
 
-def _fault(got: Any) -> str:
+def _fault(trial: AskTrial, got: Any) -> str:
     if got is None:
         return "It gives None."
-    return "" if isinstance(got, str) else f"It gives a {type(got).__name__}, and no text."
+    text, kind = plain(got), type(got).__name__
+    if not isinstance(text, str):
+        return f"It gives {'an' if kind[0] in 'AEIOUaeiou' else 'a'} {kind}, and no text."
+    if text == trial.question:
+        return "It gives the question back."
+    changed = how_changed(trial.reply, text, "the answer")
+    return changed or f"It gives {quote(text, 60)}, which the model did not answer."
 
 
 def _advice(trial: AskTrial, got: Any) -> str:
     if got is None:
-        return f"{why_none(trial.learners_object)} Printing is not returning."
+        return why_none(trial.learners_object)
     if hasattr(got, "choices"):
         return "That is the whole response. The text is in response.choices[0].message.content."
     if hasattr(got, "message"):

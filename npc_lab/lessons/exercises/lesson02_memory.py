@@ -31,7 +31,13 @@ def system_stays(trial: FunctionTrial) -> str:
     kept = _kept(trial, messages, 2 * dice.randint(1, 4))
     if kept[:1] != messages[:1]:
         advice = "Take messages[0] aside, trim what stands behind it, and put the two together again."
-        _wrong(trial, messages, "the system message, then what is kept", kept, advice)
+        first = _in_short(kept[:1], messages)
+        fault = (
+            f"The list begins with {first}, and not with the system message."
+            if kept
+            else "The list is empty."
+        )
+        _wrong(trial, messages, "the system message, then what is kept", kept, advice, fault)
     return "The character knows who it is, however long the talk."
 
 
@@ -44,12 +50,20 @@ def keeps_order(trial: FunctionTrial) -> str:
         places = [messages.index(each) if each in messages else -1 for each in kept]
         if -1 in places:
             advice = "Keep messages or leave them out. Do not change them and do not make new ones."
-            _wrong(trial, messages, "only messages that were given", kept, advice)
+            fault = f"It gives {show(kept[places.index(-1)], 80)}, which is no message of the talk."
+            _wrong(trial, messages, "only messages that were given", kept, advice, fault)
         if any(later <= earlier for earlier, later in pairwise(places)):
             advice = "The oldest message stands first. Did something come twice, or in reverse?"
             if places.count(0) == 2 and len(set(places)) == len(places) - 1:
                 advice = "A slice of messages may hold the system message, too. Slice messages[1:] instead."
-            _wrong(trial, messages, "each message once, oldest first", kept, advice)
+            names = [_in_short([each], messages) for each in kept]
+            names = ["the system message" if name == "system" else name for name in names]
+            twice = next((name for name in names if names.count(name) > 1), "")
+            place = next(place for place, (one, two) in enumerate(pairwise(places)) if two <= one)
+            fault = f"{names[place]} stands before {names[place + 1]}."
+            if twice:
+                fault = f"It gives {twice} twice."
+            _wrong(trial, messages, "each message once, oldest first", kept, advice, fault)
     return "The talk can still be read from top to bottom."
 
 
@@ -62,7 +76,9 @@ def fits(trial: FunctionTrial) -> str:
         kept = _kept(trial, messages, history_size)
         if kept != messages:
             advice = f"Behind the system message stand {earlier} messages, and {history_size} may stay."
-            _wrong(trial, messages, "all of them", kept, f"{advice} Count from there.")
+            lost = _in_short([each for each in messages if each not in kept], messages)
+            fault = f"With history_size={history_size} all {earlier} fit, and it leaves out {lost}."
+            _wrong(trial, messages, "all of them", kept, f"{advice} Count from there.", fault)
     return "Nothing is forgotten before it must be."
 
 
@@ -73,7 +89,8 @@ def newest_stay(trial: FunctionTrial) -> str:
     for history_size in dice.sample((2, 4, 6, 8), 3):
         kept, expected = _kept(trial, messages, history_size), _expected(messages, history_size)
         if kept != expected:
-            _wrong(trial, messages, _in_short(expected, messages), kept, _advice(kept, expected))
+            fault, advice = _of_the_size(kept, expected, messages, history_size)
+            _wrong(trial, messages, _in_short(expected, messages), kept, advice, fault)
     return "The last words stay, the first ones go."
 
 
@@ -84,7 +101,8 @@ def whole_exchanges(trial: FunctionTrial) -> str:
     for history_size in dice.sample((3, 5, 7, 9), 3):
         kept, expected = _kept(trial, messages, history_size), _expected(messages, history_size)
         if kept != expected:
-            _wrong(trial, messages, _in_short(expected, messages), kept, _advice(kept, expected))
+            fault, advice = _of_the_size(kept, expected, messages, history_size)
+            _wrong(trial, messages, _in_short(expected, messages), kept, advice, fault)
     return "No answer stands there without its question."
 
 
@@ -98,7 +116,8 @@ def nothing_stays(trial: FunctionTrial) -> str:
             advice = "An exchange is two messages, so none of them fits."
             if len(kept) == len(messages):
                 advice = "A slice from -0 on is the whole list. Count from the front, or look at 0 first."
-            _wrong(trial, messages, "system", kept, advice)
+            fault = f"With history_size={history_size} it keeps {_in_short(kept[1:], messages)}."
+            _wrong(trial, messages, "system", kept, advice, fault)
     return "A character with no memory is still a character."
 
 
@@ -109,7 +128,8 @@ def any_length(trial: FunctionTrial) -> str:
         messages, history_size = _talk(length), dice.randint(0, 60)
         kept, expected = _kept(trial, messages, history_size), _expected(messages, history_size)
         if kept != expected:
-            _wrong(trial, messages, _in_short(expected, messages), kept, _advice(kept, expected))
+            fault, advice = _of_the_size(kept, expected, messages, history_size)
+            _wrong(trial, messages, _in_short(expected, messages), kept, advice, fault)
     return "40 talks of random length were trimmed well."
 
 
@@ -121,7 +141,8 @@ def without_system(trial: FunctionTrial) -> str:
         kept, expected = _kept(trial, messages, history_size), newest(messages, history_size)
         if kept != expected:
             advice = 'Look at the role of the first message: is it "system"?'
-            _wrong(trial, messages, _in_short(expected, messages), kept, advice)
+            fault = f"Of a talk without a system message it keeps {_in_short(kept, messages)}."
+            _wrong(trial, messages, _in_short(expected, messages), kept, advice, fault)
     return "It trims with and without a system message."
 
 
@@ -137,7 +158,8 @@ def longer_exchanges(trial: FunctionTrial) -> str:
         kept, expected = _kept(trial, messages, history_size), _expected(messages, history_size)
         if kept != expected:
             advice = "An exchange begins at each user message. Do not count on two messages each."
-            _wrong(trial, messages, _in_short(expected, messages), kept, advice)
+            fault = f"With history_size={history_size} it keeps {_in_short(kept, messages)}."
+            _wrong(trial, messages, _in_short(expected, messages), kept, advice, fault)
     return "An exchange is what stands between two lines of the user."
 
 
@@ -161,21 +183,38 @@ def _kept(trial: FunctionTrial, messages: list[ChatMessage], history_size: int) 
     return messages_in(trial, value)
 
 
-def _advice(kept: Sequence[ChatMessage], expected: Sequence[ChatMessage]) -> str:
-    if len(kept) > 1 and kept[1].get("role") == "assistant":
-        return "It begins with an answer whose question is gone. Keep both or none."
-    if len(kept) > len(expected):
-        return "That is more than history_size allows. The system message alone does not count."
-    if len(kept) < len(expected):
-        return "One more exchange fits. Count how many messages stand behind the system message."
-    return "Forget from the front: the oldest exchange goes first."
+def _of_the_size(
+    kept: list[ChatMessage], expected: list[ChatMessage], messages: list[ChatMessage], size: int
+) -> tuple[str, str]:
+    """Return what is wrong with what is kept behind the system message, and one next step."""
+    rest, fits = kept[1:], len(expected) - 1
+    if rest and rest[0].get("role") == "assistant":
+        answer = _in_short(rest[:1], messages)
+        advice = "It begins with an answer whose question is gone. Keep both or none."
+        return f"With history_size={size} it keeps {answer} without the line before it.", advice
+    if rest and rest == messages[1 : len(rest) + 1] and len(messages) - 1 > len(rest):
+        advice = "Forget from the front: the oldest exchange goes first."
+        return f"It keeps the oldest messages, {_in_short(rest, messages)}, and forgets the newest.", advice
+    if len(rest) > fits:
+        advice = "That is more than history_size allows. The system message alone does not count."
+        return f"With history_size={size} it keeps {len(rest)} messages behind the system message.", advice
+    if len(rest) < fits:
+        advice = "One more exchange fits. Count how many messages stand behind the system message."
+        return f"With history_size={size} it keeps {len(rest)} messages, where {fits} fit.", advice
+    advice = "Forget from the front: the oldest exchange goes first."
+    return f"With history_size={size} it keeps {_in_short(rest, messages)}.", advice
 
 
 def _wrong(
-    trial: FunctionTrial, messages: list[ChatMessage], expected: str, kept: list[ChatMessage], advice: str
+    trial: FunctionTrial,
+    messages: list[ChatMessage],
+    expected: str,
+    kept: list[ChatMessage],
+    advice: str,
+    fault: str,
 ) -> None:
     drawing = f"messages:  {_in_short(messages, messages)}"
-    raise Wrong(trial.called, expected, _in_short(kept, messages), advice, drawing)
+    raise Wrong(trial.called, expected, _in_short(kept, messages), advice, drawing, fault=fault)
 
 
 def _in_short(messages: Sequence[ChatMessage], given: Sequence[ChatMessage]) -> str:
@@ -300,7 +339,25 @@ def _counted(
         ]
         drawing = "Characters of each message in " + ", in ".join(lengths)
         advice = why_none(trial.learners_object) if got is None else advice
-        raise Wrong(trial.called, str(expected), show(got), advice, drawing)
+        fault = _of_the_count(got, before, now, expected)
+        raise Wrong(trial.called, str(expected), show(got), advice, drawing, fault=fault)
+
+
+def _of_the_count(got: Any, before: list[ChatMessage], now: list[ChatMessage], expected: int) -> str:
+    """Return what is wrong with a number of characters, and what it may be the number of."""
+    pairs = list(zip(before, now, strict=False))
+    new = len(now) - sum(one == two for one, two in pairs)
+    counts = {
+        "the messages, and not their characters": (len(now), new),
+        "the words, and not the characters": (sum(len(each["content"].split()) for each in now),),
+        "all that is sent, and not only what is new": (_length(now),),
+        "only the messages that differ": (_length([two for one, two in pairs if one != two]),),
+        "only what is nowhere in before": (_length([each for each in now if each not in before]),),
+        "the last message only": (_length(now[-1:]),),
+        "the difference of the two lengths": (_length(now) - _length(before),),
+    }
+    what = " or ".join(what for what, count in counts.items() if got != 0 and got in count)
+    return f"It gives {show(got, 40)}, and not {expected}{': it counts ' + what if what else ''}."
 
 
 exercises: tuple[Exercise, ...] = (trim, cost)

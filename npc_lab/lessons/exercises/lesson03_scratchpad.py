@@ -9,7 +9,7 @@ from types import FunctionType
 from typing import Any
 
 from npc_lab.lessons.checking.exercise import CantCheck, Exercise, FunctionTrial, NotAttempted, Wrong
-from npc_lab.lessons.checking.learners_code import apart, is_stub, names_in, show, why_none
+from npc_lab.lessons.checking.learners_code import apart, is_stub, names_in, quote, show, why_none
 from npc_lab.lessons.checking.plain import plain
 from npc_lab.lessons.leaks import ODD_REPLIES, cut, leaked, many_cuts
 from npc_lab.text import shorten
@@ -50,7 +50,10 @@ class SplitTrial(FunctionTrial):
         is_pair = isinstance(pair, (tuple, list)) and len(pair) == 2
         if not is_pair or not all(isinstance(each, str) for each in pair):
             advice = 'Give two texts: `return visible, thought`. Where there is none, give "".'
-            expected, fault = "(visible, thought), two texts", "What it gives is no pair of texts."
+            expected, fault = (
+                "(visible, thought), two texts",
+                f"It gives {show(pair, 60)}, and no pair of texts.",
+            )
             raise Wrong(self.called, expected, show(pair), advice, fault=fault)
         return pair[0], pair[1]
 
@@ -68,19 +71,37 @@ class SplitTrial(FunctionTrial):
         """Raise `Wrong` if the visible text holds private words."""
         visible, _ = self.split(text)
         if run := leaked(visible, private):
-            expected = "a visible text without private words"
-            raise self.wrong(expected, visible, advice, f"  This leaked: {run}")
+            expected, fault = (
+                "a visible text without private words",
+                f"The private words {quote(run, 60)} are in visible.",
+            )
+            drawing = f"  This leaked: {run}"
+            raise Wrong(self.called, expected, show(visible), advice, drawing, fault=fault)
 
-    def wrong_pair(self, visible: str, thought: str | None, got: tuple[str, str], advice: str) -> Wrong:
+    def wrong_pair(
+        self, visible: str, thought: str | None, got: tuple[str, str], advice: str, fault: str = ""
+    ) -> Wrong:
         """Return what to raise about two texts. thought: None for any."""
+        fault = fault or _of_the_texts(visible, thought, got)
         if thought is not None:
-            return Wrong(self.called, *apart((visible, thought), got), advice)
+            return Wrong(self.called, *apart((visible, thought), got), advice, fault=fault)
         wanted, given = apart(visible, got[0])
-        return Wrong(self.called, f"visible {wanted}", f"visible {given}", advice)
+        return Wrong(self.called, f"visible {wanted}", f"visible {given}", advice, fault=fault)
 
-    def wrong(self, expected: str, got: Any, advice: str, drawing: str = "") -> Wrong:
-        """Return what to raise about this value."""
-        return Wrong(self.called, expected, show(got), advice, drawing)
+
+def _of_the_texts(visible: str, thought: str | None, got: tuple[str, str]) -> str:
+    """Return what is wrong with the first of the two texts that is not as it should be, as a sentence."""
+    pairs = [("visible", visible, got[0]), *([("thought", thought, got[1])] if thought is not None else [])]
+    name, wanted, given = next((each for each in pairs if each[1] != each[2].strip()), pairs[0])
+    if not given:
+        return f"{name} is empty."
+    if mark := _MARKS.search(given):
+        return f"{name} holds the mark {mark[0]}: {quote(given, 60)}."
+    if "".join(given.split()) == "".join(wanted.split()):
+        return f"The line breaks of {name} are changed."
+    if wanted and given.strip() in wanted:
+        return f"{name} is only {quote(given, 60)}."
+    return f"{name} is {quote(given, 60)}."
 
 
 split_reply = Exercise("split_reply", "03", "split_reply", "your function", SplitTrial)
@@ -98,12 +119,17 @@ def parted(trial: SplitTrial) -> str:
         private, answer = _private(), _answer()
         visible, thought = got = trial.split(f"#SCRATCHPAD\n{private}\n#ANSWER\n{answer}")
         if private in visible and answer in thought and answer not in visible:
-            raise trial.wrong_pair(answer, private, got, "The visible text comes first, then the thought.")
+            advice, fault = "The visible text comes first, then the thought.", "The two texts are swapped."
+            raise trial.wrong_pair(answer, private, got, advice, fault)
         if answer not in visible or private in visible:
             advice = "What follows #ANSWER is visible, all of it and nothing else."
-            raise trial.wrong_pair(answer, private, got, advice)
+            fault = f"The thought is in visible: {quote(visible, 60)}." if private in visible else ""
+            raise trial.wrong_pair(answer, private, got, advice, fault)
         if private not in thought or answer in thought:
-            raise trial.wrong_pair(answer, private, got, "The thought is what stands before #ANSWER.")
+            fault = f"The answer is in the thought: {quote(thought, 60)}." if answer in thought else ""
+            fault = fault or f"thought is {quote(thought, 60)}."
+            advice = "The thought is what stands before #ANSWER."
+            raise trial.wrong_pair(answer, private, got, advice, fault)
     return "What follows the end mark is visible, the rest is thought."
 
 
@@ -113,7 +139,9 @@ def no_marks(trial: SplitTrial) -> str:
     visible, thought = trial.split(f"#SCRATCHPAD\n{private}\n#ANSWER\n{answer}")
     if _MARKS.search(visible + thought):
         advice = "Cut both marks out: replace() and removeprefix() can do it."
-        raise trial.wrong_pair(answer, private, (visible, thought), advice)
+        name, text = ("visible", visible) if _MARKS.search(visible) else ("thought", thought)
+        fault = f"The mark is still in {name}: {quote(text, 60)}."
+        raise trial.wrong_pair(answer, private, (visible, thought), advice, fault)
     return "The marks are gone."
 
 
@@ -125,7 +153,11 @@ def stripped(trial: SplitTrial) -> str:
         got = trial.split(text)
         if got != (answer, private):
             advice = "Give visible.strip() and thought.strip()."
-            raise trial.wrong_pair(answer, private, got, advice)
+            name, given = ("visible", got[0]) if got[0] != answer else ("thought", got[1])
+            fault = (
+                f"There is white space around {name}: {show(given, 60)}." if given.strip() != given else ""
+            )
+            raise trial.wrong_pair(answer, private, got, advice, fault)
     return "Both texts begin and end with a word."
 
 
@@ -277,14 +309,15 @@ class StreamTrial(FunctionTrial):
             advice = "Words come out twice. Yield only what is new since the last time: visible[len(shown):]."
         if shown != answer:
             wanted, got = apart(answer, shown)
-            raise Wrong(self.called, f"together: {wanted}", got, advice)
+            raise Wrong(self.called, f"together: {wanted}", got, advice, fault=_of_the_stream(answer, shown))
 
     def expect_no_leak(self, text: str, private: str, advice: str) -> None:
         """Raise `Wrong` if private words come out in any of many cuts of the text."""
         for pieces in _cuts(text):
             shown = self.read(pieces)
             if run := leaked(shown, private):
-                raise Wrong(self.called, "no private words", show(shown), advice, f"  This leaked: {run}")
+                fault, drawing = f"The private words {quote(run, 60)} come out.", f"  This leaked: {run}"
+                raise Wrong(self.called, "no private words", show(shown), advice, drawing, fault=fault)
 
     def _iterated(self, given: Any) -> Iterator[Any]:
         expected = "pieces, one after the other"
@@ -298,7 +331,21 @@ class StreamTrial(FunctionTrial):
         try:
             return iter(given)
         except TypeError:
-            raise Wrong(self.called, "pieces", show(given), "Give each piece with `yield`.") from None
+            advice, fault = "Give each piece with `yield`.", f"It gives {show(given, 60)}, and no pieces."
+            raise Wrong(self.called, "pieces", show(given), advice, fault=fault) from None
+
+
+def _of_the_stream(answer: str, shown: str) -> str:
+    """Return what is wrong with what comes out, as a sentence."""
+    if not shown:
+        return "Nothing comes out."
+    if mark := _MARKS.search(shown):
+        return f"The mark {mark[0]} comes out."
+    if shown.count(answer.split()[0]) > answer.count(answer.split()[0]):
+        return f"Words come out twice: {quote(shown, 60)}."
+    if shown in answer:
+        return f"Only {quote(shown, 60)} comes out."
+    return f"{quote(shown, 60)} comes out."
 
 
 def _cuts(text: str) -> Iterator[list[str]]:
@@ -321,7 +368,8 @@ def answer_comes_out(trial: StreamTrial) -> str:
     shown = trial.read(_word_by_word(f"#SCRATCHPAD\n{private}\n#ANSWER\n{answer}"))
     if answer not in shown:
         advice = "Put the pieces together, part them as split_reply does, and yield what is visible."
-        raise Wrong(trial.called, f"together: {show(answer)}", show(shown), advice)
+        fault = _of_the_stream(answer, shown)
+        raise Wrong(trial.called, f"together: {show(answer)}", show(shown), advice, fault=fault)
     return "The answer comes out."
 
 
@@ -402,7 +450,8 @@ def as_they_arrive(trial: StreamTrial) -> str:
     if trial.arrived > len(pieces) - 4:
         got = f"nothing before piece {trial.arrived} of {len(pieces)}"
         advice = "Do not wait for the end: inside the loop, yield what is new behind the end mark."
-        raise Wrong(trial.called, "the first words soon after the end mark", got, advice)
+        fault, expected = f"Out comes {got}.", "the first words soon after the end mark"
+        raise Wrong(trial.called, expected, got, advice, fault=fault)
     return "The listener need not wait."
 
 

@@ -59,9 +59,9 @@ class SheetTrial(Trial):
         self.sheet: NPCConfig = deepcopy(sheet)
         self.called = "my_character"
 
-    def wrong(self, field: str, expected: str, got: str, advice: str) -> Wrong:
-        """Return what to raise about a field of the sheet."""
-        fault = f"{field}: {shorten(got, 90)}."
+    def wrong(self, field: str, expected: str, got: str, advice: str, fault: str = "") -> Wrong:
+        """Return what to raise about a field of the sheet. fault: what is wrong, if not that it is `got`."""
+        fault = fault or f"{field} is {shorten(got, 90)}."
         return Wrong(f"my_character.{field}", expected, got, advice, fault=fault)
 
     def text(self, field: str, between: tuple[int, int], advice: str) -> str:
@@ -73,7 +73,11 @@ class SheetTrial(Trial):
         if not least <= weight(text) <= most:
             how = "longer" if weight(text) < least else "shorter"
             got = f"{weight(text):,} characters: {quote(text, 80)}"
-            raise self.wrong(field, f"{least} to {most:,} characters", got, f"Make it {how}. {advice}")
+            fault = (
+                f"{field} has {weight(text):,} characters, and {'fewer' if how == 'longer' else 'more'} than "
+            )
+            fault += f"{least if how == 'longer' else most:,}: {quote(text, 50)}."
+            raise self.wrong(field, f"{least} to {most:,} characters", got, f"Make it {how}. {advice}", fault)
         return text
 
 
@@ -108,7 +112,9 @@ def world(trial: SheetTrial) -> str:
         trial.sheet.character_description
     ):
         advice = "The world comes first, the character second. Change their places."
-        raise trial.wrong("world_description", "the world", f"the character: {quote(text, 80)}", advice)
+        got = f"the character: {quote(text, 80)}"
+        fault = f"The character is in the world's place: {quote(text, 60)}."
+        raise trial.wrong("world_description", "the world", got, advice, fault)
     return f"A world in {weight(text)} characters."
 
 
@@ -134,6 +140,7 @@ def spoken_to(trial: SheetTrial) -> str:
             'words to the character, such as "You are Ada, a ..."',
             quote(text, 80),
             'Begin with "You are": the model reads this text as a letter to itself.',
+            f"The description speaks of the character, and not to it: {quote(text, 50)}.",
         )
     return "The model will know that it is meant."
 
@@ -148,7 +155,9 @@ def own(trial: SheetTrial) -> str:
             is_renamed = trial.sheet.called() != example.called()
             got = f"{example.called()}'s{', under another name' if is_renamed else ''}"
             advice = "Write it anew: another person, with another wish and another secret."
-            raise trial.wrong(field, "words of your own", got, advice)
+            raise trial.wrong(
+                field, "words of your own", got, advice, f"Its {field} is {example.called()}'s."
+            )
     return f"It is not {example.called()}."
 
 
@@ -167,7 +176,10 @@ def named(trial: SheetTrial) -> str:
         raise trial.wrong("name", "a name", show(name), advice)
     if len(name) > _NAME:
         got = f"{len(name)} characters: {quote(name, 60)}"
-        raise trial.wrong("name", f"at most {_NAME} characters", got, "Keep the name, and move the rest.")
+        fault = f"The name has {got}."
+        raise trial.wrong(
+            "name", f"at most {_NAME} characters", got, "Keep the name, and move the rest.", fault
+        )
     return f"It is called {quote(name, 60)}."
 
 
@@ -177,7 +189,8 @@ def goal(trial: SheetTrial) -> str:
     advice = 'Name one thing that can be reached or missed in a talk, such as "Sell the sword for 20 marks."'
     text = trial.text("goal", _GOAL, advice)
     if text.strip() in (trial.sheet.character_description.strip(), trial.sheet.world_description.strip()):
-        raise trial.wrong("goal", "a wish", "the same text as in a description", advice)
+        got = "the same text as in a description"
+        raise trial.wrong("goal", "a wish", got, advice)
     return f"It wants: {quote(text, 80)}"
 
 
@@ -186,7 +199,10 @@ def secret_there(trial: SheetTrial) -> str:
     """At least one text with words in it."""
     if not any(any(letter.isalnum() for letter in secret) for secret in trial.sheet.secrets):
         advice = "Add secrets=[...]: what does it know that nobody may hear?"
-        raise trial.wrong("secrets", "at least one secret", show(trial.sheet.secrets), advice)
+        got = show(trial.sheet.secrets)
+        raise trial.wrong(
+            "secrets", "at least one secret", got, advice, f"Under secrets stands no text: {got}."
+        )
     return "There is something to keep."
 
 
@@ -200,6 +216,7 @@ def secret_heard(trial: SheetTrial) -> str:
             "telling words in quotation marks",
             quote(trial.sheet.secrets[0], 100),
             "Mark what would give it away: 'The word for the gate is \"silver herring\".'",
+            f"No words stand in quotation marks in the secret {quote(trial.sheet.secrets[0], 60)}.",
         )
     words = found[0]
     letters = "".join(letter for letter in words if letter.isalnum())
@@ -210,6 +227,7 @@ def secret_heard(trial: SheetTrial) -> str:
             f"telling words of {_FEWEST} to {_MOST} letters and digits",
             f"{weight(letters)}: {quote(words)}",
             f"Make the part in quotation marks {how}.",
+            f"The telling words {quote(words, 40)} have {weight(letters)} letters and digits.",
         )
     everyday = next((line for line in (*_EVERYDAY, *_attacks()) if gives_away(line, words)), None)
     if everyday:
@@ -218,6 +236,7 @@ def secret_heard(trial: SheetTrial) -> str:
             "telling words that nobody says by chance",
             f"{quote(words)}, which is also in {quote(everyday, 90)}",
             "Choose a word that is rarely said, or two words that never stand together.",
+            f"Anybody may say {quote(words, 40)} by chance, as in {quote(everyday, 50)}.",
         )
     return f"Whoever says {quote(words)} gives it away."
 
@@ -233,6 +252,7 @@ def secret_apart(trial: SheetTrial) -> str:
                 f"nothing of {quote(words)}",
                 "it says the secret openly",
                 "Take it out there. Only what stands under secrets is kept.",
+                f"{quote(words, 40)} stands in {field}, too.",
             )
     return "Only the line under secrets holds it."
 
@@ -242,7 +262,8 @@ def taboo(trial: SheetTrial) -> str:
     """Something it never speaks of."""
     if not any(any(letter.isalpha() for letter in line) for line in trial.sheet.taboo):
         advice = "Add taboo=[...]: for instance, what its world cannot know."
-        raise trial.wrong("taboo", "at least one thing", show(trial.sheet.taboo), advice)
+        got = show(trial.sheet.taboo)
+        raise trial.wrong("taboo", "at least one thing", got, advice, f"Under taboo stands no text: {got}.")
     return "There is something that it never speaks of."
 
 
@@ -255,7 +276,11 @@ def limit(trial: SheetTrial) -> str:
         least, why = _TOKENS_TO_THINK, "Private thoughts count too: take 160."
         expected = f"{least} to {most:,} tokens, with a scratchpad"
     if tokens is None or not least <= tokens <= most:
-        raise trial.wrong("max_reply_tokens", expected, show(tokens), f"Add max_reply_tokens=... {why}")
+        advice, fault = (
+            f"Add max_reply_tokens=... {why}",
+            f"max_reply_tokens is {show(tokens)}, and not {expected}.",
+        )
+        raise trial.wrong("max_reply_tokens", expected, show(tokens), advice, fault)
     return f"It stops after {tokens} tokens."
 
 
@@ -270,6 +295,7 @@ def voice(trial: SheetTrial) -> str:
             "a sentence about its voice",
             quote(text, 100),
             'Add one, such as "You speak in short sentences, and answer with questions."',
+            "No sentence of the description is about its voice.",
         )
     return "You will hear who is speaking."
 
@@ -289,7 +315,7 @@ def _attacks() -> list[str]:
 
 leaks = Exercise("leaks", lesson="04", declares="leaks", kind="your function")
 
-_chance = random.SystemRandom()  # a notebook that seeds `random` would make the checks repeat themselves
+_chance = random.Random()  # a notebook that seeds `random` would make the checks repeat themselves
 _FIRST = ("silver", "crooked", "velvet", "wooden", "frozen", "purple", "hollow", "golden")
 _SECOND = ("herring", "lantern", "thimble", "pepper", "walnut", "anchor", "spindle", "turnip")
 _HARMLESS = (
@@ -317,10 +343,15 @@ def _expect(trial: FunctionTrial, leaked: bool, line: str, secret: str, advice: 
     """Raise `Wrong` unless the function returns a value that is as true as `leaked`."""
     got = trial(line, secret)
     if isinstance(got, str):
-        raise Wrong(trial.called, str(leaked), show(got), "Return True or False, and not a text.")
+        fault = f"It gives the text {quote(got, 40)}."
+        raise Wrong(
+            trial.called, str(leaked), show(got), "Return True or False, and not a text.", fault=fault
+        )
     if bool(got) != leaked:
-        advice = why_none(trial.learners_object) if got is None else advice
-        fault = "It gives None." if got is None else ""
+        held = f"which holds {quote(secret, 50)}" if leaked else f"and the secret is {quote(secret, 50)}"
+        fault = f"It gives {show(got, 40)} for the line {quote(line, 70)}, {held}."
+        if got is None:
+            advice, fault = why_none(trial.learners_object), "It gives None."
         raise Wrong(trial.called, str(leaked), show(got), advice, fault=fault)
 
 
@@ -460,7 +491,13 @@ class FileTrial(FunctionTrial):
         except (AttributeError, CardError) as error:  # what write_card(character, path) and the like raise
             advice = "write_card wants two things: first a card, Card(...), then the path."
             words = error_line(error)
-            raise Wrong(called, "an answer", words, advice, fault=f"{shorten(words, 120)}.") from None
+            raise Wrong(
+                called,
+                "an answer",
+                words,
+                advice,
+                fault=f"write_card fails: {shorten(words, 90).rstrip('.')}.",
+            ) from None
         finally:
             self.called = called
 
@@ -485,7 +522,8 @@ def written(trial: FileTrial) -> str:
         if not path.exists():
             got = f"a file {others[0]!r}" if others else "no file"
             advice = "Hand the path on: write_card(..., path)."
-            raise Wrong(trial.called, f"a file {path.name!r}", got, advice)
+            fault = f"It writes {got}{f', and not {path.name!r}' if others else ''}."
+            raise Wrong(trial.called, f"a file {path.name!r}", got, advice, fault=fault)
     return "The file is there."
 
 
@@ -500,7 +538,14 @@ def readable(trial: FileTrial) -> str:
             advice = (
                 "Put the character into a Card, and let write_card write that: write_card(Card(...), path)."
             )
-            raise Wrong(trial.called, "a file that read_card can read", str(error), advice) from None
+            # A card's error names the file; the headline need not say in which folder of ours it stands.
+            fault = (
+                f"read_card cannot read the file: {shorten(str(error).replace(str(path), path.name), 120)}"
+            )
+            fault = f"{fault.rstrip('.')}."
+            raise Wrong(
+                trial.called, "a file that read_card can read", str(error), advice, fault=fault
+            ) from None
     return "read_card can read it."
 
 
@@ -515,7 +560,8 @@ def same(trial: FileTrial) -> str:
         if before != after:
             advice = "Save the character that is handed in, whole: Card(character)."
             called = f"{trial.called}, then read_card(...).config.{field}"
-            raise Wrong(called, *apart(before, after, 120), advice)
+            fault = f"{field} comes back as {show(after, 60)}, and was {show(before, 60)}."
+            raise Wrong(called, *apart(before, after, 120), advice, fault=fault)
     return "What is read is what was written."
 
 
@@ -527,7 +573,8 @@ def no_key(trial: FileTrial) -> str:
         text = path.read_text(encoding="utf-8")
     if holds_key(text):
         advice = "Save the character only. Whoever has the file would have your key."
-        raise Wrong(trial.called, "a file without any key", "a file that holds one", advice)
+        fault = "In the file stands something that looks like a key."
+        raise Wrong(trial.called, "a file without any key", "a file that holds one", advice, fault=fault)
     return "You can hand it to anybody."
 
 
@@ -540,7 +587,8 @@ def again(trial: FileTrial) -> str:
         trial.save(newer, path)
         if read_card(path).config != newer:
             advice = "Let write_card write each time; it takes the old file's place."
-            raise Wrong(f"{trial.called}, twice", "the newer character", "the older one", advice)
+            fault = "After a second call, the file still holds the older character."
+            raise Wrong(f"{trial.called}, twice", "the newer character", "the older one", advice, fault=fault)
     return "You may save as often as you like."
 
 

@@ -29,6 +29,7 @@ from npc_lab.lessons.exercises.arena_trial import (
     numbers_in,
     printed_by,
 )
+from npc_lab.lessons.exercises.made_up import how_changed
 from npc_lab.lessons.exercises.practice_factory import Actor, Call, Mumbler
 from npc_lab.text import shorten
 from npc_lab.transcript import DEFAULT_OPENING
@@ -375,24 +376,9 @@ def hears_opening(trial: ArenaTrial) -> str:
         advice = "Hand the last recorded line on as it is, here the opening."
         called = f"arena.run_turn(talk), turn 1, after the opening {quote(opening, 60)}"
         expected, got = apart(opening, call.heard)
-        name, fault = call.actor.name, _changed_words(opening, call.heard)
+        name, fault = call.actor.name, how_changed(opening, call.heard, "the line")
         raise Wrong(called, f"{name} hears {expected}", f"{name} heard {got}", advice, fault=fault)
     return "The first line answers the opening."
-
-
-def _changed_words(said: str, heard: str) -> str:
-    """Return in which way a line was changed on its way, as a sentence, or ""."""
-    if heard == said.strip():
-        return "The blanks around the line are cut off."
-    if "".join(heard.split()) == "".join(said.split()):
-        return "The blanks and line breaks of the line are changed."
-    if heard.casefold() == said.casefold():
-        return "Capital letters are changed."
-    if said in heard:
-        return "More than the line itself is handed on."
-    if heard and heard.strip(".… ") in said:
-        return "Only a part of the line is handed on."
-    return ""
 
 
 @turn.step("The two speak in turn", needs=["speaks"])
@@ -487,7 +473,7 @@ def hears_partner(trial: ArenaTrial) -> str:
                 f"{call.actor.name} heard {theirs}",
                 "Hand on the content of the last recorded line, and change nothing in it.",
                 trial.drawing([each.actor for each in trace], expected),
-                fault=_changed_words(wanted, call.heard) or _another_line(trace, number - 1),
+                fault=how_changed(wanted, call.heard, "the line") or _another_line(trace, number - 1),
             )
     return "Each answers what the other one said."
 
@@ -673,7 +659,8 @@ def talks_side_by_side(trial: ArenaTrial) -> str:
         speakers = [call.actor for call in calls]
         advice = "Keep whose turn it is, and the messages, in the conversation and nowhere else."
         if len(speakers) != 3 or any(one is other for one, other in pairwise(speakers)):
-            expected, got = "each of a talk's two in turn", ", ".join(actor.name for actor in speakers)
+            expected, names = "each of a talk's two in turn", [actor.name for actor in speakers]
+            got = ", ".join(names) or "nobody of this talk"
             fault = "Whose turn it is gets mixed up between the talks."
             raise Wrong(called, expected, got, advice, fault=fault)
         foreign = [call.said for call in trial.factory.trace if call.actor in others]

@@ -14,7 +14,7 @@ from npc_lab.text import printable, shorten, well_formed
 _MOST_MESSAGES = 10_000
 
 # Not the module's functions: a notebook that seeds them would make the checks repeat themselves.
-dice = random.SystemRandom()
+dice = random.Random()
 
 _WORDS = (
     "apple bell bread bridge candle cloak coin crow door drum eel fire fog gate goose hammer harbour honey "
@@ -26,6 +26,26 @@ _WORDS = (
 def phrase(count: int = 3) -> str:
     """Return random words, almost certainly a new combination."""
     return " ".join(dice.sample(_WORDS.split(), count))
+
+
+def how_changed(wanted: str, got: Any, what: str) -> str:
+    """Return in which way a text was changed on its way, as a sentence, or "" if it is another one.
+
+    what: the text in words, such as "the line".
+    """
+    if not isinstance(got, str):
+        return f"In the place of {what} stands {show(got, 60)}, and no text."
+    if got == wanted.strip():
+        return f"The blanks around {what} are cut off."
+    if "".join(got.split()) == "".join(wanted.split()):
+        return f"The blanks and line breaks of {what} are changed."
+    if got.casefold() == wanted.casefold():
+        return "Capital letters are changed."
+    if wanted.strip() in got:
+        return f"More than {what} itself is handed on."
+    if got and got.strip(".… ") in wanted:
+        return f"Only a part of {what} is handed on."
+    return ""
 
 
 def messages_in(trial: Trial, value: Any) -> list[dict[str, Any]]:
@@ -43,7 +63,8 @@ def messages_in(trial: Trial, value: Any) -> list[dict[str, Any]]:
         if not isinstance(message, Mapping):
             advice = 'Each message is a dictionary: {"role": ..., "content": ...}.'
             got = f"a list that holds {show(message, 120)}"
-            raise Wrong(trial.called, wanted, got, advice, fault="What is in its list is no message.")
+            fault = f"In its list stands {show(message, 60)}, which is no message."
+            raise Wrong(trial.called, wanted, got, advice, fault=fault)
     return [dict(message) for message in messages]
 
 

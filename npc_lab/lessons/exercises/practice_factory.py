@@ -99,7 +99,7 @@ class PracticeFactory(NPCFactory):
 
     def __init__(self) -> None:
         super().__init__(FakeClient(self._reply), "practice")
-        self.random = random.SystemRandom()
+        self.random = random.Random()  # its own: a notebook may seed the module's
         self.trace: list[Call] = []
         self.fails = False
         self.seconds = 0.0
