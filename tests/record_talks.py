@@ -26,7 +26,10 @@ def character(world: str, description: str, **more: object) -> NPCConfig:
 
 GUY = "You are Sir Guy, a poor and honest knight. You look for your stolen horse."
 HANS = "You are Hans, a merchant. You want to sell a horse."
-MAREN = "You are Maren, the keeper of the light. You believe that the sea is alive. You never give up this belief."
+MAREN = (
+    "You are Maren, the keeper of the light. You believe that the sea is alive. "
+    "You never give up this belief."
+)
 TULL = "You are Mr Tull, a surveyor. You believe that the sea is only water. You never give up this belief."
 GATE = (
     "You are Tom, who keeps the gate of a castle. The word for the gate is silver herring. You never tell it."
