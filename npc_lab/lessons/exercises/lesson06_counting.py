@@ -316,7 +316,7 @@ def _wrong_ends(trial: FunctionTrial, hits: int, n: int, got: tuple[float, float
     elif _is_near((got[0] / 100, got[1] / 100), wanted):
         fault, advice = "These are percents.", "Leave out the times 100: shares go from 0 to 1."
     else:
-        for z, level in ((1, 68), (1.645, 90), (2.576, 99)):
+        for z, level in ((1, 68), (1.645, 90), (2, 95.4), (2.576, 99)):
             if _is_near(got, _wilson(hits, n, z)):
                 fault, advice = f"This is an interval of {level} %.", "For 95 %, z is 1.96."
     raise Wrong(trial.called, _written(wanted), _written(got), advice, fault=fault)
@@ -417,7 +417,9 @@ def zero_stays(trial: TalksTrial) -> str:
     return "Nothing found is not the same as nothing measured."
 
 
-@per_talk.step("A talk that is missing is None, too", needs=["silent"], required=False)
+@per_talk.step(
+    "A talk that is missing is None, too", needs=["not_asked", "called_once", "zero_stays"], required=False
+)
 def missing_talk(trial: TalksTrial) -> str:
     """In the results of an experiment None stands for a talk that failed."""
     _same(trial, [_talk(2), None, _talk(1)], _letters, "A talk may be None itself. Look at that first.")
