@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 from npc_lab.lessons.checking.exercise import Exercise, FunctionTrial, NotAttempted, Trial, Wrong
@@ -382,7 +383,7 @@ def silent(trial: TalksTrial) -> str:
     for nothing in (0.0, 1.0):
         talks = [_talk(2), _talk(0), _talk(3), _talk(0, opening=False), _talk(1)]
         advice = "Nobody spoke there, so there is nothing to measure: if not talk.spoken, put None."
-        _same(trial, talks, lambda talk, nothing=nothing: _letters(talk) if talk.spoken else nothing, advice)
+        _same(trial, talks, partial(_letters_or, nothing), advice)
     return "What was not said is not measured."
 
 
@@ -413,7 +414,7 @@ def zero_stays(trial: TalksTrial) -> str:
     for values in ((0, 2, 0), (False, True, False), (None, 0.5, 0)):
         found = dict(zip((1, 2, 3), values, strict=True))
         advice = "0 is a number, and False is an answer. Only what is None is missing."
-        _same(trial, talks, lambda talk, found=found: found[len(talk.spoken)], advice)
+        _same(trial, talks, partial(_by_length, found), advice)
     return "Nothing found is not the same as nothing measured."
 
 
@@ -428,6 +429,14 @@ def missing_talk(trial: TalksTrial) -> str:
 
 def _letters(talk: Transcript) -> float:
     return sum(len(each.content) for each in talk.spoken) / max(len(talk.spoken), 1)
+
+
+def _letters_or(nothing: float, talk: Transcript) -> float:
+    return _letters(talk) if talk.spoken else nothing
+
+
+def _by_length(found: Mapping[int, Any], talk: Transcript) -> Any:
+    return found[len(talk.spoken)]
 
 
 def _talk(lines: int, opening: bool = True) -> Transcript:
