@@ -230,13 +230,13 @@ again = Experiment("names again", scenes, [has_a_name], talks=40, prediction=pre
 again.plan(client, model, STORE)
 
 # %%
-counts = {}
-for run in (results, again.run(client, model, STORE)):
-    for scene, those in run.talks.items():
+runs, counts = {"first": results, "again": again.run(client, model, STORE)}, {}
+for run in runs:
+    for scene, those in runs[run].talks.items():
         said = [name for name in map(name_said, filter(None, those)) if name]
         favourite = max(said, key=said.count, default="no name")
-        counts[run.question.name, scene] = (said.count(favourite), len(said))
-        print(f"{run.question.name}, {scene}: {favourite} {said.count(favourite)} times of {len(said)}")
+        counts[run, scene] = (said.count(favourite), len(said))
+        print(f"{run}, {scene}: {favourite}, {said.count(favourite)} of {len(said)} names")
 
 # %% [markdown]
 # Nothing was changed, and the counts are seldom the same. So a share wants an *interval*: where the true share lies, 19 times in 20.

@@ -400,3 +400,5 @@ def test_the_cell_with_the_brake_goes_on_where_the_kernel_was_stopped(tmp_path: 
     assert stopped[2] == "True"
     assert done == ["48", "0", "False"]
     assert "All talks are there: a run makes no call." in printed[-1]
+    outputs = [output for cell in notebook.cells for output in cell.get("outputs", [])]
+    assert "stderr" not in {output.get("name") for output in outputs}, "a notebook shows that in red"

@@ -356,6 +356,10 @@ class PeekTrial(Trial):
         if value is ...:
             raise NotAttempted
         word = plain(value)
+        if word is None:
+            advice = f"{why_none(self.learners_object)} And does your verdict pass its own check?"
+            fault = "It gives None, and no verdict."
+            raise Wrong(self.called, " or ".join(WORDS), "None", advice, fault=fault)
         _one_of_three(self.called, word, self)
         return str(word)
 
