@@ -178,7 +178,7 @@ WRONG_VERDICTS: list[tuple[Any, str, str, str]] = [
         "it says “more”",
         "An end at 0 is still in the interval",
     ),
-    (compares_before_it_looks, NO_INTERVAL, "TypeError", "None"),
+    (compares_before_it_looks, NO_INTERVAL, "TypeError", "whether low is None"),
     (
         lambda low, high: "less" if low is None else verdict(low, high),
         NO_INTERVAL,
@@ -226,12 +226,17 @@ WRONG_NUMBERS: list[tuple[Any, str, str, str]] = [
     (lambda smallest: print(talks_needed(smallest)), WHOLE, "It gives None, and no number", "print() only"),
     (lambda smallest: 3.92 / smallest**2, WHOLE, "and no whole number", "math.ceil"),
     (lambda smallest: float(talks_needed(smallest)), WHOLE, "and no whole number", "math.ceil"),
-    (lambda smallest: int(3.92 / smallest**2), ENOUGH, "With ", "Round up, not to the nearest"),
-    (lambda smallest: math.ceil(2.8 * math.sqrt(0.5) / smallest), ENOUGH, "are seen", "is squared"),
-    (lambda smallest: talks_needed(100 * smallest), ENOUGH, "are seen", "Is the square there?"),
+    (lambda smallest: int(3.92 / smallest**2), ENOUGH, "of each see only", "Round up, not to the nearest"),
+    (lambda smallest: math.ceil(2.8 * math.sqrt(0.5) / smallest), ENOUGH, "see only", "is squared"),
+    (lambda smallest: talks_needed(100 * smallest), ENOUGH, "see only", "Is the square there?"),
     (lambda smallest: talks_needed(smallest) + 1, NOT_TOO_MANY, "are enough, and it asks for", "Add nothing"),
     (lambda smallest: math.ceil((2.8 / smallest) ** 2), NOT_TOO_MANY, "are enough", "minimum_detectable(n)"),
-    (lambda smallest: talks_needed(smallest) if smallest < 1 else 0, NEVER_ZERO, "never 0", "wants a talk"),
+    (
+        lambda smallest: talks_needed(smallest) if smallest < 1 else 0,
+        NEVER_ZERO,
+        "a difference of 1 it gives 0",
+        "wants a talk",
+    ),
 ]
 
 

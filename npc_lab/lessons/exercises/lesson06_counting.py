@@ -75,8 +75,8 @@ def is_commonest(trial: FunctionTrial) -> str:
         wanted = _counted(answers)[0]
         if name != wanted:
             advice = "Count each name. collections.Counter(names).most_common(1) gives the first one."
-            fault = f"{quote(name)} is there {answers.count(name)} times, {quote(wanted)} "
-            fault += f"{answers.count(wanted)} times."
+            fault = f"{quote(name)} is there {_times(answers.count(name))}, {quote(wanted)} "
+            fault += f"{_times(answers.count(wanted))}."
             raise Wrong(trial.called, show(wanted), show(name), advice, fault=fault)
     return "The commonest name is found, wherever it stands."
 
@@ -156,10 +156,14 @@ def _name_and_share(trial: FunctionTrial, answers: list[str | None]) -> tuple[An
         )
     if not isinstance(got, list | tuple) or len(got) != 2 or not _is_number(got[1]):
         fault = f"It gives {show(got, 60)}, and no name with a number."
-        raise Wrong(trial.called, "a name and its share", show(got), "return name, share", fault=fault)
+        raise Wrong(
+            trial.called, "a name and its share", show(got), "Give back both: return name, share", fault=fault
+        )
     if got[0] is not None and not isinstance(got[0], str):
         fault = f"In the place of the name it gives {show(got[0], 60)}."
-        raise Wrong(trial.called, "a name and its share", show(got), "return name, share", fault=fault)
+        raise Wrong(
+            trial.called, "a name and its share", show(got), "Give back both: return name, share", fault=fault
+        )
     return got[0], float(got[1])
 
 
@@ -171,7 +175,7 @@ def _same_share(trial: FunctionTrial, answers: list[str | None]) -> None:
     count, there = answers.count(name), len(answers) - answers.count(None)
     advice, fault = f"Here {count} of {there} names are that one. Divide the one by the other.", ""
     if share == count:
-        fault = f"It gives how often the name is there, {count} times, and no share."
+        fault = f"It gives how often the name is there, {_times(count)}, and no share."
     elif abs(share - 100 * wanted) < 1:
         fault, advice = f"{share:g} is no share: those go from 0 to 1.", "Leave out the times 100."
     elif abs(share - count / len(answers)) < 0.006:
@@ -180,6 +184,10 @@ def _same_share(trial: FunctionTrial, answers: list[str | None]) -> None:
     elif abs(share - count / len(set(answers))) < 0.006:
         fault = "It divides by the number of different names."
     raise Wrong(trial.called, f"a share of {wanted:.3f}", f"{share:g}", advice, fault=fault)
+
+
+def _times(count: int) -> str:
+    return "once" if count == 1 else f"{count} times"
 
 
 def _is_number(value: Any) -> bool:
@@ -297,12 +305,15 @@ def _ends(trial: FunctionTrial, hits: int, n: int) -> tuple[float, float]:
         fault = "It gives None, and no two numbers."
         raise Wrong(trial.called, "two numbers", "None", why_none(trial.learners_object), fault=fault)
     if not isinstance(got, list | tuple) or len(got) != 2 or not all(map(_is_number, got)):
-        fault = f"It gives {show(got, 60)}, and no two numbers."
-        raise Wrong(trial.called, "two numbers", show(got), "return low, high", fault=fault)
+        shown = f"{got:.3g}" if _is_number(got) else show(got, 60)
+        fault = f"It gives {shown}, and no two numbers."
+        raise Wrong(trial.called, "two numbers", show(got), "Give back both: return low, high", fault=fault)
     low, high = map(float, got)
     if low > high:
         fault = "Its upper end comes first."
-        raise Wrong(trial.called, "low, high", _written((low, high)), "return low, high", fault=fault)
+        raise Wrong(
+            trial.called, "low, high", _written((low, high)), "Give back both: return low, high", fault=fault
+        )
     return low, high
 
 
@@ -481,7 +492,8 @@ def _same(trial: TalksTrial, talks: list[Any], measure: Callable[[Any], Any], ad
         is_same = expected is found if expected is None or found is None else expected == found
         if not is_same:
             lines = ", ".join(map(str, spoken))
-            fault = f"For a talk of {spoken[place]} lines it gives {show(found, 60)}."
+            length = f"{spoken[place]} line{'' if spoken[place] == 1 else 's'}"
+            fault = f"For a talk of {length} it gives {show(found, 60)}."
             drawing = f"lines of each talk:  {lines}\nexpected:            {show(wanted)}\n"
             drawing += f"yours:               {show(got)}"
             raise Wrong(trial.called, show(expected), show(found, 60), advice, drawing, fault=fault)

@@ -9,7 +9,7 @@ from typing import Any
 from npc_lab.experiments.estimates import difference, minimum_detectable
 from npc_lab.experiments.numbers import CANNOT_TELL, LESS, MORE
 from npc_lab.lessons.checking.exercise import Exercise, FunctionTrial, NotAttempted, Trial, Wrong
-from npc_lab.lessons.checking.learners_code import quote, show, why_none
+from npc_lab.lessons.checking.learners_code import error_line, quote, show, where, why_none
 from npc_lab.lessons.checking.plain import plain
 from npc_lab.lessons.exercises.made_up import dice
 
@@ -81,10 +81,8 @@ def counted(trial: FunctionTrial) -> str:
     first[1] = second[1] = first[4] = second[6] = second[8] = None
     _, missing = _paired(trial, first, second)
     if missing != 4:
-        fault, advice = (
-            "",
-            "Count the pairs that you drop: all of them, less those that are left.",
-        )
+        fault = f"It says that {missing} pairs are missing, and 4 are."
+        advice = "Count the pairs that you drop: all of them, less those that are left."
         if missing == 5:
             fault = "It counts the talks that are missing, 5, and not the pairs."
         elif missing == 6:
@@ -194,7 +192,12 @@ def zero_inside(trial: FunctionTrial) -> str:
 @verdict.step("Without an interval it cannot tell", needs=["zero_inside"])
 def no_interval(trial: FunctionTrial) -> str:
     """One pair of talks has none: its ends are None."""
-    _says(trial, None, None, CANNOT_TELL, "Look first whether low is None: then there is no interval.")
+    advice = "Look first whether low is None: then there is no interval."
+    try:
+        _says(trial, None, None, CANNOT_TELL, advice)
+    except TypeError as error:  # None was compared with a number
+        got = f"{error_line(error)}, {where(error)}"
+        raise Wrong(trial.called, CANNOT_TELL, got, advice, fault=f"{got}.") from None
     return "One pair of talks tells nothing, and stops nothing."
 
 
@@ -267,7 +270,8 @@ def enough(trial: FunctionTrial) -> str:
         smallest = _between(n)
         got = _needed(trial, smallest)
         if got < n:
-            seen = f"With {got} talks only differences from {minimum_detectable(got):.3f} on are seen."
+            seen = f"{got} talk{'' if got == 1 else 's'} of each see only differences from "
+            seen += f"{minimum_detectable(max(got, 1)):.3f} on."
             advice = "Turn minimum_detectable = 2.8 * sqrt(0.5 / n) round, to n = ... Is the square there?"
             if got == n - 1:
                 advice = "Round up, not to the nearest: math.ceil(3.2) is 4."
@@ -297,7 +301,7 @@ def never_zero(trial: FunctionTrial) -> str:
     got = _needed(trial, 1)
     if not 1 <= got <= 4:
         advice = "Even from never to always wants a talk: 1 at the least, 4 by the formula."
-        raise Wrong(trial.called, "1 to 4", str(got), advice)
+        raise Wrong(trial.called, "1 to 4", str(got), advice, fault=f"For a difference of 1 it gives {got}.")
     few, many = _needed(trial, 0.2), _needed(trial, 0.1)
     return f"A difference of 20 points needs {few} talks of each scene, one of 10 points {many}."
 
