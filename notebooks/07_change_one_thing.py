@@ -41,12 +41,13 @@ import math
 from dataclasses import replace
 from itertools import zip_longest
 from pathlib import Path
+from statistics import fmean
 
 from npc_lab import NPCConfig, connect
 from npc_lab.cards import read_card
 from npc_lab.experiments import Experiment, Scene, Script, difference, minimum_detectable
 from npc_lab.lessons import check, hint, report, solution
-from npc_lab.measures import leaks, own_repeats, repeats, says
+from npc_lab.measures import leaks, repeats, says
 
 client, model = connect()
 STORE = "change_one_thing.db"  # each talk is kept there
@@ -176,7 +177,7 @@ print(" ours:", card.verdict("A", "B"))
 guy = NPCConfig(
     LONDON,
     "You are Sir Guy of Kent, a poor and honest knight. You speak in short, old-fashioned sentences.",
-    max_reply_tokens=40,
+    max_reply_tokens=30,
 )
 no_brake = replace(guy, request_options={"dry_multiplier": 0, "repeat_penalty": 1.0})
 friend = Script(
@@ -185,29 +186,34 @@ friend = Script(
         "Who has seen it last?",
         "What will you do now?",
         "And if nobody helps you?",
+        "Who is your lord?",
+        "What did he promise you?",
         "What do you want from me?",
     ]
 )
 
 # %% [markdown]
-# **Predict:** `own_repeats` says how much of a line its speaker has said before, from 0 to 1. What will it be with the brake,
-# and without? Four talks of each: is that enough?
+# A measure is a function of a talk. This one asks how much of his last four lines he has said before, from 0 to 1. (At the beginning
+# he has nothing to repeat.)
+#
+# **Predict:** what will it be with the brake, and without? Four talks of each: is that enough?
+
 
 # %%
+def repeats_himself(talk):
+    his = repeats(talk)[::2]  # the others are those of the script
+    return fmean(his[-4:])
+
+
 prediction = ""  # write it here
 opening = "Good day, sir knight! Why do you walk?"
-brake = Experiment(
-    "the brake on repetition",
-    {"on": Scene(guy, friend, opening, turns=11), "off": Scene(no_brake, friend, opening, turns=11)},
-    [own_repeats],
-    talks=4,
-    prediction=prediction,
-)
+scenes = {"on": Scene(guy, friend, opening, turns=15), "off": Scene(no_brake, friend, opening, turns=15)}
+brake = Experiment("the brake on repetition", scenes, [repeats_himself], talks=4, prediction=prediction)
 brake.plan(client, model, STORE)
 
 # %% [markdown]
 # **Try:** run the next cell, and while its bar moves, *stop the kernel* (■). You get the card so far. Run the same cell again: it goes
-# on with the line at which it was stopped, and asks for nothing twice. (The whole takes about a minute on the embedded model.)
+# on with the line at which it was stopped, and asks for nothing twice. (All of it takes about a minute on the embedded model.)
 
 # %%
 card = brake.run(client, model, STORE)
@@ -219,7 +225,7 @@ import matplotlib.pyplot as plt
 plt.figure(figsize=(6, 2.5))
 for scene, colour in (("on", "tab:blue"), ("off", "tab:orange")):
     for number, talk in enumerate(talk for talk in card.talks[scene] if talk):
-        his = repeats(talk)[::2]  # the others are those of the script
+        his = repeats(talk)[::2]
         plt.plot(range(1, len(his) + 1), his, color=colour, alpha=0.6, label=scene if number == 0 else None)
 plt.title("How much of each line of Sir Guy he has said before")
 plt.xlabel("his line")
@@ -228,8 +234,8 @@ plt.legend(title="brake")
 plt.show()
 
 # %% [markdown]
-# **Look:** few talks are enough where the difference is large against the spread of the dots. And the unit is the talk: six lines of
-# one knight are not six knights.
+# **Look:** few talks are enough where the difference is large against the spread of the dots. And the unit is the talk: eight lines of
+# one knight are not eight knights.
 #
 # **Try:** restart the kernel. Run the cell with the imports, and those with `LONDON`, `guy` and `brake`. What does the plan say
 # now?

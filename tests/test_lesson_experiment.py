@@ -365,7 +365,7 @@ client, model = FakeClient(reply), "fake"
 
 @pytest.mark.once
 def test_the_cell_with_the_brake_goes_on_where_the_kernel_was_stopped(tmp_path: Path) -> None:
-    """Stopped, run again, and planned again after a restart: 48 calls in all, none of them twice."""
+    """Stopped, run again, and planned again after a restart: 64 calls in all, none of them twice."""
     sources = [
         cell.source for cell in nbformat.read(NOTEBOOK, as_version=4).cells if cell.cell_type == "code"
     ]
@@ -400,10 +400,10 @@ def test_the_cell_with_the_brake_goes_on_where_the_kernel_was_stopped(tmp_path: 
         if cell.cell_type == "code"
     ]
     stopped, done = (words.split() for words in printed if "True" in words or "False" in words)
-    assert int(stopped[0]) < 48
+    assert int(stopped[0]) < 64
     assert int(stopped[1]) > 0
     assert stopped[2] == "True"
-    assert done == ["48", "0", "False"]
+    assert done == ["64", "0", "False"]
     assert "All talks are there: a run makes no call." in printed[-1]
     outputs = [output for cell in notebook.cells for output in cell.get("outputs", [])]
     assert "stderr" not in {output.get("name") for output in outputs}, "a notebook shows that in red"
