@@ -312,8 +312,8 @@ check("interval", interval)
 
 # %%
 for (run, scene), (hits, n) in counts.items():
-    print(f"{run}, {scene}: {hits} of {n}, {interval(hits, n)}")
-print("never seen in ten talks:", interval(0, 10))
+    print(f"{run}, {scene}: {hits} of {n}", [round(end, 2) for end in interval(hits, n) or ()])
+print("never seen in ten talks:", [round(end, 2) for end in interval(0, 10) or ()])
 
 # %% [markdown]
 # **Look:** do the intervals of both runs overlap? And read the last line: what was never seen in ten talks may happen in how many of a
@@ -357,7 +357,8 @@ check("per_talk", per_talk)
 # %%
 measured = per_talk([talk.transcript for talk in talks], own_repeats)
 for talk, number in zip(talks, measured or [], strict=False):
-    print(f"talk {talk.number:>2}: {number:.2f}   {notes[talk.number]}")
+    shown = "none" if number is None else f"{number:.2f}"
+    print(f"talk {talk.number:>2}: {shown}   {notes.get(talk.number, '')}")
 
 # %% [markdown]
 # **Look:** does the number find what you have found? Where it does not, who is right?

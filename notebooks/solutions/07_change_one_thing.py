@@ -41,13 +41,12 @@ import math
 from dataclasses import replace
 from itertools import zip_longest
 from pathlib import Path
-from statistics import fmean
 
 from npc_lab import NPCConfig, connect
 from npc_lab.cards import read_card
-from npc_lab.experiments import Experiment, Scene, Script, difference, minimum_detectable
+from npc_lab.experiments import Experiment, Scene, difference, minimum_detectable
 from npc_lab.lessons import check, hint, report, solution
-from npc_lab.measures import leaks, repeats, says
+from npc_lab.measures import leaks, own_repeats, repeats, says
 
 client, model = connect()
 STORE = "change_one_thing.db"  # each talk is kept there
@@ -86,7 +85,7 @@ card
 # %% [markdown]
 # **Look:** each dot is a talk. The diamond is the share, the line through it its interval; on the right stands the difference,
 # around the dashed line for none. If A and B are not the same, it is chance: nothing was changed. The experiment should say that it
-# *cannot tell*. (In about one of twenty classrooms it will not.)
+# *cannot tell*. (Seldom it will not, and that is chance, too.)
 #
 # How does the card come to its verdict? In two steps, and you write both.
 
@@ -178,9 +177,8 @@ print(" ours:", card.verdict("A", "B"))
 # %% [markdown]
 # ## Something to see
 #
-# Small models say the same again and again. So the engine of the embedded model has a brake on repetition. Take it away, and change
-# nothing else. (Other endpoints call it `frequency_penalty`; the fake has no brake.) The partner is a `Script`: he reads his
-# lines, hears nothing and costs no call, so he is the same in every talk.
+# Small models say the same again and again. So the engine of the embedded model has a brake on repetition. Take it away from both
+# characters, and change nothing else. (Other endpoints call it `frequency_penalty`; the fake has no brake.)
 
 # %%
 guy = NPCConfig(
@@ -188,36 +186,26 @@ guy = NPCConfig(
     "You are Sir Guy of Kent, a poor and honest knight. You speak in short, old-fashioned sentences.",
     max_reply_tokens=30,
 )
-no_brake = replace(guy, request_options={"dry_multiplier": 0, "repeat_penalty": 1.0})
-friend = Script(
-    [
-        "Where is your horse?",
-        "Who has seen it last?",
-        "What will you do now?",
-        "And if nobody helps you?",
-        "Who is your lord?",
-        "What did he promise you?",
-        "What do you want from me?",
-    ]
+hans = NPCConfig(
+    LONDON,
+    "You are Hans, a Hanseatic merchant who trades in eel and cloth. You are polite and want to earn money.",
+    max_reply_tokens=30,
 )
+no_brake = {"dry_multiplier": 0, "repeat_penalty": 1.0}
+loose_guy, loose_hans = (replace(each, request_options=no_brake) for each in (guy, hans))
 
 # %% [markdown]
-# A measure is a function of a talk. This one asks how much of his last four lines he has said before, from 0 to 1. (At the beginning
-# he has nothing to repeat.)
-#
-# **Predict:** what will it be with the brake, and without? Four talks of each: is that enough?
-
+# **Predict:** `own_repeats` says how much of a line its speaker has said before, from 0 to 1, as a mean over the lines of a talk. What
+# will it be with the brake, and without? Four talks of each: is that enough?
 
 # %%
-def repeats_himself(talk):
-    his = repeats(talk)[::2]  # the others are those of the script
-    return fmean(his[-4:])
-
-
 prediction = ""  # write it here
-opening = "Good day, sir knight! Why do you walk?"
-scenes = {"on": Scene(guy, friend, opening, turns=15), "off": Scene(no_brake, friend, opening, turns=15)}
-brake = Experiment("the brake on repetition", scenes, [repeats_himself], talks=4, prediction=prediction)
+opening = "Good day! What do you seek?"
+scenes = {
+    "brake on": Scene(guy, hans, opening, turns=8),
+    "brake off": Scene(loose_guy, loose_hans, opening, turns=8),
+}
+brake = Experiment("the brake on repetition", scenes, [own_repeats], talks=4, prediction=prediction)
 brake.plan(client, model, STORE)
 
 # %% [markdown]
@@ -227,7 +215,7 @@ brake.plan(client, model, STORE)
 # %%
 card = brake.run(client, model, STORE)
 # BEGIN HIDDEN TESTS
-assert card.missing == {"on": {}, "off": {}}
+assert card.missing == {"brake on": {}, "brake off": {}}
 # END HIDDEN TESTS
 card
 
@@ -235,19 +223,20 @@ card
 import matplotlib.pyplot as plt
 
 plt.figure(figsize=(6, 2.5))
-for scene, colour in (("on", "tab:blue"), ("off", "tab:orange")):
+for scene, colour in (("brake on", "tab:blue"), ("brake off", "tab:orange")):
     for number, talk in enumerate(talk for talk in card.talks[scene] if talk):
-        his = repeats(talk)[::2]
-        plt.plot(range(1, len(his) + 1), his, color=colour, alpha=0.6, label=scene if number == 0 else None)
-plt.title("How much of each line of Sir Guy he has said before")
-plt.xlabel("his line")
+        shares = repeats(talk)
+        label = scene if number == 0 else None
+        plt.plot(range(1, len(shares) + 1), shares, color=colour, alpha=0.6, label=label)
+plt.title("How much of each line its speaker has said before")
+plt.xlabel("line")
 plt.ylabel("share, from 0 to 1")
-plt.legend(title="brake")
+plt.legend()
 plt.show()
 
 # %% [markdown]
 # **Look:** few talks are enough where the difference is large against the spread of the dots. And the unit is the talk: eight lines of
-# one knight are not eight knights.
+# one talk are not eight talks.
 #
 # **Try:** restart the kernel. Run the cell with the imports, and those with `LONDON`, `guy` and `brake`. What does the plan say
 # now?
