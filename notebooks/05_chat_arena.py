@@ -598,7 +598,7 @@ def characters(talk):
 
 brief = replace(sheet, has_scratchpad=False, max_reply_tokens=30)
 scenes = {"ours": Scene(brief, opening=opening), "mine": Scene(brief, opening=opening, npc_class=MyNPC)}
-experiment = Experiment("ours or mine", scenes, [characters], talks=3, prediction="")
+experiment = Experiment("ours or mine", scenes, [characters], talks=2, prediction="")
 experiment.plan(client, model)
 
 # %%

@@ -16,7 +16,7 @@ from npc_lab.lessons import check
 from npc_lab.lessons.checking.reports import INCORRECT, NOT_ATTEMPTED, NOT_FINISHED
 from npc_lab.lessons.to_read import BY_HAND, RECORDED, twelve_talks
 
-pytestmark = pytest.mark.python
+pytestmark = pytest.mark.once
 
 # --- twelve talks ---------------------------------------------------------------------------------------
 

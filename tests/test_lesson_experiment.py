@@ -17,7 +17,7 @@ from npc_lab.experiments import difference, minimum_detectable
 from npc_lab.lessons import check, report
 from npc_lab.lessons.checking.reports import CORRECT, INCORRECT, NOT_ATTEMPTED
 
-pytestmark = pytest.mark.python
+pytestmark = pytest.mark.once
 
 # --- pairs ----------------------------------------------------------------------------------------------
 
@@ -363,7 +363,6 @@ client, model = FakeClient(reply), "fake"
 """
 
 
-@pytest.mark.once
 def test_the_cell_with_the_brake_goes_on_where_the_kernel_was_stopped(tmp_path: Path) -> None:
     """Stopped, run again, and planned again after a restart: 64 calls in all, none of them twice."""
     sources = [
