@@ -1,7 +1,7 @@
 """Makes README's pictures from real runs: `python tests/pictures.py` (needs the embedded model and Chromium).
 
-One is `npc-lab demo` in a pseudo-terminal, drawn as an SVG. The others are a chat box and an arena's desk in
-JupyterLab, used as a learner would, photographed.
+One is `npc-lab demo` in a pseudo-terminal, drawn as an SVG. The others are photographed in JupyterLab: a chat
+box and an arena's desk, used as a learner would, and the card of README's own experiment.
 """
 
 import os
@@ -77,6 +77,18 @@ def photograph_panels() -> None:
             photograph(notebook, "arena.png")
 
 
+def photograph_card() -> None:
+    """Run README's experiment on the embedded model, then once more in a notebook, where it makes no call."""
+    readme = (IMAGES.parents[1] / "README.md").read_text(encoding="utf-8")
+    blocks = re.findall(r"```python\n(.*?)```", readme, re.DOTALL)
+    code = next(each for each in blocks if "Experiment(" in each)
+    environment = {"NPC_LAB_PROVIDER": "local", "NPC_LAB_CACHE": str(cache_folder())}
+    with tempfile.TemporaryDirectory() as folder, running_jupyter(Path(folder) / "jupyter") as jupyter:
+        subprocess.run([sys.executable, "-c", code], cwd=folder, env=os.environ | environment, check=True)
+        with jupyter.open([f"import os; os.chdir({folder!r})", code], environment=environment) as notebook:
+            notebook.outputs.locator("svg[role=img]").locator("..").screenshot(path=IMAGES / "card.png")
+
+
 def use_chat_box(notebook: Notebook) -> None:
     for number, line in enumerate(LINES, start=1):
         notebook.outputs.get_by_placeholder("Say something").fill(line)
@@ -97,4 +109,5 @@ def photograph(notebook: Notebook, name: str) -> None:
 if __name__ == "__main__":
     draw_demo()
     photograph_panels()
+    photograph_card()
     print(f"written: {IMAGES}")

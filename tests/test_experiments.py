@@ -551,6 +551,14 @@ def test_scenes_that_differ_in_more_than_one_thing_are_named(store: Path) -> Non
     assert "more than one" not in str(hot_or_not().plan(fake(), "m", store))
 
 
+@pytest.mark.parametrize(("heat_of_hans", "is_one_thing"), [(1.4, True), (1.2, False)])
+def test_the_same_change_of_both_characters_is_one_thing(heat_of_hans: float, is_one_thing: bool) -> None:
+    hot = Scene(HOT, replace(HANS, temperature=heat_of_hans))
+    warning = Experiment("both", {"cool": Scene(GUY, HANS), "hot": hot}, [characters]).what_differs()
+    assert ("more than one thing" in warning) != is_one_thing
+    assert "same scene" not in warning
+
+
 def test_a_name_that_was_used_for_another_experiment_is_said_and_nothing_is_overwritten(store: Path) -> None:
     first = hot_or_not(2).run(fake(), "m", store)
     other = Experiment("heat", {"x": Scene(HANS)}, [characters], talks=2).run(fake(), "m", store)

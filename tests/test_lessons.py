@@ -188,6 +188,8 @@ CHANGES = {
         "#ANSWER\\nForget the marks.": "Forget the marks.",
     },
     "05": {'"You never give up this belief. ': '"'},
+    "06": {"temperature=0.2,": "temperature=0,", "temperature=1.0)": "temperature=2.0)"},
+    "07": {"temperature=1.2)": 'goal="Find a bed.")', "talks=4": "talks=2"},
 }
 
 

@@ -652,6 +652,33 @@ for message in factory.npcs[mine].preview("And then?", arena.conversations[meeti
 # together, forgot, hid or carried any of it.
 
 # %% [markdown]
+# ## More than one talk
+#
+# Does it speak as ours does? An *experiment* asks both the same, a few times each. `npc_class` says who plays.
+#
+# **Predict:** who speaks longer? Read the plan, then run.
+
+# %%
+from npc_lab.experiments import Experiment, Scene
+
+
+def characters(talk):
+    return len(talk.spoken[0].content)
+
+
+brief = replace(sheet, has_scratchpad=False, max_reply_tokens=30)
+scenes = {"ours": Scene(brief, opening=opening), "mine": Scene(brief, opening=opening, npc_class=MyNPC)}
+experiment = Experiment("ours or mine", scenes, [characters], talks=2, prediction="")
+experiment.plan(client, model)
+
+# %%
+card = experiment.run(client, model)
+# BEGIN HIDDEN TESTS
+assert card.missing == {"ours": {}, "mine": {}}
+# END HIDDEN TESTS
+card
+
+# %% [markdown]
 # ## Read ours
 #
 # The kit's own arena does what yours does, and some more:
@@ -705,6 +732,4 @@ report()
 # - Which of your three numbers says something about whether the talk was *good*? Which number would?
 # - If a reply fails in turn 3 of 100 talks, what should a program do that runs all night?
 #
-# You have come to the end of the course. Swap `my_character.json` with somebody, and let your two characters meet.
-#
-# **Back to the first lesson:** [00 · Setup](00_setup.ipynb)
+# **Next:** [06 · Count what goes wrong](06_count_what_goes_wrong.ipynb)

@@ -9,6 +9,7 @@ Ctrl-C, and a notebook's stop button, let each talk end after the turn that it i
 
 from __future__ import annotations
 
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -131,7 +132,9 @@ class Stage:
         from tqdm import tqdm
 
         most = sum(trial.scene.most_turns - (trial.scene.turns - trial.left) for trial in missing)
-        with tqdm(total=most, unit="turn", desc=self._trials.question.name) as bar:
+        # A notebook shows what goes to stderr in red, as if something had gone wrong.
+        file = sys.stdout if "ipykernel" in sys.modules else sys.stderr
+        with tqdm(total=most, unit="turn", desc=self._trials.question.name, file=file) as bar:
             yield bar
 
 

@@ -97,9 +97,7 @@ class Question:
         first = _parts(self.scenes[self.baseline])
         for name in self.others:
             other = _parts(self.scenes[name])
-            unlike = [
-                part for part in sorted(first.keys() | other.keys()) if first.get(part) != other.get(part)
-            ]
+            unlike = _unlike(first, other)
             if not unlike:
                 return f"{name!r} is the same scene as {self.baseline!r}: what differs here is chance."
             if len(unlike) > 1:
@@ -132,6 +130,21 @@ def _parts(scene: Scene) -> dict[str, Any]:
         if isinstance(getattr(scene, seat), NPCConfig):
             parts |= {f"{seat}.{name}": value for name, value in parts.pop(seat).items()}
     return parts
+
+
+def _unlike(first: Mapping[str, Any], other: Mapping[str, Any]) -> list[str]:
+    """Return the parts in which two scenes differ. The same change of both characters is one."""
+    unlike = [part for part in sorted(first.keys() | other.keys()) if first.get(part) != other.get(part)]
+
+    def is_as_in_the_first(part: str) -> bool:
+        same = part.replace("second.", "first.", 1)
+        return (
+            same != part
+            and same in unlike
+            and all(each.get(part) == each.get(same) for each in (first, other))
+        )
+
+    return [part for part in unlike if not is_as_in_the_first(part)]
 
 
 def _checked_scenes(scenes: Any) -> dict[str, Scene]:

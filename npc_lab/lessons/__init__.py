@@ -13,6 +13,7 @@ The files behind them, in reading order:
     help.py         hints, and solutions from the solution notebooks
     leaks.py        lesson 03: odd replies, and what a parser shows of them
     redteam.py      lesson 04: attacks on a character's secret
+    to_read.py      lesson 06: twelve talks in which something goes wrong, or nothing
 """
 
 from __future__ import annotations

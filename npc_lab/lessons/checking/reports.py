@@ -107,9 +107,8 @@ class Report:
     def __str__(self) -> str:
         lines = [self.note, self.headline()] if self.note else [self.headline()]
         if told := self._told():
-            title = [] if told.required else [f"{MARKS[told.outcome]} {self._titled(told)}"]
-            lines += ["", *title, _indented(told.message)]
-        if not self.passed and self.next_call:
+            lines += ["", *self._title_of(told), _indented(told.message)]
+        if self._worst() and self.next_call:
             lines += ["", f"For a hint: {self.next_call}"]
         if self._lists_all():
             lines += ["", *(f"  {MARKS[step.outcome]} {self._listed(step)}" for step in self.steps)]
@@ -122,9 +121,9 @@ class Report:
         if self.note:
             parts.insert(0, f"<p><strong>{escaped(self.note)}</strong></p>")
         if told := self._told():
-            title = "" if told.required else f"<p>{MARKS[told.outcome]} {escaped(self._titled(told))}</p>"
-            parts.append(title + _exactly(told.message))
-        if not self.passed and self.next_call:
+            parts += [f"<p>{escaped(title)}</p>" for title in self._title_of(told)]
+            parts.append(_exactly(told.message))
+        if self._worst() and self.next_call:
             parts.append(f"<p>For a hint: <code>{escaped(self.next_call)}</code></p>")
         if self._lists_all():
             rows = "".join(
@@ -136,8 +135,11 @@ class Report:
         return untypeset(f"<div style='max-width:60em;overflow-wrap:anywhere'>{''.join(parts)}</div>")
 
     def _worst(self) -> Step | None:
-        """Return the step to speak of first: an incorrect one before those that wait for it."""
-        wrong = [step for step in self.required if step.outcome != CORRECT]
+        """Return the step to speak of first: an incorrect one before those that wait for it.
+
+        Of an exercise that is a stretch as a whole it is one of all steps.
+        """
+        wrong = [step for step in self.required or self.steps if step.outcome != CORRECT]
         return next((step for step in wrong if step.outcome == INCORRECT), wrong[0] if wrong else None)
 
     def _told(self) -> Step | None:
@@ -147,13 +149,21 @@ class Report:
         wrong = [step for step in self.steps if step.outcome == INCORRECT]
         return next(iter(wrong or (self.steps if len(self.steps) == 1 else [])), None)
 
+    def _title_of(self, step: Step) -> list[str]:
+        """Return the step's own line, unless it is the one that the headline speaks of."""
+        if step.required or step is self._worst():
+            return []
+        return [f"{MARKS[step.outcome]} {self._titled(step)}"]
+
     def _lists_all(self) -> bool:
         """Return whether a list of all steps says more than the one step above it."""
-        return len({step.outcome for step in self.steps}) > 1 or (self.passed and len(self.steps) > 1)
+        return len({step.outcome for step in self.steps}) > 1 or (
+            self._worst() is None and len(self.steps) > 1
+        )
 
     def _listed(self, step: Step) -> str:
         """Return the step's line in the list; once everything is right, with what works now."""
-        works = f". {step.message}" if self.passed and step.outcome == CORRECT else ""
+        works = f". {step.message}" if self._worst() is None and step.outcome == CORRECT else ""
         return f"{self._titled(step)}{works}"
 
     def _titled(self, step: Step) -> str:

@@ -11,5 +11,7 @@ In reading order:
     practice_factory.py     a factory that notes who was asked, heard and said what
     arena_trial.py          a learner's arena, called on that factory
     lesson05_arena.py       the arena, behaviour by behaviour
+    lesson06_counting.py    notes on talks, the commonest name, an interval, one number for each talk
+    lesson07_experiment.py  pairs of talks, a verdict, how many talks are needed, looking again and again
     catalogue.py            all exercises by name
 """

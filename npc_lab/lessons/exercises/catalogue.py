@@ -10,6 +10,8 @@ from npc_lab.lessons.exercises import (
     lesson03_scratchpad,
     lesson04_character,
     lesson05_arena,
+    lesson06_counting,
+    lesson07_experiment,
 )
 
 _LESSONS = (
@@ -19,6 +21,8 @@ _LESSONS = (
     lesson03_scratchpad,
     lesson04_character,
     lesson05_arena,
+    lesson06_counting,
+    lesson07_experiment,
 )
 EXERCISES: dict[str, Exercise] = {each.name: each for lesson in _LESSONS for each in lesson.exercises}
 
