@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from npc_lab.errors import ExperimentError, ReplyError
 from npc_lab.experiments.judging import prompt
@@ -34,12 +34,19 @@ TEXT, LOGPROBS = "text", "logprobs"
 FIRST, SECOND = "first", "second"
 PAIR = (FIRST, SECOND)
 NO_LINES = "nobody spoke in the talk"
-_OTHER = {FIRST: SECOND, SECOND: FIRST}
 _PLACES: Mapping[str, str] = {each: each for each in PAIR}
 _MOST_TOKENS = 2_000  # of an answer: some models think aloud first
 _MOST_TOKENS_OF_SMALL = 160  # a small model that has not answered by then will not
 _NOT_YES_OR_NO = {"who", "whom", "whose", "what", "which", "when", "where", "why", "how"}
 _QUESTION_MARKS = tuple("?？؟;")
+
+
+class Choice(NamedTuple):
+    """What a judge chose of two talks, once. place: "first", "second" or None. odds: for the first place."""
+
+    place: str | None
+    odds: float | None
+    unscored: str
 
 
 class Judge:
@@ -95,55 +102,34 @@ class Judge:
 
         Unlike answers are a tie, and `flipped`: it went with the place.
         """
-        talks = [Shown(_talk(each), names=_shows_names(each)) for each in (first, second)]
-        if not (_has_lines(first) and _has_lines(second)):
-            return self._ballot(None, unscored=NO_LINES)
+        if not (_has_lines(_talk(first)) and _has_lines(_talk(second))):
+            return Ballot(PAIR, PAIR, None, self.model, unscored=NO_LINES)
+        one, other = self.choice(first, second), self.choice(second, first)
+        margin = None
+        if one.odds is not None and other.odds is not None:
+            margin = (one.odds - other.odds) / 2
+        if unscored := one.unscored or other.unscored:
+            return Ballot(PAIR, PAIR, None, self.model, margin, unscored)
+        is_flipped = one.place == other.place  # the same place, so the other talk
+        winner = None if is_flipped else one.place
+        return Ballot(PAIR, PAIR, winner, self.model, margin, flipped=is_flipped)
+
+    def choice(self, first: Transcript, second: Transcript) -> Choice:
+        """Return which of two talks is better, asked once, in this order: half of `choose`."""
+        here, there = (Shown(_talk(each), getattr(each, "shows_names", False)) for each in (first, second))
         if self._reads_letters:
-            one, failed = self._margin(*talks)
+            messages = prompt.better_of_two(self.question, here, there, prompt.LETTER_OF_TWO)
+            odds, _, failed = self._odds(messages)
             if self._reads_letters:
-                other, failed_too = self._margin(*reversed(talks))
-                return self._of_letters(one, other, failed or failed_too)
-        one_place, failed = self._choice(*talks)
-        other_place, failed_too = self._choice(*reversed(talks))
-        return self._of_two(one_place, _other(other_place), unscored=failed or failed_too)
+                no_answer = failed or (_NO_LETTER if odds is None else _unsure(odds))
+                return Choice(_place(odds), odds, no_answer)
+        messages = prompt.better_of_two(self.question, here, there)
+        said, _, failed = self._said(messages, [here, there], _PLACES)
+        return Choice(said.answer, None, failed or said.unscored)
 
     @property
     def _reads_letters(self) -> bool:
         return self.by == LOGPROBS and not self._has_no_logprobs
-
-    def _of_letters(self, one: float | None, other: float | None, failed: str) -> Ballot:
-        """Return the ballot of the log-odds for the first place in both orders."""
-        if one is None or other is None:
-            return self._ballot(None, unscored=failed or _NO_LETTER)
-        margin, unsure = (one - other) / 2, _unsure(one) or _unsure(other)
-        return self._of_two(_place(one), _other(_place(other)), margin, unsure)
-
-    def _of_two(
-        self, one: str | None, other: str | None, margin: float | None = None, unscored: str = ""
-    ) -> Ballot:
-        """Return the ballot of two answers, each of which names a talk."""
-        if unscored:
-            return self._ballot(None, margin, unscored)
-        return self._ballot(one if one == other else None, margin, flipped=one != other)
-
-    def _ballot(
-        self, winner: str | None, margin: float | None = None, unscored: str = "", flipped: bool = False
-    ) -> Ballot:
-        return Ballot(PAIR, PAIR, winner, self.model, margin, unscored, flipped)
-
-    # One question
-
-    def _choice(self, first: Shown, second: Shown) -> tuple[str | None, str]:
-        """Return which place is chosen, or why none is."""
-        messages = prompt.better_of_two(self.question, first, second)
-        said, _, failed = self._said(messages, [first, second], _PLACES)
-        return said.answer, failed or said.unscored
-
-    def _margin(self, first: Shown, second: Shown) -> tuple[float | None, str]:
-        """Return the log-odds for the first place, or why there are none."""
-        messages = prompt.better_of_two(self.question, first, second, prompt.LETTER_OF_TWO)
-        odds, _, failed = self._odds(messages)
-        return odds, failed
 
     def _said(
         self, messages: list[ChatMessage], shown: Sequence[Shown], answers: Mapping[str, Any] | None = None
@@ -221,21 +207,12 @@ def _has_lines(talk: Sequence[Message]) -> bool:
     return any(message.seat is not None and message.content.strip() for message in talk)
 
 
-def _shows_names(talk: Any) -> bool:
-    return isinstance(talk, Transcript) and getattr(talk, "shows_names", False)
-
-
 def _sign(odds: float | None) -> bool | None:
     return None if not odds else odds > 0
 
 
-def _place(odds: float) -> str | None:
+def _place(odds: float | None) -> str | None:
     return None if not odds else FIRST if odds > 0 else SECOND
-
-
-def _other(place: str | None) -> str | None:
-    """Return the same talk's place in the other order."""
-    return _OTHER.get(place) if place else None
 
 
 def _unsure(odds: float | None) -> str:
