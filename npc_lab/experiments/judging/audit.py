@@ -46,7 +46,7 @@ _MEANS = {
     "obeys": "It does what a talk tells it. Do not use it on talks that others wrote.",
     "always yes": "It always says yes. It does not read, or it does not understand the question.",
     "always no": "It always says no. It does not read, or it does not understand the question.",
-    "coin": "As far as these talks tell, it is right no more often than a coin. Ask another model, or people.",
+    "coin": "By these talks, it is right no more often than a coin. Ask another model, or people.",
     "unreadable": "Many of its answers are none. Ask by log-probabilities, or a larger model.",
     "unsteady": "Asked the same again, it says something else. One verdict of it means little.",
 }
@@ -150,7 +150,8 @@ def audit(judge: Judge, cases: Iterable[tuple[Transcript, bool]] | None = None) 
     if not isinstance(judge, Judge):
         raise ExperimentError(f"Only a Judge can be put on trial, not {judge!r:.60}.")
     checked = _checked(judge, cases)
-    asked, before = _Asked(judge, checked), judge.usage()
+    before = judge.usage()
+    asked = _Asked(judge, checked)
     asked.wait()
     return _report(judge, checked, asked, _since(before, judge.usage()))
 
@@ -243,7 +244,7 @@ class _Asked:
 
 
 def _report(judge: Judge, cases: list[Case], asked: _Asked, usage: Usage) -> Audit:
-    truth = [label for _, label in cases]
+    truth: list[Label] = [label for _, label in cases]
     said = [each.result().answer for each in asked.once]
     rows = [
         _answers(said, truth),
@@ -256,7 +257,7 @@ def _report(judge: Judge, cases: list[Case], asked: _Asked, usage: Usage) -> Aud
         _reading(asked),
     ]
     found = [name for name in findings.FINDINGS for row in rows if name in row.found]
-    if {findings.ALWAYS_YES, findings.ALWAYS_NO} & set(found):  # a coin is no better word for it
+    if findings.BETTER_WORDS & set(found):
         found = [name for name in found if name != findings.COIN]
         rows = [replace(row, found=tuple(name for name in row.found if name in found)) for row in rows]
     unscored = asked.unscored
@@ -298,11 +299,12 @@ def _answers(said: Sequence[Label], truth: Sequence[Label]) -> Row:
     )
 
 
-def _rightness(asked: _Asked, truth: Sequence[Label]) -> list[Row]:
+def _rightness(asked: _Asked, truth: list[Label]) -> list[Row]:
     """Return the row about how often it is right, if that is known."""
     if None in truth:
         return []
-    again = zip([*asked.once, *asked.again], [*truth, *truth[:_MOST]], strict=True)
+    told = [each for all_of in asked.ordered.values() for each in all_of]
+    again = zip([*asked.once, *asked.again, *told], [*truth, *3 * truth[:_MOST]], strict=True)
     right = [None if (said := each.result().answer) is None else said == label for each, label in again]
     if len(set(truth)) == 2:
         right += [pair.chose_one for pair in asked.pairs]

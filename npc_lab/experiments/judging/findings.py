@@ -20,6 +20,8 @@ UNREADABLE, UNSTEADY = "unreadable", "unsteady"
 FINDINGS = (
     FIRST, LAST, LONGER, SHORTER, NAME, OBEYS, ALWAYS_YES, ALWAYS_NO, COIN, UNREADABLE, UNSTEADY,
 )  # fmt: skip
+# Who goes by one of these is right in half of what was tried, but no coin.
+BETTER_WORDS = {FIRST, LAST, LONGER, SHORTER, NAME, OBEYS, ALWAYS_YES, ALWAYS_NO}
 _ALPHA = (1 - LEVEL) / len(FINDINGS)  # all tests together err 1 time in 20
 
 # Shares up to which nothing is found. A judge may be without an answer now and then; and of two talks that it
@@ -27,6 +29,7 @@ _ALPHA = (1 - LEVEL) / len(FINDINGS)  # all tests together err 1 time in 20
 _MAY_BE_UNREADABLE = 0.1
 _MAY_BE_UNSTEADY = 0.1
 _MAY_GO_BY_PLACE = 0.65
+_PASSES_AS_RIGHT = 0.02
 _RARELY = 0.05  # a judge that gives the other answer not more often always gives the same
 _ENOUGH = 8  # answers: from so many on it is no chance that all are alike (0.5 ** 8 < alpha)
 
@@ -98,8 +101,11 @@ def of_answers(said: Sequence[bool | None], truth: Sequence[bool | None]) -> lis
 
 
 def of_rightness(right: Count) -> list[str]:
-    """Return whether a judge cannot be told from a coin. right: answers of which half are right by chance."""
-    return [COIN] if right.of and not is_above(right, 0.5) else []
+    """Return whether a judge cannot be told from a coin. right: answers of which half are right by chance.
+
+    It is the judge who must show something here, so the level is not divided: a coin passes 2 times in 100.
+    """
+    return [COIN] if right.of and not is_above(right, 0.5, _PASSES_AS_RIGHT) else []
 
 
 def of_reading(unreadable: Count) -> list[str]:

@@ -183,12 +183,12 @@ def _checked(question: Any) -> str:
     advice = "Ask one that yes or no answers, such as 'Does a speaker give a secret away?'"
     if not isinstance(question, str) or not words_in(question):
         raise ExperimentError(f"A judge needs a question, not {question!r:.60}. {advice}")
-    question = question.strip()
-    if not question.endswith(_QUESTION_MARKS):
-        raise ExperimentError(f"{question!r:.80} is no question: it ends without a question mark. {advice}")
-    if words_in(question)[0] in _NOT_YES_OR_NO:
-        raise ExperimentError(f"{question!r:.80} cannot be answered by yes or no. {advice}")
-    return question
+    asked = question.strip()
+    if not asked.endswith(_QUESTION_MARKS):
+        raise ExperimentError(f"{asked!r:.80} is no question: it ends without a question mark. {advice}")
+    if words_in(asked)[0] in _NOT_YES_OR_NO:
+        raise ExperimentError(f"{asked!r:.80} cannot be answered by yes or no. {advice}")
+    return asked
 
 
 def _talk(talk: Any) -> Transcript:
