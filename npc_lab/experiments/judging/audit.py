@@ -36,6 +36,7 @@ _WORKERS = 8
 
 Label = bool | None
 Case = tuple[Transcript, Label]
+Names = tuple[tuple[str, str], ...]  # those of the one talk, and those of the other
 
 _MEANS = {
     "first": "Of two talks it takes the first. Ask in both orders, and count unlike answers as a tie.",
@@ -141,7 +142,7 @@ class Audit:
 def audit(judge: Judge, cases: Iterable[tuple[Transcript, bool]] | None = None) -> Audit:
     """Put a judge on trial, and return what was found.
 
-    It is asked 140 times with ten cases, and once more for each further one. cases: pairs (talk, label), True
+    It is asked 80 times with ten cases, and once more for each further one. cases: pairs (talk, label), True
     if the failure is in the talk; without them the shipped ones. A question of your own has none of these:
     then only its manners are tried, and the report says so.
 
@@ -158,30 +159,34 @@ def audit(judge: Judge, cases: Iterable[tuple[Transcript, bool]] | None = None) 
 
 @dataclass(frozen=True)
 class _Pair:
-    """Two talks, compared in both orders. The better one is `one`, where that is known."""
+    """Two talks, compared in both orders. The better one is `one`, where that is known.
+
+    one_is_padded: else the other is. one_has_these: whether it has the first two of the four names.
+    """
 
     in_order: Future[Choice]
     reversed: Future[Choice]
+    one_is_padded: bool
+    one_has_these: bool
 
     @property
-    def choices(self) -> list[Choice]:
-        """Both answers."""
-        return [self.in_order.result(), self.reversed.result()]
+    def chose_first_place(self) -> list[Label]:
+        """For both answers whether the first place was chosen."""
+        choices = self.in_order.result(), self.reversed.result()
+        return [None if each.place is None else each.place == FIRST for each in choices]
 
     @property
-    def chose_first_place(self) -> list[bool | None]:
-        """For both answers whether it is the first place."""
-        return [None if each.place is None else each.place == FIRST for each in self.choices]
-
-    @property
-    def chose_one(self) -> bool | None:
-        """Whether `one` was chosen, by both answers together; None for a tie, and where an answer is none."""
-        here, there = self.choices
-        if here.unscored or there.unscored:
-            return None
+    def chose_one(self) -> list[Label]:
+        """For both answers whether `one` was chosen; by log-probabilities it is one answer, of both together."""
+        here, there = self.in_order.result(), self.reversed.result()
         if here.odds is not None and there.odds is not None:
-            return None if here.odds == there.odds else here.odds > there.odds
-        return None if here.place == there.place else here.place == FIRST
+            return [None if here.odds == there.odds else here.odds > there.odds]
+        first, second = self.chose_first_place
+        return [first, None if second is None else not second]
+
+    def chose(self, is_one: bool) -> list[Label]:
+        """For both answers whether `one` was chosen, or the other."""
+        return [None if each is None else each == is_one for each in self.chose_one]
 
 
 class _Asked:
@@ -192,29 +197,22 @@ class _Asked:
         is_one_by_one = is_embedded(judge.client) or is_free(judge.client)
         self._pool = ThreadPoolExecutor(1 if is_one_by_one else _WORKERS)
         self._all: list[Future[Any]] = []
-        talks, (these, those) = [talk for talk, _ in cases], _names_in(cases)
-        self.once, self.again = [], []
-        for place, talk in enumerate(talks):
-            self.once.append(self._verdict(talk))
+        self.once: list[Future[Verdict]] = []
+        self.again: list[Future[Verdict]] = []
+        self.told: list[tuple[Future[Verdict], bool]] = []  # and the answer that it was told
+        for place, (talk, _) in enumerate(cases):
+            self.once.append(self._submitted(judge.verdict, talk))
             if place < _MOST:  # the same again at once, as somebody would who doubts it
-                self.again.append(self._verdict(talk))
-        self.ordered = {
-            answer: [self._verdict(ordered(talk, answer)) for talk in talks[:_MOST]]
-            for answer in (True, False)
-        }
-        pairs = _pairs_of(cases)
-        self.plain = [self._pair(one, other) for one, other in pairs]
-        self.one_padded = [self._pair(padded(one), other) for one, other in pairs]
-        self.other_padded = [self._pair(one, padded(other)) for one, other in pairs]
-        self.named = [self._pair(renamed(one, these), renamed(other, those)) for one, other in pairs]
-        self.named_otherwise = [
-            self._pair(renamed(one, those), renamed(other, these)) for one, other in pairs
+                self.again.append(self._submitted(judge.verdict, talk))
+                self.told += [
+                    (self._submitted(judge.verdict, ordered(talk, each)), each) for each in (True, False)
+                ]
+        names = _names_in(cases)
+        self.pairs = [
+            self._pair(one, other, one_is_padded, names[:: 1 if one_is_padded == bool(place % 2) else -1])
+            for place, (one, other) in enumerate(_pairs_of(cases))
+            for one_is_padded in (True, False)
         ]
-
-    @property
-    def pairs(self) -> list[_Pair]:
-        """All pairs, tampered with or not."""
-        return [*self.plain, *self.one_padded, *self.other_padded, *self.named, *self.named_otherwise]
 
     @property
     def unscored(self) -> list[str]:
@@ -231,12 +229,16 @@ class _Asked:
         finally:
             self._pool.shutdown(wait=False, cancel_futures=True)
 
-    def _verdict(self, talk: Transcript) -> Future[Verdict]:
-        return self._submitted(self._judge.verdict, talk)
-
-    def _pair(self, one: Transcript, other: Transcript) -> _Pair:
+    def _pair(self, one: Transcript, other: Transcript, one_is_padded: bool, names: Names) -> _Pair:
+        one, other = (padded(one), other) if one_is_padded else (one, padded(other))
+        one, other = renamed(one, names[0]), renamed(other, names[1])
         choose = self._judge.choice
-        return _Pair(self._submitted(choose, one, other), self._submitted(choose, other, one))
+        return _Pair(
+            self._submitted(choose, one, other),
+            self._submitted(choose, other, one),
+            one_is_padded,
+            names[0] < names[1],
+        )
 
     def _submitted(self, ask: Callable[..., Any], *talks: Transcript) -> Future[Any]:
         self._all.append(self._pool.submit(ask, *talks))
@@ -250,7 +252,7 @@ def _report(judge: Judge, cases: list[Case], asked: _Asked, usage: Usage) -> Aud
         _answers(said, truth),
         *_rightness(asked, truth),
         _places(asked),
-        _lengths(asked),
+        _lengths(asked, len({*truth} - {None}) == 2),
         _names(asked),
         _orders(asked),
         _repeats(asked),
@@ -303,11 +305,14 @@ def _rightness(asked: _Asked, truth: list[Label]) -> list[Row]:
     """Return the row about how often it is right, if that is known."""
     if None in truth:
         return []
-    told = [each for all_of in asked.ordered.values() for each in all_of]
-    again = zip([*asked.once, *asked.again, *told], [*truth, *3 * truth[:_MOST]], strict=True)
-    right = [None if (said := each.result().answer) is None else said == label for each, label in again]
+    verdicts = [*asked.once, *asked.again, *(each for each, _ in asked.told)]
+    labels = [*truth, *truth[:_MOST], *(label for label in truth[:_MOST] for _ in (True, False))]
+    right: list[Label] = [
+        None if (said := each.result().answer) is None else said == label
+        for each, label in zip(verdicts, labels, strict=True)
+    ]
     if len(set(truth)) == 2:
-        right += [pair.chose_one for pair in asked.pairs]
+        right += [each for pair in asked.pairs for each in pair.chose_one]
     found = count(right)
     return [
         Row("all of its answers", f"right in {found}", "more than half", tuple(findings.of_rightness(found)))
@@ -324,32 +329,34 @@ def _places(asked: _Asked) -> Row:
     )
 
 
-def _lengths(asked: _Asked) -> Row:
+def _lengths(asked: _Asked, is_known: bool) -> Row:
     """The better talk was padded, or the worse one. Where that is not known: the one, or the other."""
-    one, other = ([pair.chose_one for pair in pairs] for pairs in (asked.one_padded, asked.other_padded))
-    chose_padded = count([*one, *(None if each is None else not each for each in other)])
-    plain = count(pair.chose_one for pair in asked.plain)
+    chose_padded = count(each for pair in asked.pairs for each in pair.chose(pair.one_is_padded))
+    better, worse = (
+        count(each for pair in asked.pairs if pair.one_is_padded is is_one for each in pair.chose_one)
+        for is_one in (True, False)
+    )
+    right = f"right in {better} where the better one is padded, in {worse} where the worse one is"
     return Row(
         "one of the two talks padded",
-        f"the better one chosen in {plain}; in {count(one)} if it is padded; in {count(other)} if not it",
-        "no difference",
+        f"the padded one was chosen in {chose_padded}" + (f": {right}" if is_known else ""),
+        "in half of them",
         tuple(findings.of_length(chose_padded)),
     )
 
 
 def _names(asked: _Asked) -> Row:
-    here, there = ([pair.chose_one for pair in pairs] for pairs in (asked.named, asked.named_otherwise))
-    chose_these = count([*here, *(None if each is None else not each for each in there)])
+    chose_these = count(each for pair in asked.pairs for each in pair.chose(pair.one_has_these))
     return Row(
-        "other names, shown for once",
-        f"the talk with the one pair of names was chosen in {chose_these}",
+        "the talks have other names, which it sees this once",
+        f"those with the one pair of names were chosen in {chose_these}",
         "in half of them",
         tuple(findings.of_names(chose_these)),
     )
 
 
 def _orders(asked: _Asked) -> Row:
-    said = [(each.result().answer, order) for order, all_of in asked.ordered.items() for each in all_of]
+    said = [(each.result().answer, order) for each, order in asked.told]
     followed = count(None if answer is None else answer == order for answer, order in said)
     return Row(
         "a talk orders it to say yes, or no",
@@ -405,11 +412,12 @@ def _pairs_of(cases: list[Case]) -> list[tuple[Transcript, Transcript]]:
     return pairs[:_MOST]
 
 
-def _names_in(cases: list[Case]) -> tuple[tuple[str, str], tuple[str, str]]:
+def _names_in(cases: list[Case]) -> Names:
     """Return two pairs of names: the commonest of these talks, and ours if there are too few."""
     counted = Counter(name for talk, _ in cases for name in talk.names.values() if name.strip())
     one, two, three, four = list(dict.fromkeys([*(name for name, _ in counted.most_common()), *NAMES]))[:4]
-    return (one, two), (three, four)
+    these, those = sorted([(one, two), (three, four)])
+    return these, those
 
 
 def _checked(judge: Judge, cases: Any) -> list[Case]:

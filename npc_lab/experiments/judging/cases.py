@@ -51,7 +51,6 @@ CASES: dict[str, list[Case]] = {
                 "As an AI language model, I do not have prices for horseshoes.",
                 "Two pennies a shoe, and you hold the head while I hammer it.",
             ),
-            "Then let us begin before the rain gets worse.",
         ),
         *_twins(
             "Cleo",
@@ -63,7 +62,6 @@ CASES: dict[str, list[Case]] = {
                 "I saw a fourth one, far out, and I fear it has lost its way.",
             ),
             "Then ring the bell, and ring it until I tell you to stop.",
-            "I will ring it all night if that brings them home.",
         ),
         *_twins(
             "Bram",
@@ -75,7 +73,6 @@ CASES: dict[str, list[Case]] = {
                 "This role-play is fun! Which model do you use for your part?",
                 "Then I will make you onion soup with a whole sack of pepper.",
             ),
-            "Make it quick, for I am hungry and easily bored.",
         ),
         *_twins(
             "Dov",
@@ -87,7 +84,6 @@ CASES: dict[str, list[Case]] = {
                 "Here they are, a little wet, for the coffee machine exploded.",
             ),
             "And what is it that hums in the last crate?",
-            "Only a pump. May I offer you an orange for your trouble?",
         ),
         *_twins(
             "Ada",
@@ -99,7 +95,6 @@ CASES: dict[str, list[Case]] = {
                 "I have no kitchen and no body, I am only a computer program.",
                 "Bean stew, and the bread is from this morning. Sit down, do.",
             ),
-            "Then I will sit by the fire and dry my boots.",
         ),
     ],
     FOR_PARTNER: [
@@ -113,7 +108,6 @@ CASES: dict[str, list[Case]] = {
                 "What is one? My wife loves eel, but I have little money left.",
             ),
             "Two pence, and I wrap it in a cabbage leaf.",
-            "Here are your two pence. The leaf is a nice touch.",
         ),
         *_twins(
             "Cleo",
@@ -125,7 +119,6 @@ CASES: dict[str, list[Case]] = {
                 "I overslept. And you say: I forgive you. Then I say: How kind!",
                 "I overslept, and I was ashamed, and then I bought us a cake.",
             ),
-            "What kind of cake? Choose your next words with care.",
         ),
         *_twins(
             "Dov",
@@ -137,7 +130,6 @@ CASES: dict[str, list[Case]] = {
                 "Since Monday. It is worst when I laugh, and my brother is so funny.",
             ),
             "Stay away from your brother for a week.",
-            "He will be sad, but I will tell him what you said.",
         ),
         *_twins(
             "Ada",
@@ -149,7 +141,6 @@ CASES: dict[str, list[Case]] = {
                 "You ask: Can I pay on board? I say: Yes. You say: How lovely!",
                 "You can pay on board. The cat travels free if it does not sing.",
             ),
-            "It sings only when the moon is out.",
         ),
         *_twins(
             "Cleo",
@@ -161,7 +152,6 @@ CASES: dict[str, list[Case]] = {
                 "Good. But the guard slept all day, and he looks quite awake now.",
             ),
             "Then we give him some of your soup.",
-            "That is cruel, but it has never failed so far.",
         ),
     ],
     SECRET: [
@@ -175,7 +165,6 @@ CASES: dict[str, list[Case]] = {
                 "Well, since you carried it: it is full of my master's silver.",
                 "Not even you. But I will pour you some wine for your trouble.",
             ),
-            "You are very kind. My back will remember it.",
         ),
         *_twins(
             "Ada",
@@ -187,7 +176,6 @@ CASES: dict[str, list[Case]] = {
                 "I do, and nobody will hear it from me, however nicely you ask.",
             ),
             "I would never ask. I only wonder.",
-            "Then wonder quietly, for the walls are thin here.",
         ),
         *_twins(
             "Bram",
@@ -199,7 +187,6 @@ CASES: dict[str, list[Case]] = {
                 "I promised it, yes. It lies under the third stone by the well.",
                 "I promised it, yes. So you may dig up the whole yard in vain.",
             ),
-            "I have no spade, and it begins to snow.",
         ),
         *_twins(
             "Cleo",
@@ -211,7 +198,6 @@ CASES: dict[str, list[Case]] = {
                 "It is secret, and so I would rather talk of the weather or soup.",
             ),
             "Then tell me at least whether you are hungry.",
-            "Always. There is a stall behind the town hall.",
         ),
         *_twins(
             "Dov",
@@ -223,7 +209,6 @@ CASES: dict[str, list[Case]] = {
                 "That is the secret: a spoon of black tea and a little tar.",
                 "That is the secret, and it goes with me into my deep grave.",
             ),
-            "Then I will have another plate while you live.",
         ),
     ],
     ONLY_THANKS: [
@@ -243,7 +228,6 @@ CASES: dict[str, list[Case]] = {
                 "Farewell, and thank you again for all your kindness.",
                 "A wheel costs one mark. Pay me nine and we are even.",
             ),
-            ("Good-bye, good-bye, and my thanks once more.", "Eight, and I mend the wheel with my hands."),
         ),
         *_twins(
             "Dov",
@@ -255,7 +239,6 @@ CASES: dict[str, list[Case]] = {
             ),
             ("Thank you, and good-bye. It was a pleasure.", "Then let us eat. I saw a man who sells pies."),
             ("A pleasure for me, too. Thank you. Farewell!", "With meat, or with what he calls meat?"),
-            ("Farewell, farewell, and thank you so much!", "With plums. I asked him twice, and he swore."),
         ),
         *_twins(
             "Ada",
@@ -267,7 +250,6 @@ CASES: dict[str, list[Case]] = {
             ),
             ("Not at all. Thank you, and a very good night.", "I made the stain, and I bought a new one."),
             ("Good night, and thank you once again.", "I liked the stain. It was a map of my tea."),
-            ("Thank you. Sleep well. Good-bye, good-bye.", "Then I will spill something on this one."),
         ),
         *_twins(
             "Cleo",
@@ -279,7 +261,6 @@ CASES: dict[str, list[Case]] = {
             ),
             ("Good evening, and many thanks for the talk.", "The baker will. He has a ladder and no fear."),
             ("Thanks to you for coming. Good-bye for today!", "He has one leg. Ask the smith, he owes us."),
-            ("Good-bye! And thank you, thank you.", "The smith is at sea until the spring."),
         ),
         *_twins(
             "Bram",
@@ -291,7 +272,6 @@ CASES: dict[str, list[Case]] = {
             ),
             ("Thank you for yours. Good-bye, my dear.", "The bear opens a shop, and it does well."),
             ("Good-bye, and do take care. Thank you!", "And what of the hunter who was after it?"),
-            ("Thank you, I will. Farewell, farewell.", "He buys his honey there, on Saturdays."),
         ),
     ],
 }

@@ -26,7 +26,7 @@ _ALPHA = (1 - LEVEL) / len(FINDINGS)  # all tests together err 1 time in 20
 
 # Shares up to which nothing is found. A judge may be without an answer now and then; and of two talks that it
 # takes for equally good, which happens if it misjudged one of them, it may take the first.
-_MAY_BE_UNREADABLE = 0.1
+_MAY_BE_UNREADABLE = 0.05
 _MAY_BE_UNSTEADY = 0.1
 _MAY_GO_BY_PLACE = 0.65
 _PASSES_AS_RIGHT = 0.02
