@@ -208,7 +208,7 @@ def _key(judge: Judge) -> str:
 
 
 def _so_many(number: int) -> str:
-    return f"{number} verdict{' is' if number == 1 else 's are'}"
+    return f"{number} verdict{'' if number == 1 else 's'}"
 
 
 @contextmanager

@@ -153,7 +153,7 @@ class Judge:
         if answer.letters is None:
             self._say_that_there_are_none()
             return None, answer, ""
-        found = [answer.letters.get(letter, answer.lowest) for letter in "AB"]
+        found = [answer.letters.get(letter, answer.lowest - _LESS) for letter in "AB"]
         if not answer.letters.keys() & set("AB"):
             return None, answer, ""
         return found[0] - found[1], answer, ""
@@ -175,6 +175,7 @@ class Judge:
         print(f"This endpoint gives no log-probabilities: {self.model} is asked by text.")
 
 
+_LESS = 0.1  # than the lowest has a letter that was not even named, at the least
 _NO_LETTER = "neither A nor B was likely"
 
 

@@ -22,6 +22,7 @@ FAILED = "failed:"  # and the kind of the error: an endpoint that did not reply 
 _KEY = "answer"
 _OPENS = re.compile(r"\{")
 _BROKEN = re.compile(r'\{\s*"')  # the beginning of an object that is none, for instance cut off
+_AROUND = " \t\r\n.,;!?*_`\"'“”‘’"  # what may stand around a word
 _GAP = re.compile(r"\.\.\.|…")
 
 
@@ -107,7 +108,7 @@ def _meaning(value: Any, answers: Mapping[str, Any]) -> Any:
         return answers.get(str(value).lower())
     if not isinstance(value, str):
         return None
-    return answers.get(re.sub(r"^[\W_]+|[\W_]+$", "", value).lower())
+    return answers.get(value.strip(_AROUND).lower())
 
 
 def _objects_in(words: str) -> tuple[list[dict[str, Any]], str]:
