@@ -18,7 +18,7 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from npc_lab.errors import ExperimentError
-from npc_lab.experiments.estimates import Estimate, plain, share
+from npc_lab.experiments.estimates import Estimate, plain, scipy_stats, share
 from npc_lab.experiments.judging import findings
 from npc_lab.experiments.judging.cases import CASES, NAMES
 from npc_lab.experiments.judging.findings import count
@@ -151,6 +151,7 @@ def audit(judge: Judge, cases: Iterable[tuple[Transcript, bool]] | None = None) 
     if not isinstance(judge, Judge):
         raise ExperimentError(f"Only a Judge can be put on trial, not {judge!r:.60}.")
     checked = _checked(judge, cases)
+    scipy_stats()  # if it is missing, that is said before the first call
     before = judge.usage()
     asked = _Asked(judge, checked)
     asked.wait()
@@ -177,7 +178,7 @@ class _Pair:
 
     @property
     def chose_one(self) -> list[Label]:
-        """For both answers whether `one` was chosen; by log-probabilities it is one answer, of both together."""
+        """For both answers whether `one` was chosen; by log-probabilities, one answer of both together."""
         here, there = self.in_order.result(), self.reversed.result()
         if here.odds is not None and there.odds is not None:
             return [None if here.odds == there.odds else here.odds > there.odds]

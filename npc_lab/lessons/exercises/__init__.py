@@ -11,5 +11,6 @@ In reading order:
     practice_factory.py     a factory that notes who was asked, heard and said what
     arena_trial.py          a learner's arena, called on that factory
     lesson05_arena.py       the arena, behaviour by behaviour
+    lesson08_judging.py     a judge's words, both orders, and how often it is right
     catalogue.py            all exercises by name
 """
