@@ -107,14 +107,14 @@ for line in lines[:4]:
 #
 # Difficulty ●●●○○ · Importance ●●●●● · about 10 minutes
 #
-# Write `read_verdict(text)`. It gives `True`, `False` or `None`.
+# ```
+# {"quote": "...", "reason": "...", "answer": true}   ──▶  True
+# It says {"answer": true}. But: {"answer": "No."}    ──▶  False
+# {"quote": "...", "reason": "..."}                   ──▶  None
+# I think that it does.                               ──▶  None
+# ```
 #
-# | text | gives |
-# |---|---|
-# | `{"quote": "...", "reason": "...", "answer": true}` | `True` |
-# | `It says {"answer": true}. But: {"answer": "No."}` | `False`: the last one counts |
-# | `{"quote": "...", "reason": "..."}` | `None` |
-# | `I think that it does.` | `None` |
+# Write `read_verdict(text)`. It gives `True`, `False` or `None`. Of several objects the last one counts.
 
 
 # %% tags=["exercise:read_verdict"]
@@ -146,10 +146,13 @@ check("read_verdict", read_verdict)
 #
 # Difficulty ●●○○○ · Importance ●●●●● · about 8 minutes
 #
+# ```
+# verdicts   True   None   False
+# truth      True   True   False   ──▶  (1.0, 1.0)
+# ```
+#
 # Write `rates(verdicts, truth)`: two lists of the same length. It gives `(tpr, tnr)`. A verdict that is `None` counts nowhere, and
 # where nothing is left to divide by, the rate is `None`.
-#
-# `rates([True, None, False], [True, True, False])` gives `(1.0, 1.0)`.
 
 
 # %% tags=["exercise:rates"]
@@ -198,6 +201,12 @@ for name, each in {"by text": judge, "by letter": by_letter}.items():
 # ### Exercise: both orders
 #
 # Difficulty ●●●○○ · Importance ●●●●● · about 10 minutes
+#
+# ```
+# judge(a, b)  "first"      judge(b, a)  "second"   ──▶  a
+# judge(a, b)  "first"      judge(b, a)  "first"    ──▶  "tie"
+# judge(a, b)  "second"     judge(b, a)  None       ──▶  None
+# ```
 #
 # `judge(first, second)` gives `"first"`, `"second"` or `None`, and may raise an exception. Write `both_orders(judge, a, b)`. It asks
 # exactly twice, the second time with `b` first, and gives the text that won both times. If the answers mean unlike texts it gives
@@ -269,6 +278,11 @@ trial
 # ### Exercise: correct a share
 #
 # Difficulty ●●○○○ · Importance ●●●●○ · about 6 minutes
+#
+# ```
+# seen 0.4   tpr 0.9   tnr 0.9   ──▶  0.375
+# seen 0.4   tpr 1.0   tnr 0.0   ──▶  None
+# ```
 #
 # A judge that passed still errs. It says that `seen` of your talks fail. With its two rates you can say how many really do:
 #
