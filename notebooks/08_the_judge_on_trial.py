@@ -252,6 +252,7 @@ def right(pad_better, pad_worse):
     return f"right in {found} of {len(twins)}, decided by the place: {flips}"
 
 
+# %%
 for name, pads in {"plain": ("", ""), "worse padded": ("", PADDING), "better padded": (PADDING, "")}.items():
     print(f"{name:>14}: {right(*pads)}")
 
