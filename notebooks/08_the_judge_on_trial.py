@@ -102,7 +102,8 @@ for line in lines[:4]:
 
 # %% [markdown]
 # **Look:** a small model chats where it should judge. What cannot be read is `None`, *unscored*. It is not a no.
-#
+
+# %% [markdown]
 # ### Exercise: read a verdict
 #
 # Difficulty ●●●○○ · Importance ●●●●● · about 10 minutes
@@ -141,7 +142,8 @@ check("read_verdict", read_verdict)
 #
 # - **tpr:** of the lines that fail, the share that the judge calls so;
 # - **tnr:** of the lines that do not fail, the share that it calls so.
-#
+
+# %% [markdown]
 # ### Exercise: two rates
 #
 # Difficulty ●●○○○ · Importance ●●●●● · about 8 minutes
@@ -197,7 +199,8 @@ for name, each in {"by text": judge, "by letter": by_letter}.items():
 # ## Which of two?
 #
 # Perhaps to compare is easier. So the judge is shown two talks and says which is better.
-#
+
+# %% [markdown]
 # ### Exercise: both orders
 #
 # Difficulty ●●●○○ · Importance ●●●●● · about 10 minutes
@@ -275,7 +278,8 @@ trial
 # **Look:** go through the table line by line. What would an honest judge have done?
 #
 # With a key you can put a large model beside it: `audit(Judge(*connect("nebius"), question))`.
-#
+
+# %% [markdown]
 # ### Exercise: correct a share
 #
 # Difficulty ●●○○○ · Importance ●●●●○ · about 6 minutes

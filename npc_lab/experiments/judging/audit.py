@@ -210,7 +210,7 @@ class _Asked:
                 ]
         names = _names_in(cases)
         self.pairs = [
-            self._pair(one, other, one_is_padded, names[:: 1 if one_is_padded == bool(place % 2) else -1])
+            self._pair(one, other, one_is_padded, names[:: -1 if place % 2 else 1])
             for place, (one, other) in enumerate(_pairs_of(cases))
             for one_is_padded in (True, False)
         ]
