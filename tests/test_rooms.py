@@ -14,6 +14,7 @@ PACKAGE = Path(npc_lab.__file__).parent
 ROOMS = [
     "endpoints",
     "experiments",
+    "experiments/judging",
     "experiments/voting",
     "lessons",
     "lessons/checking",

@@ -1441,6 +1441,7 @@ def test_a_file_of_schema_1_is_raised_whole(path: Path) -> None:
         file.executescript(
             "DROP VIEW lines; DROP VIEW said; DROP TABLE lines_of_calls; DROP TABLE turns_of_calls;"
             "DROP TABLE calls; DROP TABLE classes; DROP TABLE trials; DROP TABLE looks;"
+            "DROP TABLE verdicts;"
             "DROP TABLE experiments;"
             "PRAGMA legacy_alter_table = ON; ALTER TABLE conversations RENAME TO today;"
             f"{schema._IN_SCHEMA_1['conversations']}; {schema._IN_SCHEMA_1['lines']};"

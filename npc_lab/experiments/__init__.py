@@ -27,26 +27,41 @@ Read them in this order, from the plan over the run to the card:
 
 Beside them:
 
+    judging/        models that are asked about talks, and put on trial first
     voting/         which of two is the better one: ballots of people and judges
 """
 
 from npc_lab.experiments.estimates import Estimate, difference, mean, minimum_detectable, share
 from npc_lab.experiments.experiment import Experiment
+from npc_lab.experiments.judging.audit import Audit, audit
+from npc_lab.experiments.judging.cases import CASES
+from npc_lab.experiments.judging.judge import Judge
+from npc_lab.experiments.judging.questions import QUESTIONS
+from npc_lab.experiments.judging.rates import corrected, rates
+from npc_lab.experiments.judging.verdict import Verdict
 from npc_lab.experiments.plan import Plan
 from npc_lab.experiments.results import Results
 from npc_lab.experiments.scene import Scene, Script
 from npc_lab.experiments.voting.ballot import Ballot
 
 __all__ = [
+    "CASES",
+    "QUESTIONS",
+    "Audit",
     "Ballot",
     "Estimate",
     "Experiment",
+    "Judge",
     "Plan",
     "Results",
     "Scene",
     "Script",
+    "Verdict",
+    "audit",
+    "corrected",
     "difference",
     "mean",
     "minimum_detectable",
+    "rates",
     "share",
 ]

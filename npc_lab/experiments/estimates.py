@@ -49,7 +49,7 @@ def share(hits: int, n: int, level: float = LEVEL) -> Estimate:
     _check_level(level)
     if n == 0:
         return Estimate(None, None, None, 0)
-    interval = _scipy_stats().binomtest(hits, n).proportion_ci(level, method="wilson")
+    interval = scipy_stats().binomtest(hits, n).proportion_ci(level, method="wilson")
     return Estimate(hits / n, float(interval.low), float(interval.high), n)
 
 
@@ -67,7 +67,7 @@ def mean(numbers: Iterable[float | None], level: float = LEVEL) -> Estimate:
     value = math.fsum(kept) / n
     if min(kept) == max(kept):
         return Estimate(kept[0], None, None, n, missing)
-    reach = float(_scipy_stats().t.ppf((1 + level) / 2, n - 1)) * deviation(kept) / math.sqrt(n)
+    reach = float(scipy_stats().t.ppf((1 + level) / 2, n - 1)) * deviation(kept) / math.sqrt(n)
     return Estimate(value, value - reach, value + reach, n, missing)
 
 
@@ -103,7 +103,7 @@ def minimum_detectable(n: int, kind: str = "share") -> float:
         )
     if kind == "share":
         return min(1.0, _Z * math.sqrt(0.5 / n))
-    t = _scipy_stats().t
+    t = scipy_stats().t
     return float(t.ppf(0.975, n - 1) + t.ppf(0.8, n - 1)) / math.sqrt(n)
 
 
@@ -123,7 +123,8 @@ def _difference_of_shares(pairs: list[tuple[bool, bool]], missing: int, level: f
     return Estimate((b - c) / n, x - y - reach, x - y + reach, n, missing)
 
 
-def _scipy_stats() -> Any:
+def scipy_stats() -> Any:
+    """Return `scipy.stats`. Raise `ExperimentError` if scipy is not installed."""
     try:
         import scipy.stats
     except ImportError as error:

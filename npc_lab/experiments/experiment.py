@@ -19,6 +19,7 @@ from typing import Any
 from npc_lab.endpoints.pace import CALLS, MAX_CALLS
 from npc_lab.errors import ExperimentError
 from npc_lab.experiments.estimates import is_whole
+from npc_lab.experiments.judging.docket import Docket
 from npc_lab.experiments.plan import Plan, plan_of
 from npc_lab.experiments.playing import Stage, workers_for
 from npc_lab.experiments.question import Question
@@ -49,7 +50,9 @@ class Experiment(Question):
         trials, path = Trials(self, client, model), _path(store)
         with _looking_into(path) as read:
             trials.load(read, path)
-            return plan_of(trials, read, path, prices, workers_for(trials))
+            docket = Docket(trials)
+            docket.load(read, path)
+            return plan_of(trials, docket, read, path, prices, workers_for(trials))
 
     def run(
         self,
@@ -61,6 +64,8 @@ class Experiment(Question):
         limit: float | None = None,
     ) -> Results:
         """Play what is missing, with a bar that counts turns, and return the results so far.
+
+        Judges among the measures are asked then, for the verdicts that are missing (`Docket`).
 
         workers: how many talks are played at once; 8, or one on the embedded model, whose replies repeat
         only one by one. limit: refuse a run of more calls; none for the embedded model and the fake, else
@@ -74,21 +79,29 @@ class Experiment(Question):
         trials, path = Trials(self, client, model), _path(store)
         with _looking_into(path) as read:
             trials.load(read, path)
-        _check_limit(trials, limit)
+            docket = Docket(trials)
+            docket.load(read, path)
+        _check_limit(trials, docket, limit)
         factory = NPCFactory(client, model, store=path)
         kept: Store = factory.store  # type: ignore[assignment]
         with closing(kept):
             stage = Stage(trials, factory)
             trials.ask(kept)
             stage.play(workers)
-            results = Results(self, list(trials), trials.look(), self._notes(trials, stage, kept))
+            if not stage.was_interrupted:
+                docket.ask(kept, workers)
+            notes = [
+                *self._notes(trials, stage.was_interrupted or docket.was_interrupted, kept),
+                *docket.notes(),
+            ]
+            results = Results(self, list(trials), trials.look(), notes, docket)
             trials.keep_card(kept, str(results))
             return results
 
-    def _notes(self, trials: Trials, stage: Stage, store: Store) -> list[str]:
+    def _notes(self, trials: Trials, was_interrupted: bool, store: Store) -> list[str]:
         """Return what is to be said beside the numbers."""
         notes = [self.what_differs(), store.problem]
-        if stage.was_interrupted:
+        if was_interrupted:
             notes.append("Interrupted. Run the same call again, and it goes on.")
         if trials.asked_before:
             scenes = ", ".join(map(repr, sorted(trials.asked_before)))
@@ -123,14 +136,15 @@ def _looking_into(path: Path) -> Iterator[Read]:
         yield read if is_raised else lambda query, *parameters: []  # a file of schema 1 has no trials
 
 
-def _check_limit(trials: Trials, limit: Any) -> None:
+def _check_limit(trials: Trials, docket: Docket, limit: Any) -> None:
     """Raise `ExperimentError` if the plan has more calls than it may have."""
     if limit is not None and (not isinstance(limit, int | float) or math.isnan(limit) or limit < 0):
         raise ExperimentError(f"limit must be a number of calls, or math.inf, not {limit!r:.60}.")
-    calls = sum(trial.calls_left for trial in trials)
+    calls = sum(trial.calls_left for trial in trials) + docket.calls_left
     why = "the limit"
     if limit is None:
         calls = sum(trial.calls_left for trial in trials if not is_free(trial.client))
+        calls += docket.paid_calls_left
         left = CALLS.left()
         limit, why = (_MOST_CALLS, "the limit") if left is None else (left, f"what {MAX_CALLS} leaves")
     if calls > limit:

@@ -15,6 +15,7 @@ from typing import Any
 
 from npc_lab.errors import ExperimentError, in_words
 from npc_lab.experiments.estimates import LARGEST, LEVEL, Estimate, difference, mean, plain, share
+from npc_lab.experiments.judging.docket import Docket
 from npc_lab.experiments.question import Question
 from npc_lab.experiments.trials import Trial
 from npc_lab.text import shorten
@@ -33,11 +34,15 @@ class Numbers:
     it was looked at. unmeasured: for each measure where it failed, and why. notes: what else is to be said.
     """
 
-    def __init__(self, question: Question, trials: Sequence[Trial], looks: int, notes: Sequence[str]):
+    def __init__(
+        self, question: Question, trials: Sequence[Trial], looks: int, notes: Sequence[str], docket: Docket
+    ):
         self.question = question
+        self._docket = docket
         self.looks = looks
         self.notes = list(notes)
         of_scene = {name: [each for each in trials if each.name == name] for name in question.scenes}
+        self._trials = of_scene
         self.talks: dict[str, list[Transcript | None]] = {
             name: [each.talk if each.is_there else None for each in trials]
             for name, trials in of_scene.items()
@@ -107,14 +112,17 @@ class Numbers:
         """Return a measure's value of each talk. Where it fails it is None, and `unmeasured` says why."""
         measure, failed = self.question.measures[name], {scene: dict[int, str]() for scene in self.talks}
         numbers: dict[str, list[Value]] = {scene: [] for scene in self.talks}
-        for scene, talks in self.talks.items():
-            for number, talk in enumerate(talks):
+        for scene, trials in self._trials.items():
+            for trial in trials:
                 value: Value = None
-                if talk is not None:
+                if name in self._docket:
+                    verdict = self._docket.verdict(name, trial)
+                    value = verdict.answer if verdict is not None else None
+                elif trial.is_there and trial.talk is not None:
                     try:
-                        value = _value(measure(talk))
+                        value = _value(measure(trial.talk))
                     except Exception as error:  # a learner's own function may raise anything
-                        failed[scene][number] = shorten(in_words(error), 200)
+                        failed[scene][trial.number] = shorten(in_words(error), 200)
                 numbers[scene].append(value)
         self.unmeasured[name] = failed
         kept = [each for values in numbers.values() for each in values if each is not None]

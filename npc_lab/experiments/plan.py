@@ -21,6 +21,8 @@ from typing import Any
 
 from npc_lab.errors import ExperimentError
 from npc_lab.experiments.estimates import minimum_detectable
+from npc_lab.experiments.judging.docket import Docket
+from npc_lab.experiments.judging.judge import Judge
 from npc_lab.experiments.question import Question
 from npc_lab.experiments.trials import Read, Trials
 from npc_lab.rendering import escaped
@@ -41,7 +43,8 @@ _PER = 1_000_000  # tokens: prices are for so many
 class Plan:
     """What is still to be done.
 
-    calls: at most; a talk may end early. tokens, seconds, money: None where unknown, never 0 for that.
+    calls: at most; a talk may end early. verdicts: how many of them are to judges. tokens, seconds, money:
+    None where unknown, never 0 for that.
     minimum_detectable: the smallest difference that is seen 4 times in 5, by kind: of a "share", and of a
     "mean", in standard deviations of the differences; only one of them once talks say which it is.
     """
@@ -56,6 +59,7 @@ class Plan:
     minimum_detectable: dict[str, float]
     prediction: str = ""
     notes: tuple[str, ...] = ()
+    verdicts: int = 0
 
     def __str__(self) -> str:
         return "\n".join(self._sentences())
@@ -81,6 +85,8 @@ class Plan:
         if not self.calls:
             return "All talks are there: a run makes no call."
         calls = f"{self.calls:,} call{' is' if self.calls == 1 else 's are'} still to be made"
+        if self.verdicts:
+            calls += f", {self.verdicts:,} of them for verdicts"
         costs = [f"about {self.tokens:,} tokens" if self.tokens is not None else "tokens unknown"]
         costs.append(f"about {_in_time(self.seconds)}" if self.seconds is not None else "time unknown")
         costs.append(f"about {self.money:.2g} in money" if self.money is not None else "money unknown")
@@ -100,26 +106,32 @@ class Plan:
         return f"A difference is seen 4 times in 5 from this size on: {'; '.join(seen)}."
 
 
-def plan_of(trials: Trials, read: Read, path: Path, prices: Any, workers: int) -> Plan:
+def plan_of(trials: Trials, docket: Docket, read: Read, path: Path, prices: Any, workers: int) -> Plan:
     """Return the plan. read: asks the store."""
     _check_prices(prices)
     question = trials.question
-    calls = sum(trial.calls_left for trial in trials)
-    usage, seconds = _means(trials, read, path) if calls else ((0.0, 0.0), 0.0)
-    money = None
-    if prices is not None and usage is not None:
-        money = calls * (usage[0] * prices["in"] + usage[1] * prices["out"]) / _PER
+    lines, verdicts = sum(trial.calls_left for trial in trials), docket.calls_left
+    usage, seconds = _means(trials, read, path) if lines else ((0.0, 0.0), 0.0)
+    of_verdict = (docket.mean_usage, docket.mean_seconds) if verdicts else ((0.0, 0.0), 0.0)
+    tokens = money = time = None
+    if usage is not None and of_verdict[0] is not None:
+        in_, out = (lines * each + verdicts * other for each, other in zip(usage, of_verdict[0], strict=True))
+        tokens = round(in_ + out)
+        money = None if prices is None else (in_ * prices["in"] + out * prices["out"]) / _PER
+    if seconds is not None and of_verdict[1] is not None:
+        time = lines * seconds / workers + verdicts * of_verdict[1] / docket.workers
     return Plan(
         name=question.name,
         scenes=tuple(question.scenes),
         talks=question.talks,
-        calls=calls,
-        tokens=None if usage is None else round(calls * sum(usage)),
-        seconds=None if seconds is None else calls * seconds / workers,
+        calls=lines + verdicts,
+        tokens=tokens,
+        seconds=time,
         money=money,
         minimum_detectable=_smallest(question, trials),
         prediction=question.prediction,
         notes=tuple(filter(None, [question.what_differs()])),
+        verdicts=verdicts,
     )
 
 
@@ -147,9 +159,12 @@ def _smallest(question: Question, trials: Trials) -> dict[str, float]:
         return {"share": minimum_detectable(question.talks, "share")}
     kinds = ["share", "mean"]
     first = next((trial.talk for trial in trials if trial.is_there), None)
+    measure = question.measure(question.main)
+    if isinstance(measure, Judge):  # to ask it would cost a call
+        return {"share": minimum_detectable(question.talks, "share")}
     if first is not None:
         try:
-            value = question.measure(question.main)(first)
+            value = measure(first)
         except Exception:  # the card will name it
             value = None
         if value is not None:

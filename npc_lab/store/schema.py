@@ -145,6 +145,21 @@ CREATE TABLE looks (                 -- at how many talks somebody looked, and t
     card TEXT NOT NULL,
     PRIMARY KEY (design, talks)
 );
+CREATE TABLE verdicts (              -- what judges said of these talks; other judges are other rows
+    conversation_id TEXT NOT NULL REFERENCES conversations (id),
+    judge TEXT NOT NULL,             -- question, model, provider and words of the prompt, hashed
+    question TEXT NOT NULL,
+    model TEXT NOT NULL,
+    answer INTEGER CHECK (answer IN (0, 1)),   -- NULL: unscored
+    quote TEXT NOT NULL,
+    reason TEXT NOT NULL,
+    raw TEXT NOT NULL,               -- all that it wrote
+    unscored TEXT NOT NULL,          -- why there is no answer
+    usage TEXT NOT NULL,             -- JSON
+    seconds REAL NOT NULL,
+    at TEXT NOT NULL,
+    PRIMARY KEY (conversation_id, judge)
+);
 CREATE INDEX lines_of ON messages (conversation_id, seat);
 CREATE INDEX spoken ON messages (turn_id) WHERE turn_id IS NOT NULL;
 CREATE VIEW lines AS                 -- everything that was said aloud and is remembered, to be read
@@ -203,6 +218,7 @@ _NEW_IN_SCHEMA_2 = [
     "trials",
     "trials_of",
     "looks",
+    "verdicts",
 ]
 _RAISE_TO_2 = """
 DROP VIEW lines;

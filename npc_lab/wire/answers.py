@@ -31,7 +31,8 @@ class Delta:
     """A piece of a reply, as it arrived.
 
     finish_reason: one of those in `_MEANINGS`, or `UNKNOWN` and its words; None if there is none yet. usage:
-    the endpoint's own token count. tool: the name of a tool that the model asks for.
+    the endpoint's own token count. tool: the name of a tool that the model asks for. logprobs: of its tokens,
+    as the endpoint sent them, where they were asked for.
     """
 
     content: str = ""
@@ -41,6 +42,7 @@ class Delta:
     model: str = ""
     usage: Any = None
     tool: str = ""
+    logprobs: Any = None
 
 
 _wanted: ContextVar[Callable[[], bool]] = ContextVar("wanted", default=lambda: True)
@@ -267,6 +269,7 @@ def _delta(message: Any, choice: Any, response: Any) -> Delta:
         model=_text(about, "model"),
         usage=_usage(about.get("usage")),
         tool=_tool(said),
+        logprobs=ended.get("logprobs"),
     )
 
 
@@ -370,7 +373,7 @@ def _usage(usage: Any) -> Any:
 
 
 _CHUNK_FIELDS = ("choices", "model", "usage", "error")
-_CHOICE_FIELDS = ("index", "delta", "message", "finish_reason", "error")
+_CHOICE_FIELDS = ("index", "delta", "message", "finish_reason", "error", "logprobs")
 _MESSAGE_FIELDS = ("content", "reasoning_content", "reasoning", "refusal", "tool_calls", "function_call")
 
 

@@ -13,5 +13,6 @@ In reading order:
     lesson05_arena.py       the arena, behaviour by behaviour
     lesson06_counting.py    notes on talks, the commonest name, an interval, one number for each talk
     lesson07_experiment.py  pairs of talks, a verdict, how many talks are needed, looking again and again
+    lesson08_judging.py     a judge's words, both orders, and how often it is right
     catalogue.py            all exercises by name
 """

@@ -12,6 +12,7 @@ from npc_lab.lessons.exercises import (
     lesson05_arena,
     lesson06_counting,
     lesson07_experiment,
+    lesson08_judging,
 )
 
 _LESSONS = (
@@ -23,6 +24,7 @@ _LESSONS = (
     lesson05_arena,
     lesson06_counting,
     lesson07_experiment,
+    lesson08_judging,
 )
 EXERCISES: dict[str, Exercise] = {each.name: each for lesson in _LESSONS for each in lesson.exercises}
 
