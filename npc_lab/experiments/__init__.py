@@ -35,18 +35,30 @@ from npc_lab.experiments.experiment import Experiment
 from npc_lab.experiments.plan import Plan
 from npc_lab.experiments.results import Results
 from npc_lab.experiments.scene import Scene, Script
+from npc_lab.experiments.voting.agreement import agreement
 from npc_lab.experiments.voting.ballot import Ballot
+from npc_lab.experiments.voting.ballots import Ballots, read_ballots
+from npc_lab.experiments.voting.schedule import schedule
+from npc_lab.experiments.voting.strengths import Standing, strengths
+from npc_lab.experiments.voting.tiers import tiers
 
 __all__ = [
     "Ballot",
+    "Ballots",
     "Estimate",
     "Experiment",
     "Plan",
     "Results",
     "Scene",
     "Script",
+    "Standing",
+    "agreement",
     "difference",
     "mean",
     "minimum_detectable",
+    "read_ballots",
+    "schedule",
     "share",
+    "strengths",
+    "tiers",
 ]
