@@ -124,9 +124,9 @@ def test_other_files_are_named_and_not_read(tmp_path: Path) -> None:
     assert len(found) == 1
     assert found.problems == [
         "gone.jsonl is no file of ballots, and was not read.",
-        "large.jsonl was not read: it is too large for ballots.",
         "notes.txt is no file of ballots, and was not read.",
         "old.jsonl is no file of ballots, and was not read.",
+        "large.jsonl was not read: it is too large for ballots.",
         "picture.jsonl was not read: it is not text in UTF-8.",
     ]
 

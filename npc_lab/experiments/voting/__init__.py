@@ -8,6 +8,8 @@ Read them in this order, from one answer to the tiers:
 
     ballot.py       one answer
     ballots.py      all answers in a folder, and what in it is no ballot
+    pairs.py        the talks that are compared, and the file in which they are handed out
+    blind.py        a talk without names
     schedule.py     who meets whom
     agreement.py    how alike people vote
     strengths.py    one number for each name

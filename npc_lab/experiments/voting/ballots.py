@@ -58,27 +58,33 @@ def read_ballots(folder: str | Path, pairs: Iterable[Sequence[str]] | None = Non
     `ExperimentError` if there is no such folder.
     """
     known = None if pairs is None else {frozenset(pair) for pair in pairs}
+    files, problems = _files(folder)
     last: dict[tuple[str, frozenset[str]], Ballot] = {}
-    problems: list[str] = []
-    for path in _files(folder):
-        if path.suffix.lower() != ENDING or not path.is_file():
-            problems.append(f"{_shown(path.name)} is no file of ballots, and was not read.")
-            continue
-        try:
-            lines = _lines(path)
-        except (OSError, ValueError) as error:
-            problems.append(f"{_shown(path.name)} was not read: {_reason(error)}.")
-            continue
-        for number, line in lines:
-            try:
-                ballot = _ballot(line, path.stem, known)
-            except ValueError as error:
-                problems.append(f"{_shown(path.name)}, line {number}: {error}.")
-                continue
+    for path in files:
+        ballots = ballots_in(path, known)
+        problems += ballots.problems
+        for ballot in ballots:
             key = _folded(ballot.voter), frozenset(ballot.pair)
             last.pop(key, None)  # so that the order is that of the last ones
             last[key] = ballot
     return Ballots(last.values(), problems)
+
+
+def ballots_in(path: Path, known: set[frozenset[str]] | None = None) -> Ballots:
+    """Return all ballots of a file in their order. A file that cannot be read is a problem.
+
+    known: the pairs that were to be voted on, None for any.
+    """
+    found, name = Ballots(), _shown(path.name)
+    try:
+        for number, line in _lines(path):
+            try:
+                found.append(_ballot(line, path.stem, known))
+            except ValueError as error:
+                found.problems.append(f"{name}, line {number}: {error}.")
+    except (OSError, ValueError) as error:
+        found.problems.append(f"{name} was not read: {_reason(error)}.")
+    return found
 
 
 def as_line(ballot: Ballot, at: str) -> str:
@@ -103,16 +109,19 @@ def is_own(voter: str, ids: Iterable[str]) -> bool:
     return _folded(voter) in map(_folded, ids)
 
 
-def _files(folder: Any) -> list[Path]:
-    """Return what is in the folder, hidden files left out; a copy "mia (1)" comes after "mia"."""
+def _files(folder: Any) -> tuple[list[Path], list[str]]:
+    """Return the files of ballots in a folder, a copy "mia (1)" after "mia"; and what else is there."""
     try:
-        files = [path for path in Path(folder).expanduser().iterdir() if not path.name.startswith(".")]
+        there = sorted(Path(folder).expanduser().iterdir(), key=lambda path: [path.stem, path.name])
     except (OSError, TypeError, ValueError) as error:
         raise ExperimentError(
             f"There is no folder of votes {str(folder)!r:.80}. Put each voter's .jsonl file into one folder, "
             "and name it."
         ) from error
-    return sorted(files, key=lambda path: [path.stem, path.name])
+    shown = [path for path in there if not path.name.startswith(".")]
+    files = [path for path in shown if path.suffix.lower() == ENDING and path.is_file()]
+    others = [path for path in shown if path not in files]
+    return files, [f"{_shown(path.name)} is no file of ballots, and was not read." for path in others]
 
 
 def _lines(path: Path) -> Iterator[tuple[int, str]]:
