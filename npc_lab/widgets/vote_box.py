@@ -67,15 +67,13 @@ class VoteBox(Panel):
         self._announcer = Announcer()
         self._talks = [html_box(), html_box()]
         columns = [
-            widgets.VBox(
-                [html_box(f"<b>{side}</b>"), talk], layout=widgets.Layout(flex="1 1 17em", min_width="0")
-            )
+            widgets.VBox([html_box(f"<b>{side}</b>"), talk], layout=_column())
             for side, talk in zip(("Left", "Right"), self._talks, strict=True)
         ]
         self._choice = widgets.VBox(
             [
                 html_box(f"<div dir='auto'>{escaped(about)}</div>{quiet(_TASK)}"),
-                widgets.HBox(columns, layout=widgets.Layout(flex_flow="row wrap")),
+                widgets.HBox(columns, layout=widgets.Layout(flex_flow="row wrap", align_items="flex-start")),
                 row(
                     self._button("Left", lambda: self._vote(0), "The left talk is better"),
                     self._button("No difference", lambda: self._vote(None), "None of them is better"),
@@ -166,6 +164,17 @@ def _sides(pair: tuple[Entry, Entry], voter: str) -> tuple[Entry, Entry]:
 
 def _hashed(voter: str, pair: tuple[Entry, Entry]) -> bytes:
     return hashlib.sha256(json.dumps([voter, *sorted(_ids(pair))]).encode()).digest()
+
+
+def _column() -> widgets.Layout:
+    """Return the layout of one talk: beside the other, or in a narrow page below it."""
+    return widgets.Layout(
+        flex="1 1 17em",
+        min_width="0",
+        margin="3px",
+        padding="4px 8px",
+        border="1px solid rgba(128,128,128,.4)",
+    )
 
 
 def _talk(talk: Transcript) -> str:
