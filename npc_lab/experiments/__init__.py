@@ -41,6 +41,7 @@ from npc_lab.experiments.voting.ballots import Ballots, read_ballots
 from npc_lab.experiments.voting.schedule import schedule
 from npc_lab.experiments.voting.strengths import Standing, strengths
 from npc_lab.experiments.voting.tiers import tiers
+from npc_lab.experiments.voting.tournament_page import tournament_page
 
 __all__ = [
     "Ballot",
@@ -61,4 +62,5 @@ __all__ = [
     "share",
     "strengths",
     "tiers",
+    "tournament_page",
 ]

@@ -15,4 +15,11 @@ Read them in this order, from one answer to the tiers:
     strengths.py    one number for each name
     tiers.py        who cannot be told apart stands together
     numpy_here.py   numpy, loaded when ballots are counted
+
+and a tournament of cards that were handed in:
+
+    entrants.py     the cards, each known by the name of its file
+    hosts.py        three hosts whom every card meets
+    tournament.py   who talks with whom, and which talks are compared
+    tournament_page.py  tiers, intervals and talks in one file
 """

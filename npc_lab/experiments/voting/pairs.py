@@ -35,11 +35,6 @@ class Pairs:
     each: int | None = None
     about: str = ""
 
-    @property
-    def ids(self) -> list[tuple[str, str]]:
-        """The two ids of each pair."""
-        return [(first[0], second[0]) for first, second in self.entries]
-
 
 def pairs_of(pairs: Any) -> Pairs:
     """Return the pairs in a list, or in a file that a tournament wrote. Raise `ExperimentError`."""
