@@ -1,8 +1,7 @@
 """The page of a tournament: one file that asks nobody for anything, to be put on a projector.
 
-Cards stand in tiers, and in a tier in the order of the alphabet: who cannot be told apart has no rank. Each
-has a dot with its interval, on a scale of how often it would be chosen before an average one, and its talks,
-folded.
+Cards stand in tiers. Each has a dot with its interval, on a scale of how often it would be chosen before an
+average one; a click on it unfolds its talks.
 """
 
 from __future__ import annotations
@@ -21,19 +20,21 @@ from npc_lab.transcript import COLOURS, Transcript
 
 _TITLE = "The class decides"
 NO_MARK = (
-    "Not for marks: this is the taste of one class on one day, about a few lines of each card. Cards of one "
-    "tier cannot be told apart, so within it they stand in the order of the alphabet."
+    "Not for marks: this is the taste of one class on one day, about a few lines of each card. Cards whose "
+    "bars overlap cannot be told apart, and a tier ends where no bar reaches across."
 )
 _TICKS = (0.01, 0.05, 0.2, 0.5, 0.8, 0.95, 0.99)  # shares, of which those in sight are shown
 _STYLE = f"""
 body {{ max-width: 60rem; }}
-details h1 {{ font-size: 1.1rem; }}
-summary {{ cursor: pointer; }}
 .tier {{ margin: 1rem 0; padding: .2rem .8rem .6rem; border: 1px solid gray; border-radius: .4rem; }}
 .tier h2 {{ margin: .3rem 0; font-size: 1.1rem; }}
-.card {{ margin: .5rem 0; }}
+details h1 {{ margin: 1.5rem 0 0; font-size: 1.1rem; }}
+details[open] {{ padding-bottom: 1rem; }}
 .row {{ display: grid; grid-template-columns: minmax(8rem, 16rem) 1fr 6rem; gap: .2rem .8rem;
-  align-items: center; }}
+  align-items: center; padding: .15rem 0; }}
+summary.row {{ cursor: pointer; }}
+summary.row b::before {{ content: "\\25B8\\A0"; font-weight: normal; }}
+details[open] > summary.row b::before {{ content: "\\25BE\\A0"; }}
 .row small {{ opacity: .8; }}
 .bar {{ position: relative; height: 1.2rem; }}
 .bar span {{ position: absolute; }}
@@ -69,10 +70,11 @@ def tournament_page(
         raise ExperimentError(f"The page is an HTML file, such as page.html, not {path.name!r:.80}.")
     parts = [f"<h1>{_TITLE}</h1>", *_facts(standings, agreement)]
     scale = _Scale(standings)
-    for place, tier in enumerate(tiers(standings), 1):
-        cards = sorted(tier, key=lambda each: each.name.casefold())
-        rows = "".join(_card(each, scale, talks.get(each.name, ())) for each in cards)
-        parts.append(f'<div class="tier"><h2>Tier {place}</h2>{scale.ticks()}{rows}</div>')
+    found = tiers(standings)
+    for place, tier in enumerate(found, 1):
+        rows = "".join(_card(each, scale, talks.get(each.name, ())) for each in tier)
+        title = f"Tier {place}" if len(found) > 1 else "One tier: no line can be drawn between them"
+        parts.append(f'<div class="tier"><h2>{title}</h2>{scale.ticks()}{rows}</div>')
     parts += _others(standings, talks)
     parts += [f"<p><small>{escaped(note)}</small></p>" for note in notes]
     write_text(path, page(parts, _TITLE, _STYLE))
@@ -88,7 +90,7 @@ def _facts(standings: Sequence[Standing], agreement: Estimate | None) -> list[st
         sentences.append(_agreement(agreement))
     how = (
         "A dot shows how often a card would be chosen before an average one, the bar around it where that "
-        "may lie just as well (95 %)."
+        "may lie just as well (95 %). Click on a card to read its talks."
     )
     return [f"<p>{escaped(' '.join(sentences))}</p><p><b>{NO_MARK}</b></p><p>{how}</p>"]
 
@@ -106,14 +108,9 @@ def _agreement(found: Estimate) -> str:
 
 def _card(standing: Standing, scale: _Scale, talks: Sequence[Transcript]) -> str:
     label = escaped(f"{standing.name}: {_in_words(standing)}")
-    ballots = f"{standing.n} ballot{'' if standing.n == 1 else 's'}"
-    who = next((talk.names.get(1, "") for talk in talks), "")
-    called = f" <small dir='auto'>{escaped(who)}</small>" if who and who != standing.name else ""
-    return (
-        f'<div class="card"><div class="row"><div dir="auto"><b>{escaped(standing.name)}</b>{called}</div>'
-        f'<div class="bar" role="img" aria-label="{label}" title="{label}">{scale.bar(standing)}</div>'
-        f"<small>{ballots}</small></div>{_folded(talks)}</div>"
-    )
+    bar = f'<div class="bar" role="img" aria-label="{label}" title="{label}">{scale.bar(standing)}</div>'
+    ballots = f"<small>{standing.n} ballot{'' if standing.n == 1 else 's'}</small>"
+    return _fold(standing.name, talks, bar + ballots)
 
 
 def _in_words(standing: Standing) -> str:
@@ -123,14 +120,18 @@ def _in_words(standing: Standing) -> str:
     return f"{words}, {_percent(standing.low)} to {_percent(standing.high)}"
 
 
-def _folded(talks: Sequence[Transcript]) -> str:
-    folds = []
+def _fold(name: str, talks: Sequence[Transcript], beside: str = "") -> str:
+    """Return a card's row, that unfolds its talks. beside: what stands in the row beside its name."""
+    who = next((talk.names.get(1, "") for talk in talks), "")
+    called = f" <small dir='auto'>{escaped(who)}</small>" if who and who != name else ""
+    sections = []
     for number, talk in enumerate(talks, 1):
-        title = " and ".join(filter(None, (talk.names.get(seat, "") for seat in (1, 2)))) or f"Talk {number}"
-        folds.append(
-            f'<details><summary dir="auto">{escaped(title)}</summary>{section(talk, title)}</details>'
-        )
-    return "".join(folds)
+        speakers = (talk.names.get(seat, "") for seat in (1, 2))
+        sections.append(section(talk, " and ".join(filter(None, speakers)) or f"Talk {number}"))
+    return (
+        f'<details><summary class="row"><div dir="auto"><b>{escaped(name)}</b>{called}</div>{beside}'
+        f"</summary>{''.join(sections) or '<p>No talk is there.</p>'}</details>"
+    )
 
 
 def _others(standings: Sequence[Standing], talks: Mapping[str, Sequence[Transcript]]) -> list[str]:
@@ -139,10 +140,7 @@ def _others(standings: Sequence[Standing], talks: Mapping[str, Sequence[Transcri
     without = sorted((name for name in talks if name not in known), key=str.casefold)
     if not without:
         return []
-    cards = "".join(
-        f'<div class="card"><div dir="auto"><b>{escaped(name)}</b></div>{_folded(talks[name])}</div>'
-        for name in without
-    )
+    cards = "".join(_fold(name, talks[name]) for name in without)
     return [f'<div class="tier"><h2>{"Not voted on" if standings else "The cards"}</h2>{cards}</div>']
 
 
