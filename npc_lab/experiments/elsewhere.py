@@ -88,13 +88,16 @@ def play_elsewhere(stage: Stage, executor: Executor, store: Store) -> list[str]:
     failures: list[str] = []
     if not missing:
         return failures
+    if store.problem:
+        raise ExperimentError(store.problem)  # what comes back would be lost
     with stage.bar(missing) as bar:
         running: dict[Future[Any], Trial] = {}
         try:
             for trial in missing:
                 stage.seat(trial)
+                errand = errand_of(trial, store)
                 try:
-                    running[executor.submit(play_talk, errand_of(trial, store))] = trial
+                    running[executor.submit(play_talk, errand)] = trial
                 except Exception as error:  # the executor is broken, or shut down
                     failures.append(_failed(store, trial, error))
             while running:
@@ -168,9 +171,7 @@ def errand_of(trial: Trial, store: Store) -> dict[str, Any]:
         "key": trial.key,
         "conversation_id": trial.conversation_id,
         "rows": {
-            table: store.read(
-                f"SELECT * FROM {table} WHERE {which} AND ?5 > ''", *whose, trial.conversation_id
-            )
+            table: store.read(f"SELECT * FROM {table} WHERE {which} AND ?5 > ''", *whose)
             for table, which in _ROWS.items()
         },
     }
