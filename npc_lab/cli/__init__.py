@@ -247,6 +247,10 @@ def compete(
         int | None,
         typer.Option(min=0, help="Refuse a run of more calls; 0 for any number. Without it: 500."),
     ] = None,
+    dask: Annotated[
+        str | None,
+        typer.Option(help="The address of a Dask scheduler, whose workers play, each with its own key."),
+    ] = None,
     provider: Provider = None,
     model: Model = None,
     base_url: BaseUrl = None,
@@ -256,7 +260,7 @@ def compete(
     Each card talks with three shipped hosts. A file of pairs is written for the vote, and the page for the
     projector. The same command again goes on; with --votes it counts them. The page gives tiers, no ranks.
     """
-    from npc_lab.cli.hold_tournament import enter, hold, limit_of, show_plan
+    from npc_lab.cli.hold_tournament import cluster_at, enter, hold, limit_of, show_plan
 
     with plain_words() as screen:
         tournament = enter(screen, cards)
@@ -264,7 +268,8 @@ def compete(
         if is_plan:
             show_plan(screen, tournament, client, name, out)
         else:
-            hold(screen, tournament, client, name, out, votes, limit_of(limit))
+            with cluster_at(dask) as executor:
+                hold(screen, tournament, client, name, out, votes, limit_of(limit), executor)
 
 
 @contextmanager

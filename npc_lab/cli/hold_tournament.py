@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Executor
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +23,7 @@ from npc_lab.experiments.voting.tournament_page import tournament_page
 
 PAIRS = "pairs.json"
 STORE = "tournament.db"
+_SECONDS_TO_CONNECT = 10
 
 
 def enter(screen: Screen, folder: Path) -> Tournament:
@@ -45,9 +48,10 @@ def hold(
     out: Path,
     votes: Path | None,
     limit: float | None,
+    executor: Executor | None = None,
 ) -> None:
     """Play what is missing, write the pairs for the vote, count the votes, and write the page."""
-    results = tournament.experiment.run(client, model, out.with_name(STORE), limit=limit)
+    results = tournament.experiment.run(client, model, out.with_name(STORE), limit=limit, executor=executor)
     missing = {scene: kinds[0] for scene, kinds in results.missing.items() if kinds}
     notes = []
     if missing:
@@ -88,6 +92,29 @@ def _counted(
     many = len(tiers(standings))
     screen.say(f"{many} tier{'' if many == 1 else 's'}.")
     return standings, agreement(ballots)
+
+
+@contextmanager
+def cluster_at(address: str | None) -> Iterator[Executor | None]:
+    """Yield the executor of a Dask cluster, or None without an address. Raise `ExperimentError`."""
+    if address is None:
+        yield None
+        return
+    try:
+        from distributed import Client
+    except ImportError as error:
+        raise ExperimentError(
+            'For a cluster Dask is needed, which is not installed here: pip install "npc-lab[cluster]"'
+        ) from error
+    try:
+        cluster = Client(address, timeout=_SECONDS_TO_CONNECT)
+    except (OSError, ValueError) as error:
+        raise ExperimentError(
+            f"There is no Dask scheduler at {address!r:.80}. Start one with `dask scheduler`, and name the "
+            "address that it prints, such as tcp://192.168.0.5:8786."
+        ) from error
+    with cluster:
+        yield cluster.get_executor()
 
 
 def limit_of(limit: int | None) -> float | None:
