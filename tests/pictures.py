@@ -108,7 +108,9 @@ def photograph_tournament() -> None:
     """Play a tournament of thirty on the fake, with voters who see the truth as Bradley and Terry say."""
     luck = random.Random(4)
     truth = {name: luck.gauss(0, 1) for name in NICKNAMES.split()}
-    tournament = Tournament({name: NPCConfig("", f"You are {name}.") for name in truth})
+    tournament = Tournament(
+        {name: NPCConfig("", f"You are {name}.", name=f"{name[::-1].title()} the Great") for name in truth}
+    )
     with tempfile.TemporaryDirectory() as folder:
         page = Path(folder) / "page.html"
         talks = tournament.talks(tournament.experiment.run(*connect("fake"), Path(folder) / "talks.db"))

@@ -322,6 +322,12 @@ def zermelo(ballots: list[Ballot], ghost: float) -> dict[str, float]:
     return {name: math.log(p[name]) - middle for name in names}
 
 
+def test_no_difference_is_half_a_win_for_both() -> None:
+    drawn, won = games("A", "B", 1, 0, drawn=2), games("A", "B", 2, 1)
+    assert strengths(drawn, ghost=0)[0].value == pytest.approx(math.log(2) / 2, abs=1e-6)
+    assert strengths(drawn) == strengths(won)
+
+
 def test_strengths_are_those_of_zermelos_iteration() -> None:
     ballots = games("a", "b", 4, 0) + games("b", "c", 2, 3) + games("c", "d", 0, 5)
     found = {each.name: each.value for each in strengths(ballots, ghost=1)}

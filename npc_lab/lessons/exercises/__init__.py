@@ -11,5 +11,6 @@ In reading order:
     practice_factory.py     a factory that notes who was asked, heard and said what
     arena_trial.py          a learner's arena, called on that factory
     lesson05_arena.py       the arena, behaviour by behaviour
+    lesson09_voting.py      who meets whom, how strong each is, who cannot be told apart
     catalogue.py            all exercises by name
 """

@@ -10,6 +10,7 @@ from npc_lab.lessons.exercises import (
     lesson03_scratchpad,
     lesson04_character,
     lesson05_arena,
+    lesson09_voting,
 )
 
 _LESSONS = (
@@ -19,6 +20,7 @@ _LESSONS = (
     lesson03_scratchpad,
     lesson04_character,
     lesson05_arena,
+    lesson09_voting,
 )
 EXERCISES: dict[str, Exercise] = {each.name: each for lesson in _LESSONS for each in lesson.exercises}
 
