@@ -86,7 +86,10 @@ def test_a_class_plays_votes_and_looks_at_one_page(tmp_path: Path) -> None:
     assert len(shown.css("details h1")) == 12
 
 
-def test_a_card_that_comes_late_costs_only_its_own_talks_and_no_vote(tmp_path: Path) -> None:
+def test_a_card_that_comes_late_costs_only_its_own_talks_and_no_vote(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("npc_lab.experiments.voting.tournament._ROUNDS", 2)  # so it changes the schedule
     cards = hand_in(tmp_path / "cards", *NAMES)
     hold(cards)
     vote(tmp_path / "votes", "mia", *[(*pair, pair[0]) for pair in schedule(NAMES, 2)])

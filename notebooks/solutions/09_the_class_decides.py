@@ -172,17 +172,14 @@ agreement(ballots)
 #
 # ```
 # wins = {("A", "B"): 3, ("B", "A"): 1}            A was chosen 3 times before B, B once before A
-#
 #                       what A has won
 # new p of A  =  ──────────────────────────────    again and again, until nothing changes
 #                 sum of  games / (p + other's p)
-#
 # strength    =  log p, less the mean of all       odds of 3 to 1  ──▶  0.549 and -0.549
 # ```
 #
 # If A is p times as strong as B, it wins p of p + 1 games (Bradley and Terry). Zermelo found such p for chess in 1929, by the loop above.
-# Write `strengths(wins, ghost=1.0)`; it gives a dictionary from names to strengths. Who won everything would be infinitely strong: so
-# each has drawn `ghost` games (`ghost / 2` are won) against a stranger whose p is always 1.
+# Write `strengths(wins, ghost=1.0)`; it gives a dictionary from names to strengths. Who won everything would be infinitely strong: so each has drawn `ghost` games (`ghost / 2` are won) against a stranger whose p is always 1.
 
 
 # %% tags=["exercise:strengths"]
