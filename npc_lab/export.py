@@ -109,9 +109,12 @@ def as_html(transcript: Transcript, title: str = "A talk") -> str:
     return page([section(transcript, title)], title)
 
 
-def page(talks: list[str], title: str) -> str:
-    """Return one HTML page with these parts, in light and dark, that needs no network and runs nothing."""
-    return _PAGE.format(title=escaped(title), style=_STYLE, talks="\n".join(talks))
+def page(talks: list[str], title: str, style: str = "") -> str:
+    """Return one HTML page with these parts, in light and dark, that needs no network and runs nothing.
+
+    style: more CSS.
+    """
+    return _PAGE.format(title=escaped(title), style=_STYLE + style, talks="\n".join(talks))
 
 
 def section(transcript: Transcript, title: str) -> str:

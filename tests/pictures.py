@@ -1,11 +1,14 @@
 """Makes README's pictures from real runs: `python tests/pictures.py` (needs the embedded model and Chromium).
 
-One is `npc-lab demo` in a pseudo-terminal, drawn as an SVG. The others are photographed in JupyterLab: a chat
-box and an arena's desk, used as a learner would, and the card of README's own experiment.
+One is `npc-lab demo` in a pseudo-terminal, drawn as an SVG. Others are photographed in JupyterLab: a chat box
+and an arena's desk, used as a learner would, and the card of README's own experiment. The last is the page of
+a tournament on the fake, with simulated voters: `python tests/pictures.py tournament` makes it alone.
 """
 
+import math
 import os
 import pty
+import random
 import re
 import subprocess
 import sys
@@ -13,11 +16,14 @@ import tempfile
 from io import StringIO
 from pathlib import Path
 
-from browser import Notebook, running_jupyter
+from browser import Notebook, chromium, running_jupyter
 from rich.console import Console
 from rich.text import Text
 
+from npc_lab import NPCConfig, connect
 from npc_lab.endpoints.weights import cache_folder
+from npc_lab.experiments import Ballot, agreement, schedule, strengths, tournament_page
+from npc_lab.experiments.voting.tournament import Tournament
 
 IMAGES = Path(__file__).resolve().parents[1] / "notebooks" / "images"
 COMMAND = ["npc-lab", "demo", "--turns", "4"]
@@ -31,6 +37,10 @@ from npc_lab.worlds import load_world
 factory, world = NPCFactory(*connect()), load_world("london")
 first, second = (factory.register_npc(**asdict(each)) for each in world.characters)
 """
+NICKNAMES = (
+    "ada bela chris dana emil fatima gus hana ivo jun kaya lars leon mei mia nadia noor omar otto pia quin "
+    "rosa sam tuva uma vito wren xenia yusuf zoe"
+)
 LINES = ["Good evening, sir! Whose sword is that?", "It looks old. What do you want for it?"]
 
 
@@ -106,8 +116,33 @@ def photograph(notebook: Notebook, name: str) -> None:
     notebook.outputs.locator(".npc-lab").screenshot(path=IMAGES / name)
 
 
+def photograph_tournament() -> None:
+    """Play a tournament of thirty on the fake, with voters who see the truth as Bradley and Terry say."""
+    luck = random.Random(4)
+    truth = {name: luck.gauss(0, 1) for name in NICKNAMES.split()}
+    tournament = Tournament(
+        {name: NPCConfig("", f"You are {name}.", name=f"{name[::-1].title()} the Great") for name in truth}
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        page = Path(folder) / "page.html"
+        talks = tournament.talks(tournament.experiment.run(*connect("fake"), Path(folder) / "talks.db"))
+        ballots = []
+        for number, (first, second) in enumerate(schedule(list(truth), 10)):
+            for voter in ("one", "other"):
+                is_first = luck.random() < 1 / (1 + math.exp(truth[second] - truth[first]))
+                pair = first, second
+                ballots.append(Ballot(pair, pair, first if is_first else second, f"{voter} {number % 15}"))
+        tournament_page(strengths(ballots), talks, page, agreement=agreement(ballots))
+        with chromium() as browser:
+            shown = browser.new_page(viewport={"width": 1000, "height": 760})
+            shown.goto(page.as_uri())
+            shown.screenshot(path=IMAGES / "tournament.png")
+
+
 if __name__ == "__main__":
-    draw_demo()
-    photograph_panels()
-    photograph_card()
+    if sys.argv[1:] != ["tournament"]:
+        draw_demo()
+        photograph_panels()
+        photograph_card()
+    photograph_tournament()
     print(f"written: {IMAGES}")

@@ -9,6 +9,7 @@
     start.py        the course's notebooks in a folder of the learner's own
     grade.py        check notebooks that were handed in
     log.py          the talks in a store's file, and the cards of its experiments
+    hold_tournament.py  cards that were handed in: played, voted on, on one page (`npc-lab tournament`)
 
 Nothing heavy is imported before a command needs it, so that `npc-lab --help` appears at once. A function here
 is not named as its command, because the file is: `npc_lab.cli.demo` is a module.
@@ -228,6 +229,47 @@ def look_back(
             show_talk(screen, file, talk, thoughts)
         else:
             show_talks(screen, file, limit)
+
+
+@app.command("tournament")
+def compete(
+    cards: Annotated[
+        Path, typer.Argument(help="The folder of cards, each named as its owner's nickname: otto.json.")
+    ],
+    out: Annotated[Path, typer.Option(help="The page. Its talks and pairs are kept beside it.")] = Path(
+        "tournament.html"
+    ),
+    votes: Annotated[
+        Path | None, typer.Option(help="The folder of votes, one .jsonl file of each voter.")
+    ] = None,
+    is_plan: Annotated[bool, typer.Option("--plan", help="Only say how many calls it will take.")] = False,
+    limit: Annotated[
+        int | None,
+        typer.Option(min=0, help="Refuse a run of more calls; 0 for any number. Without it: 500."),
+    ] = None,
+    dask: Annotated[
+        str | None,
+        typer.Option(help="The address of a Dask scheduler, whose workers play, each with its own key."),
+    ] = None,
+    provider: Provider = None,
+    model: Model = None,
+    base_url: BaseUrl = None,
+) -> None:
+    """Let cards compete, and show on one page how the class has voted.
+
+    Each card talks with three shipped hosts. A file of pairs is written for the vote, and the page for the
+    projector. The same command again goes on; with --votes it counts them. The page gives tiers, no ranks.
+    """
+    from npc_lab.cli.hold_tournament import cluster_at, enter, hold, limit_of, show_plan
+
+    with plain_words() as screen:
+        tournament = enter(screen, cards)
+        client, name = _connect("tournament", _chosen(provider, base_url), model, base_url)
+        if is_plan:
+            show_plan(screen, tournament, client, name, out)
+        else:
+            with cluster_at(dask) as executor:
+                hold(screen, tournament, client, name, out, votes, limit_of(limit), executor)
 
 
 @contextmanager

@@ -4,6 +4,7 @@ In reading order:
 
     providers.py    the table of providers: addresses, names of keys
     pace.py         how fast, and how often, clients may ask
+    origins.py      how a client was made, so that another process can make the same one
     connect.py      `client, model = connect()`: choose one, and say which
     fake.py         a client that asks no model: for tests, checks and a first look
     room.py         whether a model fits on the disk and into memory

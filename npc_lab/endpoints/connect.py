@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 from npc_lab.endpoints.fake import FakeClient, small_talk
+from npc_lab.endpoints.origins import ORIGINS, Origin
 from npc_lab.endpoints.pace import CALLS, Pace, max_calls
 from npc_lab.endpoints.providers import PROVIDERS, Provider
 from npc_lab.errors import ConnectError, MissingKeyError, ReplyError, did_you_mean
@@ -87,6 +88,7 @@ def connect(
         return _say(
             Connection(FakeClient(small_talk), model or FAKE),
             "the fake: it makes small talk, no model is asked",
+            Origin(FAKE, model, None),
         )
     if provider == LOCAL:
         return _open_local(model, pace)
@@ -143,7 +145,10 @@ def _open(provider: Provider, model: str | None, key: str, base_url: str, pace: 
         raise ConnectError(
             "The base_url is not an address. It begins with https:// and usually ends with /v1/."
         )
-    return _say(Connection(_client(key, base_url, pace, counted=True), model), provider.name)
+    origin = Origin(
+        provider.name if provider.name in PROVIDERS else None, model, base_url, is_paced=pace is not None
+    )
+    return _say(Connection(_client(key, base_url, pace, counted=True), model), provider.name, origin)
 
 
 def _is_address(text: str) -> bool:
@@ -164,7 +169,8 @@ def _open_local(model: str | None, pace: Pace | None) -> Connection:
     row = known_model(server.path)
     client = _client("", server.base_url, pace, counted=False)
     ABILITIES.setdefault(str(client.base_url), Abilities(REPEAT, takes_grammars=bool(row and row.small)))
-    return _say(Connection(client, server.model), "the embedded model on this machine, no key needed")
+    what = "the embedded model on this machine, no key needed"
+    return _say(Connection(client, server.model), what, Origin(LOCAL, model, None, pace is not None))
 
 
 def _client(key: str, base_url: str, pace: Pace | None, counted: bool) -> Any:
@@ -194,8 +200,8 @@ def _client(key: str, base_url: str, pace: Pace | None, counted: bool) -> Any:
             http_client=DefaultHttpxClient(event_hooks=hooks, trust_env=trust_env, verify=verify),
         )
 
-    # A proxy of a school or a company does not know this machine's own addresses. Without TLS there is nothing
-    # to verify: a context that trusts nobody spares the reading of a hundred certificates, some 60 ms.
+    # A proxy of a school or a company does not know this machine's own addresses. Without TLS there is
+    # nothing to verify: a context that trusts nobody spares reading a hundred certificates, some 60 ms.
     is_far = not is_loopback(base_url)
     is_plain = not is_far and base_url.startswith("http:")
     verify: Any = SSLContext(PROTOCOL_TLS_CLIENT) if is_plain else True
@@ -267,7 +273,9 @@ def _spare_what_is_in_vain(response: Any) -> None:
             response.headers["x-should-retry"] = "false"
 
 
-def _say(connection: Connection, what: str) -> Connection:
+def _say(connection: Connection, what: str, origin: Origin) -> Connection:
+    """Print what was chosen, and note how to choose it again."""
+    ORIGINS[connection.client] = origin
     print(f"Replies come from {what} (model {connection.model}).")
     return connection
 

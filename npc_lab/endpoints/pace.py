@@ -61,6 +61,11 @@ class _Calls:
                 )
             self._sent += 1
 
+    def add(self, number: int) -> None:
+        """Count calls that another process has sent for this one."""
+        with self._lock:
+            self._sent += number
+
     def left(self) -> int | None:
         """Return how many more calls may be sent, or None for any number."""
         limit = max_calls()

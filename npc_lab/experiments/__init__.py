@@ -19,6 +19,7 @@ Read them in this order, from the plan over the run to the card:
     trials.py       each talk of an experiment: by what it is known, and what the store has of it
     plan.py         what a run will cost, and what it can see
     playing.py      plays what is missing
+    elsewhere.py    plays it in other processes, or on other machines
     estimates.py    a value with its interval
     numbers.py      the numbers, the verdict, and what is missing
     dots.py         each talk as a dot, drawn
@@ -42,13 +43,20 @@ from npc_lab.experiments.judging.verdict import Verdict
 from npc_lab.experiments.plan import Plan
 from npc_lab.experiments.results import Results
 from npc_lab.experiments.scene import Scene, Script
+from npc_lab.experiments.voting.agreement import agreement
 from npc_lab.experiments.voting.ballot import Ballot
+from npc_lab.experiments.voting.ballots import Ballots, read_ballots
+from npc_lab.experiments.voting.schedule import schedule
+from npc_lab.experiments.voting.strengths import Standing, strengths
+from npc_lab.experiments.voting.tiers import tiers
+from npc_lab.experiments.voting.tournament_page import tournament_page
 
 __all__ = [
     "CASES",
     "QUESTIONS",
     "Audit",
     "Ballot",
+    "Ballots",
     "Estimate",
     "Experiment",
     "Judge",
@@ -56,12 +64,19 @@ __all__ = [
     "Results",
     "Scene",
     "Script",
+    "Standing",
     "Verdict",
+    "agreement",
     "audit",
     "corrected",
     "difference",
     "mean",
     "minimum_detectable",
     "rates",
+    "read_ballots",
+    "schedule",
     "share",
+    "strengths",
+    "tiers",
+    "tournament_page",
 ]

@@ -12,12 +12,14 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Iterator
+from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
 from npc_lab.endpoints.pace import CALLS, MAX_CALLS
 from npc_lab.errors import ExperimentError
+from npc_lab.experiments.elsewhere import check_executor, play_elsewhere
 from npc_lab.experiments.estimates import is_whole
 from npc_lab.experiments.judging.docket import Docket
 from npc_lab.experiments.plan import Plan, plan_of
@@ -62,6 +64,7 @@ class Experiment(Question):
         *,
         workers: int | None = None,
         limit: float | None = None,
+        executor: Executor | None = None,
     ) -> Results:
         """Play what is missing, with a bar that counts turns, and return the results so far.
 
@@ -70,13 +73,19 @@ class Experiment(Question):
         workers: how many talks are played at once; 8, or one on the embedded model, whose replies repeat
         only one by one. limit: refuse a run of more calls; none for the embedded model and the fake, else
         what NPC_LAB_MAX_CALLS leaves, or 500; `math.inf` lifts it. Ctrl-C lets each talk end after its turn.
+        executor: where talks are played, any of concurrent.futures: threads take any client, processes and
+        clusters one that connect() made (npc_lab/experiments/elsewhere.py). It is not shut down.
 
         Raise `ExperimentError` if the plan is above the limit, `NPCLabError` if the store cannot be opened;
         then nothing was sent. A talk that failed is missing, and is asked again by the next run.
         """
         if workers is not None and (not is_whole(workers) or workers < 1):
             raise ExperimentError(f"workers must be a whole number, 1 or more, not {workers!r:.60}.")
+        if workers is not None and executor is not None:
+            raise ExperimentError("How many are played at once, the executor knows: leave workers out.")
         trials, path = Trials(self, client, model), _path(store)
+        if executor is not None:
+            check_executor(executor, trials)
         with _looking_into(path) as read:
             trials.load(read, path)
             docket = Docket(trials)
@@ -87,13 +96,15 @@ class Experiment(Question):
         with closing(kept):
             stage = Stage(trials, factory)
             trials.ask(kept)
-            stage.play(workers)
+            failures: list[str] = []
+            if executor is None or isinstance(executor, ThreadPoolExecutor):
+                stage.play(workers, executor)
+            else:
+                failures = play_elsewhere(stage, executor, kept)
             if not stage.was_interrupted:
                 docket.ask(kept, workers)
-            notes = [
-                *self._notes(trials, stage.was_interrupted or docket.was_interrupted, kept),
-                *docket.notes(),
-            ]
+            was_interrupted = stage.was_interrupted or docket.was_interrupted
+            notes = [*self._notes(trials, was_interrupted, kept), *failures, *docket.notes()]
             results = Results(self, list(trials), trials.look(), notes, docket)
             trials.keep_card(kept, str(results))
             return results

@@ -74,14 +74,15 @@ class Plan:
     def _sentences(self) -> list[str]:
         scenes = f"{len(self.scenes)} scene{'' if len(self.scenes) == 1 else 's'}"
         sentences = [f"{self.name}: {scenes} x {self.talks} talk{'' if self.talks == 1 else 's'}."]
-        sentences.append(self._costs())
+        sentences.append(self.costs())
         if len(self.scenes) > 1:
             sentences.append(self._sees())
         if self.prediction:
             sentences.append(f"You predict: {self.prediction}")
         return [*sentences, *self.notes]
 
-    def _costs(self) -> str:
+    def costs(self) -> str:
+        """Return in words what is still to be done, and what it costs."""
         if not self.calls:
             return "All talks are there: a run makes no call."
         calls = f"{self.calls:,} call{' is' if self.calls == 1 else 's are'} still to be made"

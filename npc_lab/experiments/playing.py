@@ -12,7 +12,7 @@ from __future__ import annotations
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager, suppress
 from typing import Any
@@ -27,15 +27,15 @@ from npc_lab.memory import exchange_of
 from npc_lab.npc import SimpleChatNPC
 from npc_lab.stops import INTERRUPTED, StopWhen
 from npc_lab.store import Store, store_of
-from npc_lab.transcript import SCRIPT
+from npc_lab.transcript import SCRIPT, Message
 
 _WORKERS = 8
 
 
 class Stage:
-    """A factory and an arena in which trials are played."""
+    """A factory and an arena in which trials are played. trials: None where one alone is played."""
 
-    def __init__(self, trials: Trials, factory: NPCFactory):
+    def __init__(self, trials: Trials | None, factory: NPCFactory):
         self.was_interrupted = False
         self._trials = trials
         self._factory = factory
@@ -46,17 +46,27 @@ class Stage:
         self._interrupted = threading.Event()
         self._made_here: set[str] = set()
 
-    def play(self, workers: int | None) -> None:
-        """Play what is missing. However it ends, the trials know what was said."""
-        missing = [trial for trial in self._trials if not trial.is_there]
-        if missing:
-            with self._bar(missing) as bar:
-                self._play_all(missing, workers or workers_for(self._trials), bar)
+    @property
+    def trials(self) -> Trials:
+        """All trials of the experiment."""
+        assert self._trials is not None
+        return self._trials
 
-    def _play_all(self, missing: list[Trial], workers: int, bar: Any) -> None:
-        pool = ThreadPoolExecutor(workers)
+    def play(self, workers: int | None, threads: ThreadPoolExecutor | None = None) -> None:
+        """Play what is missing, in these threads or in new ones. The trials know what was said."""
+        missing = [trial for trial in self.trials if not trial.is_there]
+        if missing:
+            with self.bar(missing) as bar:
+                pool = threads or ThreadPoolExecutor(workers or workers_for(self.trials))
+                try:
+                    self._play_all(missing, pool, bar)
+                finally:
+                    if threads is None:
+                        pool.shutdown(wait=False, cancel_futures=True)
+
+    def _play_all(self, missing: list[Trial], pool: ThreadPoolExecutor, bar: Any) -> None:
+        running = {pool.submit(self._play, trial, bar) for trial in missing}
         try:
-            running = {pool.submit(self._play, trial, bar) for trial in missing}
             while running:
                 done, running = wait(running, timeout=1)
                 for trial in done:
@@ -67,25 +77,28 @@ class Stage:
             self.was_interrupted = True
             self._interrupted.set()
             bar.set_postfix_str("stopping after the turn; once more stops at once")
-            pool.shutdown(cancel_futures=True)
+            wait(running)  # those that have not begun see that they need not
         finally:
             self._interrupted.set()
-            pool.shutdown(wait=False, cancel_futures=True)
 
     def _play(self, trial: Trial, bar: Any) -> None:
-        """Play one trial to its end. Whatever goes wrong in it is how it ended, and ends no other."""
-        if self._interrupted.is_set():
-            return
+        if not self._interrupted.is_set():
+            self.seat(trial)
+            self.play_one(trial, lambda _: bar.update())
+
+    def seat(self, trial: Trial) -> None:
+        """Begin a trial's conversation, unless it has begun."""
         first, second = self._npcs_of(trial)  # before the arena reads a conversation and hands out its seed
         if not trial.conversation_id:
             trial.conversation_id = self._seated(trial, first, second)
+
+    def play_one(self, trial: Trial, on_turn: Callable[[Message], object] | None = None) -> None:
+        """Play a seated trial to its end. Whatever goes wrong in it is how it ended, and ends no other."""
         if isinstance(trial.scene.second, Script):
             self._reader.take(trial.scene.second, self._arena.conversations[trial.conversation_id])
         stop = trial.scene.stops() | StopWhen(lambda _: self._interrupted.is_set(), INTERRUPTED)
         with suppress(Exception):
-            self._arena.run_conversation(
-                trial.conversation_id, trial.left, stop=stop, on_turn=lambda _: bar.update()
-            )
+            self._arena.run_conversation(trial.conversation_id, trial.left, stop=stop, on_turn=on_turn)
         trial.talk = self._arena.get_conversation_history(trial.conversation_id)
         trial.noted = self._arena.conversations[trial.conversation_id]["ended"]
 
@@ -99,7 +112,7 @@ class Stage:
             for said, answered in trial.scene.remembers:
                 exchange = exchange_of(said, answered)
                 self._factory.npcs[first].give_back(conversation["npc2_user_id"], exchange)
-            self._trials.seat(self._store, trial, conversation_id)
+            self.trials.seat(self._store, trial, conversation_id)
         return conversation_id
 
     def _npcs_of(self, trial: Trial) -> tuple[str, str]:
@@ -128,13 +141,14 @@ class Stage:
         return npc_id
 
     @contextmanager
-    def _bar(self, missing: list[Trial]) -> Iterator[Any]:
+    def bar(self, missing: list[Trial]) -> Iterator[Any]:
+        """Yield a bar that counts turns."""
         from tqdm import tqdm
 
         most = sum(trial.scene.most_turns - (trial.scene.turns - trial.left) for trial in missing)
         # A notebook shows what goes to stderr in red, as if something had gone wrong.
         file = sys.stdout if "ipykernel" in sys.modules else sys.stderr
-        with tqdm(total=most, unit="turn", desc=self._trials.question.name, file=file) as bar:
+        with tqdm(total=most, unit="turn", desc=self.trials.question.name, file=file) as bar:
             yield bar
 
 

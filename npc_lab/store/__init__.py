@@ -73,7 +73,8 @@ class Store:
 
     If the place takes no file (read-only, full), what the file holds is there, and all goes on in memory.
 
-    problem: why nothing is written at present, in words; empty if all is well.
+    problem: why nothing is written at present, in words; empty if all is well. journal: what was written,
+    transaction by transaction, where somebody put a list there: to write the same into another file.
     """
 
     def __init__(self, path: str | Path):
@@ -88,6 +89,7 @@ class Store:
         self._backlog: list[Statement] = []  # what could not be written yet
         self._has_warned = self._is_gone = self._is_in_memory = False
         self._clients: list[Any] = []
+        self.journal: list[list[Statement]] | None = None
         self._connection = self._open()
         weakref.finalize(self, self._connection.close)
         atexit.register(_close, weakref.ref(self))
@@ -311,6 +313,8 @@ class Store:
                 raise
             else:
                 self._is_well()
+                if self.journal is not None:
+                    self.journal.append(everything)
 
     def _is_in_transaction(self) -> bool:
         try:

@@ -14,5 +14,6 @@ In reading order:
     lesson06_counting.py    notes on talks, the commonest name, an interval, one number for each talk
     lesson07_experiment.py  pairs of talks, a verdict, how many talks are needed, looking again and again
     lesson08_judging.py     a judge's words, both orders, and how often it is right
+    lesson09_voting.py      who meets whom, how strong each is, who cannot be told apart
     catalogue.py            all exercises by name
 """

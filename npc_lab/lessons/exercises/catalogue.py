@@ -13,6 +13,7 @@ from npc_lab.lessons.exercises import (
     lesson06_counting,
     lesson07_experiment,
     lesson08_judging,
+    lesson09_voting,
 )
 
 _LESSONS = (
@@ -25,6 +26,7 @@ _LESSONS = (
     lesson06_counting,
     lesson07_experiment,
     lesson08_judging,
+    lesson09_voting,
 )
 EXERCISES: dict[str, Exercise] = {each.name: each for lesson in _LESSONS for each in lesson.exercises}
 
