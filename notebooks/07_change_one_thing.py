@@ -374,6 +374,4 @@ report()
 # - Somebody shows you a table: their new prompt wins in 7 of 10 talks. What do you ask first?
 # - Which of your experiments would you repeat with more talks, and how many?
 #
-# You have come to the end of the course. Swap `my_character.json` with somebody, and let your two characters meet.
-#
-# **Back to the first lesson:** [00 · Setup](00_setup.ipynb)
+# **Next:** [08 · The judge on trial](08_the_judge_on_trial.ipynb)

@@ -342,3 +342,5 @@ report()
 # - A model judges its own lines. What would you expect?
 #
 # All words that a judge is asked stand in one file: `npc_lab/experiments/judging/prompt.py`.
+#
+# **Next:** [09 · The class decides](09_the_class_decides.ipynb)

@@ -280,4 +280,6 @@ report()
 # - Somebody says: our chatbot is in first place of 40. What do you ask?
 # - Your character came last, with two ballots. What do you know of it?
 #
+# You have come to the end of the course. Swap `my_character.json` with somebody, and let your two characters meet.
+#
 # **Back to the first lesson:** [00 · Setup](00_setup.ipynb)
