@@ -95,7 +95,8 @@ def photograph_card() -> None:
     environment = {"NPC_LAB_PROVIDER": "local", "NPC_LAB_CACHE": str(cache_folder())}
     with tempfile.TemporaryDirectory() as folder, running_jupyter(Path(folder) / "jupyter") as jupyter:
         subprocess.run([sys.executable, "-c", code], cwd=folder, env=os.environ | environment, check=True)
-        with jupyter.open([f"import os; os.chdir({folder!r})", code], environment=environment) as notebook:
+        cells = [f"import os; os.chdir({folder!r})", code]
+        with jupyter.open(cells, environment=environment, size=(680, 900)) as notebook:
             notebook.outputs.locator("svg[role=img]").locator("..").screenshot(path=IMAGES / "card.png")
 
 
