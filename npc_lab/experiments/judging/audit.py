@@ -215,7 +215,7 @@ class _Asked:
                 ]
         names = _names_in(cases)
         self.pairs = [
-            self._pair(one, other, one_is_padded, names[:: -1 if place % 2 else 1])
+            self._pair(one, other, one_is_padded, names[:: _turn(judge, place, one_is_padded)])
             for place, (one, other) in enumerate(_pairs_of(cases))
             for one_is_padded in (True, False)
         ]
@@ -249,6 +249,16 @@ class _Asked:
     def _submitted(self, ask: Callable[..., Any], *talks: Transcript) -> Future[Any]:
         self._all.append(self._pool.submit(ask, *talks))
         return self._all[-1]
+
+
+def _turn(judge: Judge, place: int, one_is_padded: bool) -> int:
+    """Return -1 if two talks change their names, else 1: half of them do.
+
+    By log-odds a pair keeps its names, so that its two paddings can be compared. By text it changes them, so
+    that a pair which a judge got wrong says nothing about names.
+    """
+    is_odd = bool(place % 2)
+    return -1 if (is_odd if judge.by == LOGPROBS else is_odd != one_is_padded) else 1
 
 
 def _report(judge: Judge, cases: list[Case], asked: _Asked, usage: Usage) -> Audit:
