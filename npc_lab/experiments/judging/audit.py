@@ -341,7 +341,7 @@ def _places(asked: _Asked) -> Row:
         "two talks, in both orders",
         f"the first was chosen in {first}",
         "in half of them",
-        tuple(findings.of_place(first)),
+        tuple(findings.of_place(first, any(pair.margin is not None for pair in asked.pairs))),
     )
 
 

@@ -65,11 +65,12 @@ def is_above(counted: Count, share: float, alpha: float = _ALPHA) -> bool:
     return bool(test.pvalue <= alpha)
 
 
-def of_place(chose_first: Count) -> list[str]:
-    """Return what is found if each talk stood first as often as second."""
-    if is_above(chose_first, _MAY_GO_BY_PLACE):
+def of_place(chose_first: Count, by_odds: bool) -> list[str]:
+    """Return what is found if each talk stood first as often as second. By log-odds no talks are equal."""
+    share = 0.5 if by_odds else _MAY_GO_BY_PLACE
+    if is_above(chose_first, share):
         return [FIRST]
-    return [LAST] if is_above(chose_first.others, _MAY_GO_BY_PLACE) else []
+    return [LAST] if is_above(chose_first.others, share) else []
 
 
 def of_length(chose_padded: Count) -> list[str]:
