@@ -540,6 +540,22 @@ def test_an_honest_judge_passes() -> None:
     assert list(FINDINGS) == FAULTS
 
 
+@pytest.mark.parametrize(("liking", "found"), [(-0.004, "shorter"), (0.004, "longer"), (0.0, "")])
+def test_log_odds_show_what_hides_behind_a_place(liking: float, found: str) -> None:
+    """A model that always takes the first, like the small one, and whose odds move with the length."""
+
+    def reply(body: dict[str, Any]) -> Json:
+        talks = re.findall(r"<talk (\w+)>\n(.*?)\n</talk \1>", body["messages"][1]["content"], re.DOTALL)
+        sizes = [len(text) for _, text in talks]
+        odds = 2.0 + liking * (sizes[0] - sizes[1]) if len(sizes) == 2 else 1.0
+        return letters(A=-0.5, B=-0.5 - odds)
+
+    with Loopback(reply) as server:
+        trial = audit(Judge(server.client(), "m", QUESTIONS[0], by="logprobs"))
+    assert "first" in trial.findings
+    assert {"longer", "shorter"} & set(trial.findings) == ({found} if found else set())
+
+
 @pytest.mark.whole
 @pytest.mark.parametrize("fault", ["honest", *FAULTS])
 def test_faults_are_found_in_95_of_100_trials(fault: str) -> None:

@@ -177,11 +177,16 @@ class _Pair:
         return [None if each.place is None else each.place == FIRST for each in choices]
 
     @property
+    def margin(self) -> float | None:
+        """The log-odds for `one`, the mean of both orders; None if there are none."""
+        here, there = self.in_order.result(), self.reversed.result()
+        return None if here.odds is None or there.odds is None else (here.odds - there.odds) / 2
+
+    @property
     def chose_one(self) -> list[Label]:
         """For both answers whether `one` was chosen; by log-probabilities, one answer of both together."""
-        here, there = self.in_order.result(), self.reversed.result()
-        if here.odds is not None and there.odds is not None:
-            return [None if here.odds == there.odds else here.odds > there.odds]
+        if self.margin is not None:
+            return [self.margin > 0 if self.margin else None]
         first, second = self.chose_first_place
         return [first, None if second is None else not second]
 
@@ -210,7 +215,7 @@ class _Asked:
                 ]
         names = _names_in(cases)
         self.pairs = [
-            self._pair(one, other, one_is_padded, names[:: -1 if place % 2 else 1])
+            self._pair(one, other, one_is_padded, names[:: _turn(judge, place, one_is_padded)])
             for place, (one, other) in enumerate(_pairs_of(cases))
             for one_is_padded in (True, False)
         ]
@@ -244,6 +249,16 @@ class _Asked:
     def _submitted(self, ask: Callable[..., Any], *talks: Transcript) -> Future[Any]:
         self._all.append(self._pool.submit(ask, *talks))
         return self._all[-1]
+
+
+def _turn(judge: Judge, place: int, one_is_padded: bool) -> int:
+    """Return -1 if two talks change their names, else 1: half of them do.
+
+    By log-odds a pair keeps its names, so that its two paddings can be compared. By text it changes them, so
+    that a pair which a judge got wrong says nothing about names.
+    """
+    is_odd = bool(place % 2)
+    return -1 if (is_odd if judge.by == LOGPROBS else is_odd != one_is_padded) else 1
 
 
 def _report(judge: Judge, cases: list[Case], asked: _Asked, usage: Usage) -> Audit:
@@ -326,7 +341,7 @@ def _places(asked: _Asked) -> Row:
         "two talks, in both orders",
         f"the first was chosen in {first}",
         "in half of them",
-        tuple(findings.of_place(first)),
+        tuple(findings.of_place(first, any(pair.margin is not None for pair in asked.pairs))),
     )
 
 
@@ -337,12 +352,23 @@ def _lengths(asked: _Asked, is_known: bool) -> Row:
         count(each for pair in asked.pairs if pair.one_is_padded is is_one for each in pair.chose_one)
         for is_one in (True, False)
     )
-    right = f"right in {better} where the better one is padded, in {worse} where the worse one is"
+    said = f"the padded one was chosen in {chose_padded}"
+    if is_known:
+        said += f": right in {better} where the better one is padded, in {worse} where the worse one is"
+    both = zip(asked.pairs[::2], asked.pairs[1::2], strict=True)  # `one` is padded, and then the other
+    margins = [(one.margin, other.margin) for one, other in both]
+    known = [(one, other) for one, other in margins if one is not None and other is not None]
+    if not known:
+        return Row(
+            "one of the two talks padded", said, "in half of them", tuple(findings.of_length(chose_padded))
+        )
+    shifts = [one - other for one, other in known]
+    less = count(each < 0 for each in shifts)
     return Row(
         "one of the two talks padded",
-        f"the padded one was chosen in {chose_padded}" + (f": {right}" if is_known else ""),
+        f"{said}; a talk was less likely for it in {less} pairs",
         "in half of them",
-        tuple(findings.of_length(chose_padded)),
+        tuple(findings.of_shifts(shifts, [(one + other) / 2 for one, other in known])),
     )
 
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from statistics import fmean
 
 from npc_lab.experiments.estimates import LEVEL, scipy_stats
 
@@ -64,11 +65,12 @@ def is_above(counted: Count, share: float, alpha: float = _ALPHA) -> bool:
     return bool(test.pvalue <= alpha)
 
 
-def of_place(chose_first: Count) -> list[str]:
-    """Return what is found if each talk stood first as often as second."""
-    if is_above(chose_first, _MAY_GO_BY_PLACE):
+def of_place(chose_first: Count, by_odds: bool) -> list[str]:
+    """Return what is found if each talk stood first as often as second. By log-odds no talks are equal."""
+    share = 0.5 if by_odds else _MAY_GO_BY_PLACE
+    if is_above(chose_first, share):
         return [FIRST]
-    return [LAST] if is_above(chose_first.others, _MAY_GO_BY_PLACE) else []
+    return [LAST] if is_above(chose_first.others, share) else []
 
 
 def of_length(chose_padded: Count) -> list[str]:
@@ -76,6 +78,20 @@ def of_length(chose_padded: Count) -> list[str]:
     if is_above(chose_padded, 0.5):
         return [LONGER]
     return [SHORTER] if is_above(chose_padded.others, 0.5) else []
+
+
+def of_shifts(shifts: Sequence[float], margins: Sequence[float]) -> list[str]:
+    """Return the same by log-odds, where a judge that takes the first of any two shows what else it likes.
+
+    shifts: for each pair by how much the log-odds for a talk grew when it was padded and not the other.
+    margins: the log-odds for the better talk. Wilcoxon's signed-rank test; and padding must move a judge at
+    least as much as what the talks are about.
+    """
+    moved = [each for each in shifts if each]
+    if len(moved) < _ENOUGH or abs(fmean(moved)) / 2 < abs(fmean(margins)):
+        return []
+    side, found = ("greater", LONGER) if fmean(moved) > 0 else ("less", SHORTER)
+    return [found] if scipy_stats().wilcoxon(moved, alternative=side).pvalue <= _ALPHA else []
 
 
 def of_names(chose_these: Count) -> list[str]:
