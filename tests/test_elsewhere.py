@@ -218,6 +218,7 @@ def test_calls_of_workers_count_here(tmp_path: Path, loopback: Any, monkeypatch:
 # What goes wrong
 
 
+@pytest.mark.long
 def test_a_worker_that_dies_leaves_its_talks_missing_and_the_next_run_plays_them(
     tmp_path: Path, pool: ProcessPoolExecutor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
