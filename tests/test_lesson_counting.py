@@ -188,7 +188,7 @@ def test_a_mistake_in_commonest_is_named_once_and_in_the_first_line(
 
 
 def named(exercise: str, function: Any, step: str, first_line: str, advice: str) -> None:
-    named_once(exercise, function, step, advice)
+    named_once(exercise, function, ".", step, advice)
     report = check(exercise, function)
     assert first_line in str(report).splitlines()[0], str(report)
 
@@ -246,12 +246,12 @@ WRONG_INTERVALS: list[tuple[Any, str, str, str]] = [
     (wald, NEVER, WALD, "Use the formula of Wilson"),
     (lambda hits, n: tuple(min(1, max(0, end)) for end in wald(hits, n)), NEVER, WALD, "no width at 0 of 10"),
     (lambda hits, n: tuple(100 * end for end in wilson(hits, n)), INSIDE, "These are percents", "times 100"),
-    (lambda hits, n: (hits / n - 0.2, hits / n + 0.2), INSIDE, "It stays between 0 and 1", "formula"),
-    (lambda hits, n: (0, wilson(hits, n)[1]), MIRROR, "mirror", "come to the same"),
+    (lambda hits, n: (hits / n - 0.2, hits / n + 0.2), INSIDE, "Of 0 of 5 it gives", "formula"),
+    (lambda hits, n: (0, wilson(hits, n)[1]), MIRROR, "it gives from 0.000", "come to the same"),
     (
         lambda hits, n: tuple(min(1, max(0, hits / n + reach)) for reach in (-0.2, 0.2)),
         NARROWER,
-        "More talks make it narrower",
+        "its widths are 0.400, 0.400",
         "Is every n of the formula there?",
     ),
     (lambda hits, n: wilson(hits, n, 1), WIDTH, "an interval of 68 %", "z is 1.96"),

@@ -226,7 +226,9 @@ def inside(trial: FunctionTrial) -> str:
         for hits in (0, 1, n // 2, n - 1, n):
             low, high = _ends(trial, hits, n)
             if low < -1e-9 or high > 1 + 1e-9:
-                _wrong_ends(trial, hits, n, (low, high))
+                _wrong_ends(
+                    trial, hits, n, (low, high), f"Of {hits} of {n} it gives {_written((low, high))}."
+                )
     return "No share lies outside."
 
 
@@ -243,7 +245,8 @@ def mirrored(trial: FunctionTrial) -> str:
             got = f"{_written((low, high))} and {_written(other)}"
             advice = "Who counts the talks without the failure must come to the same end."
             wanted = f"the second from {1 - high:.3f} to {1 - low:.3f}"
-            raise Wrong(called, wanted, got, f"{advice} The middle is (p + z*z/(2*n)) / (1 + z*z/n).")
+            advice += " The middle is (p + z*z/(2*n)) / (1 + z*z/n)."
+            raise Wrong(called, wanted, got, advice, fault=f"Of {hits} and {n - hits} of {n} it gives {got}.")
     return "Counting the yes or the no comes to the same."
 
 
@@ -257,7 +260,9 @@ def narrower(trial: FunctionTrial) -> str:
     if sorted(set(widths), reverse=True) != widths:
         got = ", ".join(f"{each:.3f}" for each in widths)
         called = "interval(3, 10), interval(12, 40), interval(48, 160), interval(192, 640)"
-        raise Wrong(called, "narrower and narrower", f"widths {got}", "Is every n of the formula there?")
+        fault = f"Of 10, 40, 160 and 640 talks its widths are {got}."
+        advice = "Is every n of the formula there?"
+        raise Wrong(called, "narrower and narrower", f"widths {got}", advice, fault=fault)
     return "Four times the talks, about half the width."
 
 
@@ -317,9 +322,9 @@ def _ends(trial: FunctionTrial, hits: int, n: int) -> tuple[float, float]:
     return low, high
 
 
-def _wrong_ends(trial: FunctionTrial, hits: int, n: int, got: tuple[float, float]) -> None:
-    """Raise `Wrong`, and name the slip if it is a known one."""
-    wanted, fault = _wilson(hits, n), ""
+def _wrong_ends(trial: FunctionTrial, hits: int, n: int, got: tuple[float, float], fault: str = "") -> None:
+    """Raise `Wrong`, and name the slip if it is a known one, else as `fault` says."""
+    wanted = _wilson(hits, n)
     advice = "Compare it with the formula, sign by sign: brackets, squares, and z = 1.96."
     wald = _wald(hits, n)
     if _is_near(got, wald) or _is_near(got, (max(0, wald[0]), min(1, wald[1]))):
