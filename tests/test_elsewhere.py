@@ -120,6 +120,7 @@ def failed(results: Results) -> list[str]:
 # The same, wherever it is played
 
 
+@pytest.mark.long
 def test_rows_and_stores_are_the_same_from_threads_and_processes(
     tmp_path: Path, pool: ProcessPoolExecutor
 ) -> None:

@@ -721,6 +721,7 @@ def test_the_card_in_a_terminal_is_drawn_by_rich(store: Path) -> None:
     assert "Prediction: Heat makes greedy." in console.export_text()
 
 
+@pytest.mark.long
 def test_without_scipy_talks_are_played_and_the_card_says_what_to_install(tmp_path: Path) -> None:
     code = """
 import sys

@@ -485,6 +485,7 @@ def test_ctrl_c_ends_the_kernels_and_writes_what_is_done(tmp_path: Path) -> None
 
 
 @pytest.mark.once
+@pytest.mark.long
 def test_all_graded_is_exit_code_0_and_one_exercise_can_be_named_also_if_a_kernel_dies_at_its_start(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: Any
 ) -> None:
@@ -498,6 +499,7 @@ def test_all_graded_is_exit_code_0_and_one_exercise_can_be_named_also_if_a_kerne
     assert "".join(capfd.readouterr()) == graded.notices == ""
 
 
+@pytest.mark.long
 def test_a_kernel_that_never_starts_is_told_of(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     let_kernels_die(tmp_path, monkeypatch, deaths=9)
     write(tmp_path / "in" / "plain.ipynb", RIGHT)
@@ -517,6 +519,7 @@ def test_results_that_a_later_notebook_has_changed_are_written_again(tmp_path: P
     assert graded.results("a.ipynb")["score"] > 0
 
 
+@pytest.mark.long
 def test_all_cells_together_have_a_limit_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(grading, "CELLS_FOR_ALL", 0)
     write(tmp_path / "in" / "slow.ipynb", RIGHT)

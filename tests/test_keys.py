@@ -44,7 +44,8 @@ from panels import walk
 from typer.testing import CliRunner
 
 import npc_lab.cli as cli
-from npc_lab import ChatArena, NPCFactory, NPCLabError, ReplyError, connect
+from npc_lab import ChatArena, NPCConfig, NPCFactory, NPCLabError, ReplyError, connect
+from npc_lab.cards import Card, write_card
 from npc_lab.cli import find_keys, start
 from npc_lab.endpoints import embedded
 from npc_lab.export import export
@@ -462,6 +463,7 @@ json.dump(dict(os.environ), open({facts!r}, "w"))
 """
 
 
+@pytest.mark.long
 def test_grading_gives_no_key_to_a_notebook_and_writes_none(
     tmp_path: Path, key_in_environment: None, monkeypatch: Any
 ) -> None:
@@ -544,6 +546,7 @@ COMMANDS = {
     "demo": ["demo", "--scratchpad", *TALK, "URL"],
     "start": ["start", "course", "--no-open"],
     "models": ["models"],
+    "tournament": ["tournament", "cards", *TALK, "URL"],
 }
 
 
@@ -560,6 +563,9 @@ def test_no_command_prints_or_writes_a_key(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / "cards").mkdir()
+    for name in ("ada", "bo"):
+        write_card(Card(NPCConfig("A mine.", f"You are {name}.")), tmp_path / "cards" / f"{name}.json")
     server = loopback(lambda _: reply)
     arguments = [server.base_url if each == "URL" else each for each in COMMANDS[command]]
     typed = "Hello!\n/thoughts\n/again\n/nothing\n"

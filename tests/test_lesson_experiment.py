@@ -363,6 +363,7 @@ client, model = FakeClient(reply), "fake"
 """
 
 
+@pytest.mark.long
 def test_the_cell_with_the_brake_goes_on_where_the_kernel_was_stopped(tmp_path: Path) -> None:
     """Stopped, run again, and planned again after a restart: 64 calls in all, none of them twice."""
     sources = [

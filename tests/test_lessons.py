@@ -144,6 +144,7 @@ FOUND = "print({name: {step.outcome for step in each.steps} for name, each in re
 
 
 @pytest.mark.parametrize("path", STUDENTS, ids=lambda path: path.stem)
+@pytest.mark.long
 def test_an_untouched_student_notebook_runs_to_its_end_and_nothing_is_attempted(
     path: Path, tmp_path: Path, kernel: KernelManager
 ) -> None:
@@ -245,6 +246,7 @@ def test_lesson_04_prints_the_character_of_its_form_as_code(capsys: pytest.Captu
 
 
 @pytest.mark.once
+@pytest.mark.long
 def test_lesson_05_lets_the_class_be_written_in_one_cell(tmp_path: Path, kernel: KernelManager) -> None:
     """Its text says which six cells to delete then."""
     parts = [
@@ -263,6 +265,7 @@ def test_lesson_05_lets_the_class_be_written_in_one_cell(tmp_path: Path, kernel:
 
 
 @pytest.mark.once
+@pytest.mark.long
 def test_lesson_05_names_the_cells_that_are_enough_tomorrow(tmp_path: Path, kernel: KernelManager) -> None:
     """The imports, the two under "The cast", and the one with the store."""
     begins = ("import time\n", "LONDON = ", "merchant = ", "kept = ")
@@ -291,6 +294,7 @@ CELLS = [
 ]
 
 
+@pytest.mark.long
 def test_in_a_notebook_a_failed_cell_and_a_near_name_are_said(tmp_path: Path, kernel: KernelManager) -> None:
     cells = executed(CELLS, tmp_path, kernel, allow_errors=True)
     shown = ["".join(str(output.get("text", output)) for output in cell.outputs) for cell in cells]

@@ -1042,6 +1042,7 @@ def test_on_a_full_disk_the_talk_goes_on_in_memory_and_says_so_once(path: Path, 
     assert questions == ["before", "long 0", "long 1", "long 2", "after"]
 
 
+@pytest.mark.long
 def test_a_file_size_limit_of_the_system_is_no_end_either(path: Path) -> None:
     program = """
     import resource, signal, sys
@@ -1106,6 +1107,7 @@ def test_what_waits_is_written_when_it_is_closed(path: Path, monkeypatch: pytest
     assert rows(path, "SELECT question FROM turns") == [("one",)]
 
 
+@pytest.mark.long
 def test_what_waits_is_written_when_python_ends(path: Path) -> None:
     program = """
     import sys
