@@ -29,8 +29,10 @@ from npc_lab.experiments import (
     audit,
     corrected,
     rates,
+    read_ballots,
 )
 from npc_lab.experiments.judging.findings import FINDINGS
+from npc_lab.experiments.judging.voter import vote
 from npc_lab.measures import own_repeats
 
 pytestmark = pytest.mark.once
@@ -614,3 +616,37 @@ def test_the_embedded_model_is_found_out() -> None:
     assert "first" in found.findings
     assert {"longer", "shorter"} & set(found.findings)
     assert found.unscored.value == 0
+
+
+# A judge that votes
+
+
+def test_a_judge_votes_into_a_file_like_a_persons_and_is_asked_nothing_twice(tmp_path: Path) -> None:
+    failing = next(talk for talk, fails in CASES[QUESTIONS[0]] if fails)
+    fair = next(talk for talk, fails in CASES[QUESTIONS[0]] if not fails)
+    entries = [(("ann", failing), ("bo", fair)), (("bo", fair), ("cy", failing))]
+    seen: list[int] = []
+
+    def better(messages: Any) -> Any:
+        seen.append(1)
+        if len(seen) <= 2:
+            return fake_error("server")
+        first, _ = re.findall(r"<talk \w+>\n(.*?)\n</talk", messages[-1]["content"], re.DOTALL)
+        of_fair, of_failing = (sum(line.content in first for line in each.spoken) for each in (fair, failing))
+        return json.dumps(
+            {"quote": "", "reason": "", "answer": "first" if of_fair > of_failing else "second"}
+        )
+
+    judge, path = Judge(FakeClient(better), "m", QUESTIONS[0]), tmp_path / "votes" / "the judge.jsonl"
+    assert (
+        vote(judge, entries, path) == 1
+    )  # no reply on the first pair: nothing is written, it is asked again
+    assert vote(judge, entries, path) == 1
+    assert vote(judge, entries, path) == 0
+    assert len(seen) == 6
+    ballots = read_ballots(path.parent)
+    assert {(each.pair, each.winner, each.voter) for each in ballots} == {
+        (("ann", "bo"), "bo", "the judge"),
+        (("bo", "cy"), "bo", "the judge"),
+    }
+    assert not ballots.problems

@@ -86,6 +86,20 @@ def test_a_class_plays_votes_and_looks_at_one_page(tmp_path: Path) -> None:
     assert len(shown.css("details h1")) == 12
 
 
+def test_a_judge_that_does_not_pass_its_trial_does_not_vote(tmp_path: Path) -> None:
+    cards = hand_in(tmp_path / "cards", *NAMES)
+    assert "80 calls for its trial" in one_line(hold(cards, "--judge", "--plan").output)
+    hold(cards)
+    refused = hold(cards, "--judge", "--limit", "91")
+    assert "The judge may make 92 calls, and the limit is 91. It was not asked." in one_line(refused.notices)
+    tried = hold(cards, "--judge")
+    assert tried.code == 0
+    assert "on trial: found: " in one_line(tried.output)
+    assert "A judge that does not pass its trial does not vote." in one_line(tried.notices)
+    assert 'vote_box("pairs.json"' in one_line(tried.output)
+    assert not (tmp_path / "votes").exists()
+
+
 def test_a_card_that_comes_late_costs_only_its_own_talks_and_no_vote(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

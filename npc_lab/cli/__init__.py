@@ -242,6 +242,9 @@ def compete(
     votes: Annotated[
         Path | None, typer.Option(help="The folder of votes, one .jsonl file of each voter.")
     ] = None,
+    judge: Annotated[
+        bool, typer.Option("--judge", help="Let the model vote, too, if it passes a trial as a judge.")
+    ] = False,
     is_plan: Annotated[bool, typer.Option("--plan", help="Only say how many calls it will take.")] = False,
     limit: Annotated[
         int | None,
@@ -266,10 +269,10 @@ def compete(
         tournament = enter(screen, cards)
         client, name = _connect("tournament", _chosen(provider, base_url), model, base_url)
         if is_plan:
-            show_plan(screen, tournament, client, name, out)
+            show_plan(screen, tournament, client, name, out, judge)
         else:
             with cluster_at(dask) as executor:
-                hold(screen, tournament, client, name, out, votes, limit_of(limit), executor)
+                hold(screen, tournament, client, name, out, votes, limit_of(limit), executor, judge)
 
 
 @contextmanager

@@ -12,10 +12,14 @@ from typing import Any
 from npc_lab.cli.screen import Screen
 from npc_lab.errors import ExperimentError
 from npc_lab.experiments.estimates import Estimate
+from npc_lab.experiments.judging.audit import CALLS, audit
+from npc_lab.experiments.judging.judge import LOGPROBS, Judge
+from npc_lab.experiments.judging.questions import IN_CHARACTER
+from npc_lab.experiments.judging.voter import CALLS_A_PAIR, pairs_left, vote
 from npc_lab.experiments.voting.agreement import agreement
 from npc_lab.experiments.voting.ballots import read_ballots
 from npc_lab.experiments.voting.entrants import read_cards
-from npc_lab.experiments.voting.pairs import write_pairs
+from npc_lab.experiments.voting.pairs import Pairs, write_pairs
 from npc_lab.experiments.voting.strengths import Standing, strengths
 from npc_lab.experiments.voting.tiers import tiers
 from npc_lab.experiments.voting.tournament import Tournament
@@ -23,6 +27,8 @@ from npc_lab.experiments.voting.tournament_page import tournament_page
 
 PAIRS = "pairs.json"
 STORE = "tournament.db"
+VOTES = "votes"
+JUDGES = "the judge.jsonl"
 _SECONDS_TO_CONNECT = 10
 
 
@@ -35,9 +41,14 @@ def enter(screen: Screen, folder: Path) -> Tournament:
     return Tournament(entrants.cards)
 
 
-def show_plan(screen: Screen, tournament: Tournament, client: Any, model: str, out: Path) -> None:
-    """Say what is still to be played. No call is made."""
+def show_plan(
+    screen: Screen, tournament: Tournament, client: Any, model: str, out: Path, has_judge: bool
+) -> None:
+    """Say what is still to be played, and to be judged. No call is made."""
     screen.say(tournament.experiment.plan(client, model, out.with_name(STORE)).costs())
+    if has_judge:
+        most = CALLS_A_PAIR * tournament.pairs_asked
+        screen.say(f"The judge: {CALLS} calls for its trial, and if it passes, up to {most} for the pairs.")
 
 
 def hold(
@@ -49,8 +60,12 @@ def hold(
     votes: Path | None,
     limit: float | None,
     executor: Executor | None = None,
+    has_judge: bool = False,
 ) -> None:
-    """Play what is missing, write the pairs for the vote, count the votes, and write the page."""
+    """Play what is missing, write the pairs for the vote, count the votes, and write the page.
+
+    has_judge: the model votes, too, if it passes its trial.
+    """
     results = tournament.experiment.run(client, model, out.with_name(STORE), limit=limit, executor=executor)
     missing = {scene: kinds[0] for scene, kinds in results.missing.items() if kinds}
     notes = []
@@ -61,6 +76,8 @@ def hold(
     talks, pairs = tournament.talks(results), tournament.pairs(results)
     standings: list[Standing] = []
     agreed: Estimate | None = None
+    if has_judge and pairs.entries:
+        votes = _judged(screen, Judge(client, model, IN_CHARACTER, by=LOGPROBS), pairs, votes, out, limit)
     if votes is None:
         if pairs.entries:
             write_pairs(out.with_name(PAIRS), pairs)
@@ -71,6 +88,28 @@ def hold(
     else:
         standings, agreed = _counted(screen, votes, tournament.ids, notes)
     screen.say(f"The page is in {tournament_page(standings, talks, out, agreement=agreed, notes=notes)}.")
+
+
+def _judged(
+    screen: Screen, judge: Judge, pairs: Pairs, votes: Path | None, out: Path, limit: float | None
+) -> Path | None:
+    """Let a judge vote that passes its trial. Return the folder of votes, None if there is none then."""
+    folder = votes or out.with_name(VOTES)
+    left = pairs_left(pairs.entries, folder / JUDGES)
+    if not left:
+        return folder
+    calls = CALLS + CALLS_A_PAIR * len(left)
+    if limit is not None and calls > limit:
+        raise ExperimentError(
+            f"The judge may make {calls} calls, and the limit is {limit:g}. It was not asked."
+        )
+    trial = audit(judge)
+    screen.say(str(trial))
+    if not trial.passed:
+        screen.notice("A judge that does not pass its trial does not vote. Let people vote.")
+        return votes
+    screen.say(f"The judge voted on {vote(judge, left, folder / JUDGES)} pairs.")
+    return folder
 
 
 def _counted(

@@ -16,4 +16,5 @@ The trial:
     tampered.py     talks that were changed in what must not matter
     findings.py     whether a judge went by that
     audit.py        the trial and its report
+    voter.py        a judge that votes on pairs of talks, as people do
 """

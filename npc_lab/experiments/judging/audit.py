@@ -31,6 +31,7 @@ from npc_lab.text import printable, shorten, untypeset
 from npc_lab.transcript import Transcript
 from npc_lab.wire.usage import Usage
 
+CALLS = 80  # of a trial with ten cases
 _MOST = 10  # talks, and pairs of them, with which it is tried; all are asked about once
 _WORKERS = 8
 

@@ -52,6 +52,11 @@ class Tournament:
         """All pairs of cards on which somebody may have voted: also before another card was handed in."""
         return list(combinations(self._cards, 2))
 
+    @property
+    def pairs_asked(self) -> int:
+        """How many pairs are voted on, if no talk is missing."""
+        return len(self._schedule)
+
     def talks(self, results: Results) -> dict[str, list[Transcript]]:
         """Return the talks of each card that are there."""
         found = {name: [results.talks[_scene(name, host)][0] for host in self._hosts] for name in self._cards}
