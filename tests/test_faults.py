@@ -41,6 +41,8 @@ from loopback import (
 
 from npc_lab import NPCConfig, ReplyError, SimpleChatNPC
 
+pytestmark = pytest.mark.packages
+
 USER = "learner"
 QUESTION = "Who goes there?"
 NEXT_QUESTION = "Are you still there?"

@@ -34,6 +34,8 @@ from loopback import (
 )
 from pytest_socket import SocketBlockedError, SocketConnectBlockedError
 
+pytestmark = pytest.mark.packages
+
 HELLO = [{"role": "user", "content": "Hello, who are you?"}]
 
 
