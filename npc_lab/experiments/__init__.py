@@ -25,6 +25,7 @@ Read them in this order, from the plan over the run to the card:
     dots.py         each talk as a dot, drawn
     card.py         what is looked at: in a notebook, in a terminal, as a file
     results.py      numbers that show themselves as a card
+    speakers.py     the names of speakers, for those who should not see them
 
 Beside them:
 

@@ -19,8 +19,9 @@ from __future__ import annotations
 
 import re
 import secrets
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 
+from npc_lab.experiments.speakers import any_of, forms_of
 from npc_lab.memory import ChatMessage
 from npc_lab.text import printable, well_formed
 from npc_lab.transcript import DIRECTOR, SYSTEM, Transcript
@@ -54,32 +55,6 @@ LETTER_OF_TWO = (
 )
 
 _STANDS_FOR = {SYSTEM: "(opening)", DIRECTOR: "(director)"}
-_SEAT = re.compile(r" \(seat [12]\)$")  # two of one name are told apart so
-# Words of a name that are nobody's name.
-_NO_NAME = frozenset(
-    [
-        "Sir",
-        "Lady",
-        "Lord",
-        "Dame",
-        "Mr",
-        "Mrs",
-        "Ms",
-        "Miss",
-        "Dr",
-        "King",
-        "Queen",
-        "Captain",
-        "Saint",
-        "The",
-        "Of",
-        "De",
-        "Von",
-        "Van",
-        "La",
-        "Le",
-    ]
-)
 _TEMPLATE = re.compile(r"<(?=\||/?s>|start_of_turn|end_of_turn)|(?<=\|)>|\[(?=/?INST\])")
 
 
@@ -102,8 +77,7 @@ class Shown:
         words = _TEMPLATE.sub(lambda mark: f" {mark[0]} ", words)
         if not self._replaced:
             return words
-        either = "|".join(map(re.escape, sorted(self._replaced, key=len, reverse=True)))
-        return re.sub(rf"(?<!\w)(?:{either})(?!\w)", lambda name: self._replaced[name[0]], words)
+        return any_of(self._replaced).sub(lambda name: self._replaced[name[0]], words)
 
     def fenced(self, mark: str) -> str:
         """Return the talk between two lines that hold the mark."""
@@ -144,12 +118,6 @@ def _replacements(names: Mapping[int, str]) -> dict[str, str]:
     """Return for each name, and each word of it that is a name, what stands for it."""
     found: dict[str, str] = {}
     for seat, name in names.items():
-        name = _SEAT.sub("", well_formed(name)).strip()
-        for each in filter(None, [name, *_words_of(name)]):
+        for each in dict.fromkeys(forms_of(well_formed(name))):
             found[each] = "the speaker" if each in found else f"Speaker {seat}"
     return found
-
-
-def _words_of(name: str) -> Iterable[str]:
-    words = re.findall(r"\w+", name)
-    return [word for word in words if word[:1].isupper() and len(word) > 2 and word not in _NO_NAME]
