@@ -611,6 +611,7 @@ def test_a_trial_whose_endpoint_dies_is_not_passed_and_says_so() -> None:
 
 
 @pytest.mark.model
+@pytest.mark.whole  # minutes; which liking for a length is found goes with the marks of the fences
 def test_the_embedded_model_is_found_out() -> None:
     found = audit(Judge(*connect("local"), QUESTIONS[0], by="logprobs"))
     assert "first" in found.findings
