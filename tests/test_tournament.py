@@ -1,11 +1,13 @@
 """A tournament: cards of strangers, played, voted on, and shown on a page that asks nobody for anything."""
 
 import json
+from contextlib import closing
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
+from browser import Jupyter
 from payloads import MARKS, ORDERS, PAYLOADS
 from selectolax.lexbor import LexborHTMLParser
 from test_cli import one_line
@@ -263,13 +265,11 @@ def test_a_page_that_cannot_be_written_is_told(tmp_path: Path, name: str) -> Non
 
 
 @pytest.mark.browser
-def test_no_browser_asks_anybody_for_anything(tmp_path: Path) -> None:
-    from browser import chromium
-
+def test_no_browser_asks_anybody_for_anything(tmp_path: Path, jupyter: Jupyter) -> None:
     page = hostile_page(tmp_path).as_uri()
-    with chromium() as browser:
-        for width, scheme in ((400, "light"), (1200, "dark")):
-            context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme)
+    for width, scheme in ((400, "light"), (1200, "dark")):
+        size = {"width": width, "height": 900}
+        with closing(jupyter.context.browser.new_context(viewport=size, color_scheme=scheme)) as context:
             shown, asked = context.new_page(), []
             shown.on("request", lambda request, asked=asked: asked.append(request.url))
             shown.goto(page)
@@ -281,4 +281,3 @@ def test_no_browser_asks_anybody_for_anything(tmp_path: Path) -> None:
             assert shown.evaluate("window.__pwned") is None
             assert shown.evaluate("document.documentElement.scrollWidth") <= width
             assert shown.locator("details[open]").count() == shown.locator("details").count() > 100
-            context.close()
