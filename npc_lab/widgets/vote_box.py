@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Iterable
 from datetime import datetime
 from pathlib import Path
@@ -17,7 +16,7 @@ import ipywidgets as widgets
 
 from npc_lab.errors import ExperimentError
 from npc_lab.experiments.voting.ballot import Ballot
-from npc_lab.experiments.voting.ballots import ENDING, as_line, ballots_in, is_own, nickname
+from npc_lab.experiments.voting.ballots import ENDING, append, as_line, is_own, nickname, pairs_voted_on
 from npc_lab.experiments.voting.blind import blind
 from npc_lab.experiments.voting.pairs import Entry, Pairs, pairs_of
 from npc_lab.rendering import escaped, to_html
@@ -50,7 +49,7 @@ class VoteBox(Panel):
         self.voter = voter
         self.path = Path(FOLDER).absolute() / f"{voter}{ENDING}"
         self._asked = _asked(pairs, voter)
-        done = {frozenset(each.pair) for each in ballots_in(self.path)} if self.path.exists() else set()
+        done = pairs_voted_on(self.path)
         self._left = [pair for pair in self._asked if _ids(pair) not in done]
         self._build(pairs.about)
         self._draw()
@@ -96,7 +95,7 @@ class VoteBox(Panel):
         winner = None if side is None else shown[side]
         ballot = Ballot((first[0], second[0]), (shown[0], shown[1]), winner, self.voter)
         try:
-            _append(self.path, as_line(ballot, datetime.now().astimezone().isoformat(timespec="seconds")))
+            append(self.path, as_line(ballot, datetime.now().astimezone().isoformat(timespec="seconds")))
         except OSError as error:
             raise ExperimentError(
                 f"Your vote could not be written to {FOLDER}/{self.path.name}: {error.strerror or error}. It "
@@ -184,14 +183,3 @@ def _talk(talk: Transcript) -> str:
         for each in talk
     ]
     return "".join(lines) or quiet("(nothing was said)")
-
-
-def _append(path: Path, line: str) -> None:
-    """Append a line, and have it on the disk. What a killed program left unfinished stays by itself."""
-    path.parent.mkdir(exist_ok=True)
-    with path.open("a+b") as file:
-        file.seek(max(file.seek(0, os.SEEK_END) - 1, 0))
-        is_unfinished = file.read(1) not in (b"", b"\n")
-        file.write(b"\n" * is_unfinished + line.encode())
-        file.flush()
-        os.fsync(file.fileno())

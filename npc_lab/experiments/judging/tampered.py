@@ -7,10 +7,10 @@ renamed(talk, ("Ada", "Bram"))      the speakers have other names, which the jud
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
+from npc_lab.experiments.speakers import any_of
 from npc_lab.transcript import Message, Transcript
 
 _PADDING = (
@@ -51,7 +51,7 @@ def renamed(talk: Transcript, names: Sequence[str]) -> NamedTranscript:
     new = {seat: names[seat - 1] for seat in (1, 2)}
     instead = {name: new[seat] for seat, name in talk.names.items() if name.strip()}
     if instead:
-        either = re.compile(rf"(?<!\w)(?:{'|'.join(map(re.escape, instead))})(?!\w)")
+        either = any_of(instead)
         told = [
             replace(line, content=either.sub(lambda name: instead[name[0]], line.content)) for line in talk
         ]

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from npc_lab.experiments.judging.judge import PAIR, Judge
 from npc_lab.experiments.judging.verdict import FAILED
-from npc_lab.experiments.voting.ballots import as_line, ballots_in
+from npc_lab.experiments.voting.ballots import append, as_line, pairs_voted_on
 from npc_lab.experiments.voting.pairs import Entry
 from npc_lab.store.schema import now
 
@@ -22,7 +22,7 @@ CALLS_A_PAIR = 2  # both orders
 
 def pairs_left(entries: Iterable[tuple[Entry, Entry]], path: Path) -> list[tuple[Entry, Entry]]:
     """Return the pairs on which a file has no ballot yet."""
-    there = {frozenset(ballot.pair) for ballot in ballots_in(path)} if path.exists() else set()
+    there = pairs_voted_on(path)
     return [pair for pair in entries if frozenset(name for name, _ in pair) not in there]
 
 
@@ -31,7 +31,6 @@ def vote(judge: Judge, entries: Iterable[tuple[Entry, Entry]], path: Path) -> in
 
     The voter is the file's stem. Where the endpoint did not reply nothing is written: the next vote asks it.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
     written = 0
     for (first, one), (second, other) in pairs_left(entries, path):
         ballot = judge.choose(one, other)
@@ -39,7 +38,6 @@ def vote(judge: Judge, entries: Iterable[tuple[Entry, Entry]], path: Path) -> in
             continue
         pair = (first, second)
         winner = dict(zip(PAIR, pair, strict=True)).get(ballot.winner or "")
-        with path.open("a", encoding="utf-8") as file:
-            file.write(as_line(replace(ballot, pair=pair, shown=pair, winner=winner, voter=path.stem), now()))
+        append(path, as_line(replace(ballot, pair=pair, shown=pair, winner=winner, voter=path.stem), now()))
         written += 1
     return written

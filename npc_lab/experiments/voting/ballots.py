@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import re
 import unicodedata
 from collections.abc import Iterable, Iterator, Sequence, Sized
@@ -85,6 +86,22 @@ def ballots_in(path: Path, known: set[frozenset[str]] | None = None) -> Ballots:
     except (OSError, ValueError) as error:
         found.problems.append(f"{name} was not read: {_reason(error)}.")
     return found
+
+
+def pairs_voted_on(path: Path) -> set[frozenset[str]]:
+    """Return the pairs on which a voter's file has a ballot; none if there is no file yet."""
+    return {frozenset(ballot.pair) for ballot in ballots_in(path)} if path.exists() else set()
+
+
+def append(path: Path, line: str) -> None:
+    """Append a line, and have it on the disk. What a killed program left unfinished stays by itself."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a+b") as file:
+        file.seek(max(file.seek(0, os.SEEK_END) - 1, 0))
+        is_unfinished = file.read(1) not in (b"", b"\n")
+        file.write(b"\n" * is_unfinished + line.encode())
+        file.flush()
+        os.fsync(file.fileno())
 
 
 def as_line(ballot: Ballot, at: str) -> str:
