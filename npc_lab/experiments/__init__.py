@@ -19,6 +19,7 @@ Read them in this order, from the plan over the run to the card:
     trials.py       each talk of an experiment: by what it is known, and what the store has of it
     plan.py         what a run will cost, and what it can see
     playing.py      plays what is missing
+    bars.py         the bar that counts meanwhile
     elsewhere.py    plays it in other processes, or on other machines
     estimates.py    a value with its interval
     numbers.py      the numbers, the verdict, and what is missing

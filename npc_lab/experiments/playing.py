@@ -9,16 +9,16 @@ Ctrl-C, and a notebook's stop button, let each talk end after the turn that it i
 
 from __future__ import annotations
 
-import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, wait
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from typing import Any
 
 from npc_lab.arena import ChatArena
 from npc_lab.character import NPCConfig
+from npc_lab.experiments.bars import counting_bar
 from npc_lab.experiments.question import hashed
 from npc_lab.experiments.scene import Reader, Script
 from npc_lab.experiments.trials import Trial, Trials, is_embedded, provider_of
@@ -140,16 +140,10 @@ class Stage:
                 self._made_here.add(npc_id)
         return npc_id
 
-    @contextmanager
-    def bar(self, missing: list[Trial]) -> Iterator[Any]:
-        """Yield a bar that counts turns."""
-        from tqdm import tqdm
-
+    def bar(self, missing: list[Trial]) -> Any:
+        """Return a bar that counts turns."""
         most = sum(trial.scene.most_turns - (trial.scene.turns - trial.left) for trial in missing)
-        # A notebook shows what goes to stderr in red, as if something had gone wrong.
-        file = sys.stdout if "ipykernel" in sys.modules else sys.stderr
-        with tqdm(total=most, unit="turn", desc=self.trials.question.name, file=file) as bar:
-            yield bar
+        return counting_bar(most, "turn", self.trials.question.name)
 
 
 def workers_for(trials: Trials) -> int:

@@ -18,6 +18,7 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from npc_lab.errors import ExperimentError
+from npc_lab.experiments.bars import counting_bar
 from npc_lab.experiments.estimates import Estimate, plain, scipy_stats, share
 from npc_lab.experiments.judging import findings
 from npc_lab.experiments.judging.cases import CASES, NAMES
@@ -228,11 +229,10 @@ class _Asked:
 
     def wait(self) -> None:
         """Wait for all answers, with a bar."""
-        from tqdm import tqdm
-
         try:
-            for _ in tqdm(as_completed(self._all), total=len(self._all), unit="answer", desc="on trial"):
-                pass
+            with counting_bar(len(self._all), "answer", "on trial") as bar:
+                for _ in as_completed(self._all):
+                    bar.update()
         finally:
             self._pool.shutdown(wait=False, cancel_futures=True)
 

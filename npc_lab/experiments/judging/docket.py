@@ -17,13 +17,14 @@ import threading
 import time
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor, wait
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from statistics import fmean
 from typing import Any
 
 from npc_lab.errors import in_words
+from npc_lab.experiments.bars import counting_bar
 from npc_lab.experiments.judging import prompt
 from npc_lab.experiments.judging.judge import Judge
 from npc_lab.experiments.judging.verdict import FAILED, Verdict
@@ -118,7 +119,7 @@ class Docket:
             return
         pool = ThreadPoolExecutor(workers or self.workers)
         try:
-            with _bar(len(missing), self._trials.question.name) as bar:
+            with counting_bar(len(missing), "verdict", self._trials.question.name) as bar:
                 asked = {pool.submit(self._ask, store, name, trial, bar) for name, trial in missing}
                 while asked:
                     _, asked = wait(asked, timeout=1)
@@ -209,11 +210,3 @@ def _key(judge: Judge) -> str:
 
 def _so_many(number: int) -> str:
     return f"{number} verdict{'' if number == 1 else 's'}"
-
-
-@contextmanager
-def _bar(most: int, name: str) -> Iterator[Any]:
-    from tqdm import tqdm
-
-    with tqdm(total=most, unit="verdict", desc=name) as bar:
-        yield bar
