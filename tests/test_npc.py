@@ -1,6 +1,7 @@
 """One character, through the real openai client: what is sent, what is remembered, who waits for whom."""
 
 import gc
+import queue
 import threading
 from typing import Any
 
@@ -372,12 +373,18 @@ def test_a_stream_that_waits_for_its_turn_ends_at_once_when_it_is_closed(loopbac
 
 
 def test_a_reply_that_asks_its_own_npc_loses_its_turn_in_plain_words() -> None:
+    said: queue.SimpleQueue[str] = queue.SimpleQueue()
+
     def nested(messages: list[dict[str, str]]) -> str:
-        return npc.chat("inner", "u") if messages[-1]["content"] == "outer" else "Hail."
+        if messages[-1]["content"] != "outer":
+            return "Hail."
+        said.put(npc.chat("inner", "u"))
+        return "Nobody hears this."
 
     npc = ada(FakeClient(nested))
     with pytest.raises(ReplyError, match="Another call took"):
         npc.chat("outer", "u")
+    assert said.get(timeout=60) == "Hail."  # the outer call ends as soon as its turn is lost
     assert npc.chat_histories["u"] == [user("inner"), assistant("Hail.")]
 
 
