@@ -13,7 +13,7 @@
 # %% [markdown]
 # # 01 · Your first character
 #
-# [![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)](https://colab.research.google.com/github/OWNER/npc_lab/blob/v0.1.0/notebooks/01_first_character.ipynb)
+# [![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)](https://colab.research.google.com/github/OWNER/npc_lab/blob/v0.2.0/notebooks/01_first_character.ipynb)
 #
 # A model remembers nothing, and yet a character knows who you are. In this lesson you see how that is done:
 # first you build by hand what is sent, then you make an NPC that does it for you.
@@ -33,7 +33,7 @@
 import sys
 
 if "google.colab" in sys.modules:
-    # %pip install -q "npc-lab[local] @ git+https://github.com/OWNER/npc_lab@v0.1.0"
+    # %pip install -q "npc-lab[local] @ git+https://github.com/OWNER/npc_lab@v0.2.0"
     pass
 
 # %%

@@ -13,7 +13,7 @@
 # %% [markdown]
 # # 08 · The judge on trial
 #
-# [![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)](https://colab.research.google.com/github/OWNER/npc_lab/blob/v0.1.0/notebooks/08_the_judge_on_trial.ipynb)
+# [![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)](https://colab.research.google.com/github/OWNER/npc_lab/blob/v0.2.0/notebooks/08_the_judge_on_trial.ipynb)
 #
 # Models judge models everywhere. Few people look at the judge. You put one on trial, and find out what it really measures.
 #
@@ -32,7 +32,7 @@
 import sys
 
 if "google.colab" in sys.modules:
-    # %pip install -q "npc-lab[local] @ git+https://github.com/OWNER/npc_lab@v0.1.0"
+    # %pip install -q "npc-lab[local] @ git+https://github.com/OWNER/npc_lab@v0.2.0"
     pass
 
 # %%

@@ -7,12 +7,15 @@ and nothing where it has some between `# BEGIN HIDDEN TESTS` and `# END HIDDEN T
 and so are the cells' ids, which depend on nothing but a cell's place.
 
 Addresses in badges and install cells come from pyproject.toml, and a source's title says that it holds the
-solutions: both are written into the source too. With --check nothing is written, and a file that would
-change is an error. A file that looks like a lesson and has no source is always one.
+solutions: both are written into the source too. So are the addresses in README and, in pyproject.toml, those
+that its links get on the package index: owner and version are changed by hand in one place each. With --check
+nothing is written, and a file that would change is an error. A file that looks like a lesson and has no
+source is always one.
 """
 
 import ast
 import copy
+import os
 import re
 import sys
 import tomllib
@@ -25,6 +28,7 @@ from nbformat import NotebookNode
 from nbgrader.preprocessors import ClearHiddenTests, ClearOutput, ClearSolutions
 
 HERE = Path(__file__).resolve().parent
+PYPROJECT, README = HERE.parent / "pyproject.toml", HERE.parent / "README.md"
 SOLUTIONS = HERE / "solutions"
 LESSON = "[0-9][0-9]_*"
 
@@ -35,6 +39,13 @@ CLEARING = [
     ClearOutput(),
 ]
 REGIONS = [("# BEGIN SOLUTION", "# END SOLUTION"), ("# BEGIN HIDDEN TESTS", "# END HIDDEN TESTS")]
+# What stands before this repository's owner and name, and between them and the tag.
+PAGES = [
+    (r"colab\.research\.google\.com/github/", "/blob/"),
+    (r"mybinder\.org/v2/gh/", "/"),
+    (r"\nreplacement = .*raw\.githubusercontent\.com/", "/"),
+    (r"\nreplacement = .*//github\.com/", "/blob/"),
+]
 LIKE_A_MARKER = re.compile(r"\b(BEGIN|END)\s+(SOLUTION|HIDDEN)", re.IGNORECASE)
 
 
@@ -42,15 +53,27 @@ def read(path: Path) -> str:
     return path.read_text(encoding="utf-8")
 
 
+def repository_and_tag() -> tuple[str, str]:
+    """Owner and name of the repository on GitHub, and the tag of this version."""
+    project = tomllib.loads(read(PYPROJECT))["project"]
+    return project["urls"]["Repository"].removeprefix("https://github.com/"), f"v{project['version']}"
+
+
 def addresses() -> tuple[str, str]:
     """The page on which Colab opens the notebooks, and what pip installs."""
-    project = tomllib.loads(read(HERE.parent / "pyproject.toml"))["project"]
-    repository, tag = project["urls"]["Repository"], f"v{project['version']}"
-    path = repository.removeprefix("https://github.com/")
+    path, tag = repository_and_tag()
     return (
         f"https://colab.research.google.com/github/{path}/blob/{tag}/notebooks",
-        f'"npc-lab[local] @ git+{repository}@{tag}"',
+        f'"npc-lab[local] @ git+https://github.com/{path}@{tag}"',
     )
+
+
+def with_addresses(text: str) -> str:
+    """The text of README or pyproject.toml, in which every address of this repository is of this version."""
+    path, tag = repository_and_tag()
+    for before, between in PAGES:
+        text = re.sub(rf"({before})[^/\s]+/[^/\s]+{between}[^/?\s)]+", rf"\g<1>{path}{between}{tag}", text)
+    return re.sub(r"(codespaces\.new/)[^/\s]+/[^/?\s)]+", rf"\g<1>{path}", text)
 
 
 def with_badge(text: str, name: str) -> str:
@@ -140,18 +163,18 @@ def lesson(path: Path) -> dict[Path, str]:
 
 def build(check: bool) -> None:
     """Write what differs, or with `check` only name it. Stops where something is not as it should be."""
-    wanted: dict[Path, str] = {}
+    wanted = {path: with_addresses(read(path)) for path in (README, PYPROJECT)}
     for path in sorted(SOLUTIONS.glob(f"{LESSON}.py")):
         wanted |= lesson(path)
     differing = [path for path, text in wanted.items() if not (path.exists() and read(path) == text)]
     for path in differing:
-        print(f"{'differs' if check else 'written'}: {path.relative_to(HERE)}")
+        print(f"{'differs' if check else 'written'}: {os.path.relpath(path, HERE)}")
         if not check:
             path.write_text(wanted[path], encoding="utf-8")
     found = {path for folder in (HERE, SOLUTIONS) for path in folder.glob(f"{LESSON}.*")}
     orphans = sorted(path for path in found - wanted.keys() if path.suffix in (".py", ".ipynb"))
     for path in orphans:
-        print(f"has no source: {path.relative_to(HERE)}")
+        print(f"has no source: {os.path.relpath(path, HERE)}")
     if check and differing:
         sys.exit("Change the sources, run `python notebooks/build.py` and commit what it writes.")
     if orphans:

@@ -106,7 +106,20 @@ answer_to_the_exercise = 42
 '''  # noqa: E501
 )
 REPOSITORY = "https://github.com/OWNER/npc_lab"
-PYPROJECT = f'[project]\nversion = "1.2.3"\n[project.urls]\nRepository = "{REPOSITORY}"\n'
+PYPROJECT = f'''[project]
+version = "1.2.3"
+[project.urls]
+Repository = "{REPOSITORY}"
+[[substitutions]]
+replacement = '](https://raw.githubusercontent.com/OWNER/npc_lab/v1.2.3/\\1)'
+[[substitutions]]
+replacement = '](https://github.com/OWNER/npc_lab/blob/v1.2.3/\\1)'
+'''
+README = f"""\
+[Colab](https://colab.research.google.com/github/OWNER/npc_lab/blob/v1.2.3/notebooks/07_sample.ipynb),
+[Binder](https://mybinder.org/v2/gh/OWNER/npc_lab/v1.2.3?urlpath=lab/tree/notebooks),
+[Codespaces](https://codespaces.new/OWNER/npc_lab), [another project]({REPOSITORY.replace("npc", "other")}/blob/v3/a.py)
+"""
 
 
 class Course:
@@ -117,6 +130,8 @@ class Course:
         self.pyproject = folder / "pyproject.toml"
         (self.notebooks / "solutions").mkdir(parents=True)
         self.pyproject.write_text(PYPROJECT, "utf-8")
+        self.readme = folder / "README.md"
+        self.readme.write_text(README, "utf-8")
         self.source = self.notebooks / "solutions" / "07_sample.py"
         self.source.write_text(SAMPLE, "utf-8")
         shutil.copy(CHECKOUT / "notebooks" / "build.py", self.notebooks)
@@ -347,7 +362,18 @@ def test_check_sees_another_tag(course: Course, capsys: pytest.CaptureFixture[st
     capsys.readouterr()
     with pytest.raises(SystemExit):
         course.build(check=True)
-    assert {f"differs: {name}" for name in course.texts()} == set(capsys.readouterr().out.splitlines())
+    differing = {*course.texts(), "../README.md", "../pyproject.toml"}
+    assert {f"differs: {name}" for name in differing} == set(capsys.readouterr().out.splitlines())
+
+
+def test_owner_and_version_are_changed_in_one_place_each(course: Course) -> None:
+    """And all other addresses of the repository follow; those of others stay."""
+    in_one_place = PYPROJECT.replace(REPOSITORY, "https://github.com/mia/lab", 1).replace("1.2.3", "2.0.0", 1)
+    course.pyproject.write_text(in_one_place, "utf-8")
+    course.build()
+    for path, before in ((course.pyproject, PYPROJECT), (course.readme, README)):
+        assert path.read_text("utf-8") == before.replace("OWNER/npc_lab", "mia/lab").replace("1.2.3", "2.0.0")
+    assert all("mia/lab" in text and "OWNER" not in text for text in course.texts().values())
 
 
 @pytest.mark.parametrize("name", ["06_old.py", "06_old.ipynb", "solutions/06_old.ipynb"])

@@ -13,7 +13,7 @@
 # %% [markdown]
 # # 03 · Private thoughts (solutions)
 #
-# [![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)](https://colab.research.google.com/github/OWNER/npc_lab/blob/v0.1.0/notebooks/03_scratchpad.ipynb)
+# [![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)](https://colab.research.google.com/github/OWNER/npc_lab/blob/v0.2.0/notebooks/03_scratchpad.ipynb)
 #
 # A character with a *scratchpad* thinks before it speaks, and nobody may read its thoughts. You write the *parser* that takes
 # a reply apart into these two, and a laboratory tries to make it leak.
@@ -34,7 +34,7 @@
 import sys
 
 if "google.colab" in sys.modules:
-    # %pip install -q "npc-lab[local] @ git+https://github.com/OWNER/npc_lab@v0.1.0"
+    # %pip install -q "npc-lab[local] @ git+https://github.com/OWNER/npc_lab@v0.2.0"
     pass
 
 # %%

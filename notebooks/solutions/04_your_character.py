@@ -13,7 +13,7 @@
 # %% [markdown]
 # # 04 · Your character (solutions)
 #
-# [![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)](https://colab.research.google.com/github/OWNER/npc_lab/blob/v0.1.0/notebooks/04_your_character.ipynb)
+# [![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)](https://colab.research.google.com/github/OWNER/npc_lab/blob/v0.2.0/notebooks/04_your_character.ipynb)
 #
 # You make a character with a wish, a voice and a secret. Then somebody else tries to get the secret.
 #
@@ -33,7 +33,7 @@
 import sys
 
 if "google.colab" in sys.modules:
-    # %pip install -q "npc-lab[local] @ git+https://github.com/OWNER/npc_lab@v0.1.0"
+    # %pip install -q "npc-lab[local] @ git+https://github.com/OWNER/npc_lab@v0.2.0"
     pass
 
 # %%

@@ -13,7 +13,7 @@
 # %% [markdown]
 # # 06 · Count what goes wrong (solutions)
 #
-# [![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)](https://colab.research.google.com/github/OWNER/npc_lab/blob/v0.1.0/notebooks/06_count_what_goes_wrong.ipynb)
+# [![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)](https://colab.research.google.com/github/OWNER/npc_lab/blob/v0.2.0/notebooks/06_count_what_goes_wrong.ipynb)
 #
 # One talk is a story. Before you change a character, you want to know what goes wrong, and how often. So first you read, and give
 # each failure a name. Then you ask one question forty times, and count.
@@ -33,7 +33,7 @@
 import sys
 
 if "google.colab" in sys.modules:
-    # %pip install -q "npc-lab[local] @ git+https://github.com/OWNER/npc_lab@v0.1.0"
+    # %pip install -q "npc-lab[local] @ git+https://github.com/OWNER/npc_lab@v0.2.0"
     pass
 
 # %%

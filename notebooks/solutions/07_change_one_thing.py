@@ -13,7 +13,7 @@
 # %% [markdown]
 # # 07 · Change one thing (solutions)
 #
-# [![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)](https://colab.research.google.com/github/OWNER/npc_lab/blob/v0.1.0/notebooks/07_change_one_thing.ipynb)
+# [![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)](https://colab.research.google.com/github/OWNER/npc_lab/blob/v0.2.0/notebooks/07_change_one_thing.ipynb)
 #
 # You can count what goes wrong. Now you change one thing, and ask whether it made a difference. The answer is *more*, *less* or
 # *cannot tell*, and all three are results.
@@ -33,7 +33,7 @@
 import sys
 
 if "google.colab" in sys.modules:
-    # %pip install -q "npc-lab[local] @ git+https://github.com/OWNER/npc_lab@v0.1.0"
+    # %pip install -q "npc-lab[local] @ git+https://github.com/OWNER/npc_lab@v0.2.0"
     pass
 
 # %%

@@ -13,7 +13,7 @@
 # %% [markdown]
 # # 09 · The class decides (solutions)
 #
-# [![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)](https://colab.research.google.com/github/OWNER/npc_lab/blob/v0.1.0/notebooks/09_the_class_decides.ipynb)
+# [![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)](https://colab.research.google.com/github/OWNER/npc_lab/blob/v0.2.0/notebooks/09_the_class_decides.ipynb)
 #
 # Which of your characters is the best? No number of a talk can say it. But you have eyes, and so has everybody in your class: so vote,
 # blind, on pairs of talks. Alone, you vote together with three readers whose votes were made up for this lesson.
@@ -33,7 +33,7 @@
 import sys
 
 if "google.colab" in sys.modules:
-    # %pip install -q "npc-lab[local] @ git+https://github.com/OWNER/npc_lab@v0.1.0"
+    # %pip install -q "npc-lab[local] @ git+https://github.com/OWNER/npc_lab@v0.2.0"
     pass
 
 # %%
