@@ -115,10 +115,10 @@ replacement = '](https://raw.githubusercontent.com/OWNER/npc_lab/v1.2.3/\\1)'
 [[substitutions]]
 replacement = '](https://github.com/OWNER/npc_lab/blob/v1.2.3/\\1)'
 '''
-README = f"""\
+README = """\
 [Colab](https://colab.research.google.com/github/OWNER/npc_lab/blob/v1.2.3/notebooks/07_sample.ipynb),
 [Binder](https://mybinder.org/v2/gh/OWNER/npc_lab/v1.2.3?urlpath=lab/tree/notebooks),
-[Codespaces](https://codespaces.new/OWNER/npc_lab), [another project]({REPOSITORY.replace("npc", "other")}/blob/v3/a.py)
+[Codespaces](https://codespaces.new/OWNER/npc_lab), [others](https://github.com/OWNER/other/blob/v1/a.py)
 """
 
 

@@ -4,10 +4,12 @@
     demo.py         watch two characters talk
     talk.py         talk with a character (`npc-lab chat`)
     doctor.py       what is installed, which keys are found, what is wrong
+    examination.py  what an endpoint does with some twenty calls (`npc-lab doctor --full`)
     list_models.py  the models for the embedded engine (`npc-lab models`)
     find_keys.py    keys that were written into notebooks and programs
     start.py        the course's notebooks in a folder of the learner's own
     grade.py        check notebooks that were handed in
+    gradescope.py   grade them on Gradescope
     log.py          the talks in a store's file, and the cards of its experiments
     hold_tournament.py  cards that were handed in: played, voted on, on one page (`npc-lab tournament`)
 
@@ -128,6 +130,10 @@ def examine(
     ] = None,
     model: Model = None,
     base_url: BaseUrl = None,
+    is_full: Annotated[
+        bool,
+        typer.Option("--full", help="Ask some twenty times, for a report in Markdown on this endpoint."),
+    ] = False,
 ) -> None:
     """Show what is installed, ask for a reply, say what is wrong.
 
@@ -137,7 +143,15 @@ def examine(
 
     with plain_words() as screen:
         show_findings(screen)
-        ask_for_a_token(screen, connect(provider, model=model, base_url=base_url))
+        connection = connect(provider, model=model, base_url=base_url)
+        if not is_full:
+            ask_for_a_token(screen, connection)
+            return
+        from npc_lab.cli.examination import report_on
+
+        screen.say()
+        if not report_on(screen, connection):
+            raise typer.Exit(FAILED)
 
 
 @app.command("models")
@@ -158,6 +172,9 @@ def begin(
         "npc_lab_course"
     ),
     is_opened: Annotated[bool, typer.Option("--open/--no-open", help="Open JupyterLab there.")] = True,
+    allow_root: Annotated[
+        bool, typer.Option("--allow-root", help="Open it as root, too: in a container of your own.")
+    ] = False,
 ) -> None:
     """Open the course in a folder of your own.
 
@@ -168,7 +185,7 @@ def begin(
     with plain_words() as screen:
         copy_course(screen, folder)
         if is_opened:
-            raise typer.Exit(open_jupyterlab(screen, folder))
+            raise typer.Exit(open_jupyterlab(screen, folder, allow_root))
 
 
 @app.command("grade")
@@ -198,6 +215,34 @@ def mark(
     with plain_words() as screen:
         if not grade_notebooks(screen, notebooks, out, timeout, jobs, exercise or []):
             raise typer.Exit(FAILED)
+
+
+@app.command("gradescope")
+def pack_for_gradescope(
+    folder: Annotated[Path, typer.Argument(help="The folder for the package.")],
+    exercise: Annotated[
+        list[str] | None,
+        typer.Option(help="Grade this one. May be repeated. Without it: all of each notebook's lesson."),
+    ] = None,
+    wheel: Annotated[
+        Path | None,
+        typer.Option(help="Install npc-lab from this file, not from the package index.", exists=True),
+    ] = None,
+    is_run: Annotated[
+        bool, typer.Option("--run", help="Grade the submission in FOLDER, as Gradescope does in /autograder.")
+    ] = False,
+) -> None:
+    """Write a package that grades notebooks on Gradescope.
+
+    Upload its autograder.zip there. All notebooks of a submission give one result.
+    """
+    from npc_lab.cli.gradescope import grade_submission, write_package
+
+    with plain_words() as screen:
+        if is_run:
+            grade_submission(screen, folder, exercise or [])
+        else:
+            write_package(screen, folder, exercise or [], wheel)
 
 
 @app.command("log")

@@ -29,8 +29,8 @@ def grade_notebooks(
     Raise `NPCLabError` if there is nothing to grade or the grades cannot be written. At Ctrl-C, the grades so
     far are written and shown.
     """
-    _look_for_packages()
-    _look_for_exercises(exercises)
+    look_for_packages()
+    look_for_exercises(exercises)
     notebooks, others = find_notebooks(paths, out)
     passed_over = (
         f"Passed over, because their names do not end with .ipynb: {', '.join(others)}" if others else ""
@@ -74,13 +74,15 @@ def _grade(
         grade_all(notebooks, exercises, cell_seconds, jobs, keep)
 
 
-def _look_for_packages() -> None:
+def look_for_packages() -> None:
+    """Raise `NPCLabError` if a package that grading needs is missing."""
     missing = [package for package in _NEEDED if find_spec(package) is None]
     if missing:
         raise NPCLabError(f"Grading needs {' and '.join(missing)}. To install it:\n  {INSTALL_COURSE}")
 
 
-def _look_for_exercises(names: Iterable[str]) -> None:
+def look_for_exercises(names: Iterable[str]) -> None:
+    """Raise `NPCLabError` if there is no exercise of such a name."""
     for name in names:
         if name not in EXERCISES:
             advice = did_you_mean(name, EXERCISES, f"There are {', '.join(EXERCISES)}.")

@@ -3,11 +3,13 @@
 A configuration for pre-commit comes with them, for those who keep their work in git.
 
 A file that is already there is never touched, so no work can be lost. To begin a lesson again, learners
-rename their file and start once more: the missing one is copied again.
+rename their file and start once more: the missing one is copied again. If the course has a newer version of a
+lesson than the folder, that is said: a notebook's install cell names the version it came with.
 """
 
 import filecmp
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -22,6 +24,10 @@ from npc_lab.lessons.course import course_folder
 INSTALL_COURSE = 'pip install "npc-lab[course]"'
 # It keeps keys out of what learners commit with git.
 _PRE_COMMIT = Path(__file__).with_name("learners_pre_commit.yaml")
+# What a notebook's install cell asks for: "npc-lab[local] @ git+https://github.com/OWNER/npc_lab@v0.1.0"
+_VERSION = re.compile(rb"npc-lab\[local\] @ git\+https://[\w./-]+@v(\d+(?:\.\d+)+)")
+# Log lines of the server are for its makers. What is left says where JupyterLab is.
+_QUIET = ("--ServerApp.log_level=CRITICAL", "--LabApp.log_level=CRITICAL")
 
 
 def copy_course(screen: Screen, folder: Path) -> None:
@@ -41,19 +47,34 @@ def copy_course(screen: Screen, folder: Path) -> None:
     screen.say(f"The course is in {folder.absolute()}")
     if missing:
         screen.say(f"New: {_names(missing)}.")
+    newer = {target: old for target in kept if (old := _older(target, course[target]))}
+    if newer:
+        which = ", ".join(f"{target.name} (yours came with {old})" for target, old in newer.items())
+        screen.say(f"There are newer versions of {which}.")
+    if others := [target for target in kept if target not in newer]:
+        screen.say(f"Kept as you left them: {_names(others)}.")
     if kept:
-        screen.say(f"Kept as you left them: {_names(kept)}. For a fresh one, rename yours and start again.")
+        screen.say("Your files were not changed. For a fresh one, rename yours and start again.")
 
 
-def open_jupyterlab(screen: Screen, folder: Path) -> int:
-    """Open JupyterLab in the folder, wait until it ends, and return its exit code."""
+def open_jupyterlab(screen: Screen, folder: Path, allow_root: bool = False) -> int:
+    """Open JupyterLab in the folder, wait until it ends, and return its exit code.
+
+    allow_root: open it also for the user root, as whom everything in a container runs.
+    """
     if find_spec("jupyterlab") is None:
         raise NPCLabError(
             f"JupyterLab is not installed. To install it:\n  {INSTALL_COURSE}\n"
             "Or open the folder with another program for notebooks."
         )
+    if not allow_root and hasattr(os, "geteuid") and os.geteuid() == 0:
+        raise NPCLabError(
+            "You are root, and what runs in a notebook could change everything on this machine. Start as "
+            f'another user, or in a container of your own: npc-lab start "{folder}" --allow-root'
+        )
     screen.say("JupyterLab opens in your browser. To end it, press Ctrl-C here.")
-    with subprocess.Popen([sys.executable, "-m", "jupyterlab", str(folder.absolute())]) as jupyterlab:
+    command = [sys.executable, "-m", "jupyterlab", str(folder.absolute()), *_QUIET]
+    with subprocess.Popen([*command, *(["--allow-root"] if allow_root else [])]) as jupyterlab:
         while True:
             try:
                 return jupyterlab.wait()
@@ -81,6 +102,21 @@ def _copy_all(missing: dict[Path, Path]) -> None:
         for each in reversed(made):
             each.rmdir() if each.is_dir() else each.unlink(missing_ok=True)
         raise
+
+
+def _older(target: Path, shipped: Path) -> str:
+    """Return the version that the learner's notebook came with, if the course has a newer one, or ""."""
+    theirs, ours = _version(target), _version(shipped)
+    return theirs if theirs and ours and _numbers(theirs) < _numbers(ours) else ""
+
+
+def _version(notebook: Path) -> str:
+    found = _VERSION.search(notebook.read_bytes())
+    return found[1].decode() if found else ""
+
+
+def _numbers(version: str) -> list[int]:
+    return [int(number) for number in version.split(".")]
 
 
 def _names(files: Iterable[Path]) -> str:
