@@ -550,6 +550,45 @@ def test_a_newer_course_adds_its_lessons_and_leaves_the_old_ones(source: Path, f
     assert files_in(folder)["01_first.ipynb"] == "ours: 01_first.ipynb"
 
 
+def lesson(version: str, text: str) -> str:
+    """A notebook's install cell, as it stands in the file, and a text."""
+    return rf"%pip install -q \"npc-lab[local] @ git+https://github.com/mia/npc_lab@v{version}\"\n{text}"
+
+
+def test_lessons_that_have_become_newer_are_named_and_left_as_they_are(source: Path, folder: Path) -> None:
+    for name in ("00_setup", "01_first"):
+        (source / f"{name}.ipynb").write_text(lesson("0.9.0", "ours"))
+    run("start", str(folder), "--no-open")
+    (folder / "01_first.ipynb").write_text(lesson("0.9.0", "my work"))
+    for name in ("00_setup", "01_first", "02_second"):
+        (source / f"{name}.ipynb").write_text(lesson("0.10.0", "ours, newer"))
+    (folder / "images" / "map.png").write_text("my map")
+    result = run("start", str(folder), "--no-open")
+    output = one_line(result.output)
+    assert "New: 02_second.ipynb." in output
+    assert "newer versions of 00_setup.ipynb (yours came with 0.9.0), 01_first.ipynb (yours came" in output
+    assert "Kept as you left them: map.png." in output
+    assert "rename yours and start again" in output
+    assert files_in(folder)["01_first.ipynb"] == lesson("0.9.0", "my work")
+    assert files_in(folder)["00_setup.ipynb"] == lesson("0.9.0", "ours")
+
+
+@pytest.mark.parametrize("text", [lesson("0.9.0", "my work"), lesson("0.9.1", "from a newer course"), "mine"])
+def test_a_lesson_that_is_not_older_is_not_called_so(source: Path, folder: Path, text: str) -> None:
+    (source / "01_first.ipynb").write_text(lesson("0.9.0", "ours"))
+    folder.mkdir(parents=True)
+    (folder / "01_first.ipynb").write_text(text)
+    output = one_line(run("start", str(folder), "--no-open").output)
+    assert "Kept as you left them: 01_first.ipynb." in output
+    assert "newer" not in output
+
+
+def test_every_lesson_names_its_version() -> None:
+    """It is how `start` knows a newer one."""
+    lessons = sorted(course.course_folder().glob("*.ipynb"))
+    assert {start._version(path) for path in lessons} == {doctor.installed_version("npc-lab")}
+
+
 @pytest.mark.parametrize("inside", ["", "deeper"])
 def test_start_where_a_file_stands(source: Path, tmp_path: Path, inside: str) -> None:
     (tmp_path / "a file").write_text("mine")
@@ -585,6 +624,17 @@ def test_start_without_jupyterlab_says_how_to_get_it(
     result = run("start", str(folder))
     assert result.code == 1
     assert 'pip install "npc-lab[course]"' in one_line(result.notices)
+    assert (folder / "00_setup.ipynb").exists()
+
+
+def test_start_as_root_says_how_and_has_copied_the_course(
+    source: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(start.os, "geteuid", lambda: 0, raising=False)
+    monkeypatch.setattr(start, "find_spec", lambda name: True)
+    result = run("start", str(folder))
+    assert result.code == 1
+    assert "--allow-root" in one_line(result.notices)
     assert (folder / "00_setup.ipynb").exists()
 
 
@@ -781,6 +831,7 @@ def test_ctrl_c_ends_the_doctor(terminal: Any, loopback: Any) -> None:
 STAND_IN = """\
 import signal, sys
 signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+assert "--allow-root" in sys.argv and "--ServerApp.log_level=CRITICAL" in sys.argv
 print("JupyterLab in", sys.argv[1], flush=True)
 signal.sigwait({signal.SIGINT})
 print("It has shut down.")
@@ -792,7 +843,7 @@ def test_start_opens_jupyterlab_in_the_folder_and_ends_with_it(terminal: Any, tm
     (tmp_path / "jupyterlab" / "__init__.py").touch()
     (tmp_path / "jupyterlab" / "__main__.py").write_text(STAND_IN)
     search_path = os.pathsep.join([str(tmp_path), str(Path(cli.__file__).parents[2])])
-    talk = terminal("start", str(tmp_path / "mine"), PYTHONPATH=search_path)
+    talk = terminal("start", str(tmp_path / "mine"), "--allow-root", PYTHONPATH=search_path)
     talk.read_until("JupyterLab in")
     talk.press(CTRL_C)
     talk.read_until("It has shut down.")
