@@ -20,6 +20,7 @@ from hub import COMMIT
 from hypothesis import given
 from hypothesis import strategies as st
 from loopback import DONE, KEY, MODEL, Loopback, Status, Stream, Text, chunk
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, writes
 from rich.console import Console
 from typer.testing import CliRunner
 
@@ -550,27 +551,33 @@ def test_a_newer_course_adds_its_lessons_and_leaves_the_old_ones(source: Path, f
     assert files_in(folder)["01_first.ipynb"] == "ours: 01_first.ipynb"
 
 
-def lesson(version: str, text: str) -> str:
-    """A notebook's install cell, as it stands in the file, and a text."""
-    return rf"%pip install -q \"npc-lab[local] @ git+https://github.com/mia/npc_lab@v{version}\"\n{text}"
+def lesson(version: str, text: str, answer: str = "...") -> str:
+    """A notebook with an install cell, a text and an exercise."""
+    install = f'%pip install -q "npc-lab[local] @ git+https://github.com/mia/npc_lab@v{version}"'
+    exercise = new_code_cell(answer, metadata={"tags": ["exercise:trim"]})
+    return writes(new_notebook(cells=[new_code_cell(install), new_markdown_cell(text), exercise]))
 
 
 def test_lessons_that_have_become_newer_are_named_and_left_as_they_are(source: Path, folder: Path) -> None:
-    for name in ("00_setup", "01_first"):
-        (source / f"{name}.ipynb").write_text(lesson("0.9.0", "ours"))
+    """A lesson in which only the version is another one is not called newer."""
+    for name in ("00_setup", "01_first", "02_same"):
+        (source / f"{name}.ipynb").write_text(lesson("0.9.0", "What a model is."))
     run("start", str(folder), "--no-open")
-    (folder / "01_first.ipynb").write_text(lesson("0.9.0", "my work"))
-    for name in ("00_setup", "01_first", "02_second"):
-        (source / f"{name}.ipynb").write_text(lesson("0.10.0", "ours, newer"))
-    (folder / "images" / "map.png").write_text("my map")
+    mine = lesson("0.9.0", "What a model is.", "my work")
+    for name in ("01_first", "02_same"):
+        (folder / f"{name}.ipynb").write_text(mine)
+    before = (folder / "00_setup.ipynb").read_text()
+    for name in ("00_setup", "01_first", "03_more"):
+        (source / f"{name}.ipynb").write_text(lesson("0.10.0", "What a model is not."))
+    (source / "02_same.ipynb").write_text(lesson("0.10.0", "What a model is.", "another stub"))
     result = run("start", str(folder), "--no-open")
     output = one_line(result.output)
-    assert "New: 02_second.ipynb." in output
-    assert "newer versions of 00_setup.ipynb (yours came with 0.9.0), 01_first.ipynb (yours came" in output
-    assert "Kept as you left them: map.png." in output
+    assert "New: 03_more.ipynb." in output
+    assert "newer versions, yours came with 0.9.0: 00_setup.ipynb, 01_first.ipynb." in output
+    assert "Kept as you left them: 02_same.ipynb." in output
     assert "rename yours and start again" in output
-    assert files_in(folder)["01_first.ipynb"] == lesson("0.9.0", "my work")
-    assert files_in(folder)["00_setup.ipynb"] == lesson("0.9.0", "ours")
+    assert files_in(folder)["01_first.ipynb"] == files_in(folder)["02_same.ipynb"] == mine
+    assert files_in(folder)["00_setup.ipynb"] == before
 
 
 @pytest.mark.parametrize("text", [lesson("0.9.0", "my work"), lesson("0.9.1", "from a newer course"), "mine"])
@@ -581,6 +588,13 @@ def test_a_lesson_that_is_not_older_is_not_called_so(source: Path, folder: Path,
     output = one_line(run("start", str(folder), "--no-open").output)
     assert "Kept as you left them: 01_first.ipynb." in output
     assert "newer" not in output
+
+
+def test_an_older_lesson_that_was_damaged_is_no_error(source: Path, folder: Path) -> None:
+    (source / "01_first.ipynb").write_text(lesson("0.9.0", "ours"))
+    folder.mkdir(parents=True)
+    (folder / "01_first.ipynb").write_text(lesson("0.8.0", "mine")[:-9])
+    assert "newer versions" in one_line(run("start", str(folder), "--no-open").output)
 
 
 def test_every_lesson_names_its_version() -> None:

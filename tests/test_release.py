@@ -128,7 +128,7 @@ def run(*command: Any, **more: Any) -> str:
 
 @pytest.fixture(scope="module")
 def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with the source distribution and the wheel that is built from it."""
+    """A folder with the source distribution and the wheel."""
     folder = tmp_path_factory.mktemp("dist")
     run(sys.executable, "-m", "hatchling", "build", "-d", folder, cwd=CHECKOUT)
     return folder

@@ -4,10 +4,12 @@ A configuration for pre-commit comes with them, for those who keep their work in
 
 A file that is already there is never touched, so no work can be lost. To begin a lesson again, learners
 rename their file and start once more: the missing one is copied again. If the course has a newer version of a
-lesson than the folder, that is said: a notebook's install cell names the version it came with.
+lesson than the folder, that is said: a notebook's install cell names the version it came with, and what
+stands outside of exercises shows whether the lesson has changed since.
 """
 
 import filecmp
+import json
 import os
 import re
 import shutil
@@ -16,16 +18,19 @@ import sys
 from collections.abc import Iterable, Iterator
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 from npc_lab.cli.screen import Screen
 from npc_lab.errors import NPCLabError
 from npc_lab.lessons.course import course_folder
+from npc_lab.lessons.help import TAG
 
 INSTALL_COURSE = 'pip install "npc-lab[course]"'
 # It keeps keys out of what learners commit with git.
 _PRE_COMMIT = Path(__file__).with_name("learners_pre_commit.yaml")
 # What a notebook's install cell asks for: "npc-lab[local] @ git+https://github.com/OWNER/npc_lab@v0.1.0"
 _VERSION = re.compile(rb"npc-lab\[local\] @ git\+https://[\w./-]+@v(\d+(?:\.\d+)+)")
+_LINE_WITH_VERSION = re.compile(r"(?m)^.*(?:@|/blob/)v\d.*$")
 # Log lines of the server are for its makers. What is left says where JupyterLab is.
 _QUIET = ("--ServerApp.log_level=CRITICAL", "--LabApp.log_level=CRITICAL")
 
@@ -47,10 +52,10 @@ def copy_course(screen: Screen, folder: Path) -> None:
     screen.say(f"The course is in {folder.absolute()}")
     if missing:
         screen.say(f"New: {_names(missing)}.")
-    newer = {target: old for target in kept if (old := _older(target, course[target]))}
+    newer = [target for target in kept if _is_older(target, course[target])]
     if newer:
-        which = ", ".join(f"{target.name} (yours came with {old})" for target, old in newer.items())
-        screen.say(f"There are newer versions of {which}.")
+        versions = ", ".join(sorted({_version(target) for target in newer}))
+        screen.say(f"Of these there are newer versions, yours came with {versions}: {_names(newer)}.")
     if others := [target for target in kept if target not in newer]:
         screen.say(f"Kept as you left them: {_names(others)}.")
     if kept:
@@ -104,10 +109,30 @@ def _copy_all(missing: dict[Path, Path]) -> None:
         raise
 
 
-def _older(target: Path, shipped: Path) -> str:
-    """Return the version that the learner's notebook came with, if the course has a newer one, or ""."""
+def _is_older(target: Path, shipped: Path) -> bool:
+    """Return whether the learner's notebook is of an older version, in which the lesson was another one."""
     theirs, ours = _version(target), _version(shipped)
-    return theirs if theirs and ours and _numbers(theirs) < _numbers(ours) else ""
+    if not (theirs and ours and _numbers(theirs) < _numbers(ours)):
+        return False
+    try:
+        return not _given(shipped) <= _texts(_cells(target))
+    except (ValueError, LookupError, TypeError, AttributeError):  # whatever has become of the file
+        return True
+
+
+def _given(notebook: Path) -> set[str]:
+    """Return the texts of the cells that are no exercise."""
+    return _texts(cell for cell in _cells(notebook) if TAG not in str(cell["metadata"].get("tags")))
+
+
+def _texts(cells: Iterable[Any]) -> set[str]:
+    """Return the texts of these cells, without lines that name a version."""
+    return {" ".join(_LINE_WITH_VERSION.sub("", "".join(cell["source"])).split()) for cell in cells}
+
+
+def _cells(notebook: Path) -> list[Any]:
+    cells: list[Any] = json.loads(notebook.read_bytes())["cells"]
+    return cells
 
 
 def _version(notebook: Path) -> str:
