@@ -115,7 +115,7 @@ def test_one_click_opens_what_is_there() -> None:
     assert (CHECKOUT / opened[1]).exists()
     post_build = CHECKOUT / ".binder" / "postBuild"
     assert os.access(post_build, os.X_OK)
-    for command in ("npc-lab doctor --provider local", "[course]"):  # packages and weights
+    for command in ("python -m npc_lab doctor --provider local", "[course]"):  # packages and weights
         assert command in container["onCreateCommand"]
         assert command in post_build.read_text("utf-8")
 
