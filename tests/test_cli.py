@@ -573,7 +573,7 @@ def test_lessons_that_have_become_newer_are_named_and_left_as_they_are(source: P
     result = run("start", str(folder), "--no-open")
     output = one_line(result.output)
     assert "New: 03_more.ipynb." in output
-    assert "newer versions, yours came with 0.9.0: 00_setup.ipynb, 01_first.ipynb." in output
+    assert "newer versions of these; yours came with 0.9.0: 00_setup.ipynb, 01_first.ipynb." in output
     assert "Kept as you left them: 02_same.ipynb." in output
     assert "rename yours and start again" in output
     assert files_in(folder)["01_first.ipynb"] == files_in(folder)["02_same.ipynb"] == mine

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from killed_programs import RIGHT
+from nbformat.v4 import new_code_cell, new_notebook, writes
 from test_grade import grade_of, write
 from typer.testing import CliRunner
 
@@ -18,6 +19,9 @@ from npc_lab.grading.records import gradescope
 from npc_lab.lessons.help import solution_code
 
 pytestmark = pytest.mark.once
+
+
+NO_HOMEWORK = writes(new_notebook(cells=[new_code_cell("print('Only to try something')")]))
 
 
 def package(folder: Path, *more: str) -> str:
@@ -95,14 +99,18 @@ def test_the_notebooks_of_a_submission_give_one_result(tmp_path: Path) -> None:
     there = Autograder(tmp_path / "autograder")
     write(there.submission / "05 mine.ipynb", RIGHT)
     write(there.submission / "deeper" / "messages.ipynb", solution_code("messages"))
+    write(there.submission / "Untitled.ipynb", "print('Only to try something')")
     write(there.submission / "__MACOSX" / "._05 mine.ipynb", "not mine")
     (there.submission / "notes.txt").touch()
     ran = there.run()
     assert ran.returncode == 0, ran.stderr
     result = json.loads(there.result.read_text("utf-8"))
-    assert result["score"] == sum(test["max_score"] for test in result["tests"]) > 6
+    assert result["score"] == sum(test["score"] for test in result["tests"])
     names = {test["name"].partition(",")[0] for test in result["tests"]}
     assert names == {"05 mine.ipynb", "deeper/messages.ipynb"}
+    for exercise in ("05 mine.ipynb, arena", "deeper/messages.ipynb, messages"):
+        tests = [test for test in result["tests"] if test["name"].startswith(exercise)]
+        assert sum(test["score"] for test in tests) == sum(test["max_score"] for test in tests) > 0
     assert list(there.result.parent.iterdir()) == [there.result]
     (there.submission / "damaged.ipynb").write_text("half of a noteb")
     for each in (there.submission / "05 mine.ipynb", there.submission / "deeper" / "messages.ipynb"):
@@ -118,6 +126,7 @@ def test_the_notebooks_of_a_submission_give_one_result(tmp_path: Path) -> None:
     [
         ("05.ipynb", "half of a noteb", "It is no Jupyter notebook"),
         ("05.ipynb", "", "The file is empty."),
+        ("scratch.ipynb", NO_HOMEWORK, "No exercise of the course is in it."),
         ("05.py", "print()", "There is no notebook (.ipynb) in the submission. There is 05.py."),
         ("", "", "There is no notebook (.ipynb) in the submission."),
     ],

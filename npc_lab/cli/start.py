@@ -55,7 +55,7 @@ def copy_course(screen: Screen, folder: Path) -> None:
     newer = [target for target in kept if _is_older(target, course[target])]
     if newer:
         versions = ", ".join(sorted({_version(target) for target in newer}))
-        screen.say(f"Of these there are newer versions, yours came with {versions}: {_names(newer)}.")
+        screen.say(f"There are newer versions of these; yours came with {versions}: {_names(newer)}.")
     if others := [target for target in kept if target not in newer]:
         screen.say(f"Kept as you left them: {_names(others)}.")
     if kept:
