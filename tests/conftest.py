@@ -15,6 +15,7 @@ from loopback import Loopback
 from pytest_socket import SocketBlockedError, socket_allow_hosts
 
 from npc_lab.lessons.checking import exercise
+from npc_lab.lessons.exercises import made_up
 
 # What runs in the background, or under nohup, inherits that Ctrl-C is ignored, and so do all processes made
 # by it: kernels, servers, commands. With a handler set, those that are made from now on have their own.
@@ -82,6 +83,12 @@ def little_time(monkeypatch: pytest.MonkeyPatch) -> None:
     """For code that never ends: a check gives a step half a second, not three."""
     monkeypatch.setattr(exercise, "STEP_SECONDS", 0.5)
     monkeypatch.setattr(exercise, "ALL_SECONDS", 1.5)
+
+
+@pytest.fixture(autouse=True)
+def _same_dice(request: pytest.FixtureRequest) -> None:
+    """What checks make up is the same in each run of a test."""
+    made_up.dice.seed(request.node.nodeid)
 
 
 @pytest.fixture(autouse=True)

@@ -5,10 +5,10 @@ import subprocess
 import sys
 from collections import Counter
 from statistics import NormalDist
+from typing import Any
 
 import numpy
 import pytest
-import scipy.stats
 
 from npc_lab.errors import ExperimentError
 from npc_lab.experiments import Estimate, difference, mean, minimum_detectable, share
@@ -16,6 +16,13 @@ from npc_lab.experiments import Estimate, difference, mean, minimum_detectable, 
 pytestmark = pytest.mark.packages
 
 Z = NormalDist().inv_cdf(0.975)
+
+
+def t_distribution() -> Any:
+    """Loaded when it is needed: scipy takes two seconds, and every worker of pytest imports this file."""
+    from scipy import stats
+
+    return stats.t
 
 
 def about(value: float, precision: float = 5e-4) -> object:
@@ -55,7 +62,7 @@ def test_a_mean_has_students_interval_for_all_n_up_to_60() -> None:
     numbers = [((7 * place) % 23) / 4 for place in range(60)]
     for n in range(2, 61):
         found, kept = mean(numbers[:n]), numpy.array(numbers[:n])
-        low, high = scipy.stats.t.interval(0.95, n - 1, kept.mean(), kept.std(ddof=1) / math.sqrt(n))
+        low, high = t_distribution().interval(0.95, n - 1, kept.mean(), kept.std(ddof=1) / math.sqrt(n))
         assert (found.value, found.low, found.high) == pytest.approx((kept.mean(), low, high), abs=1e-9)
     # Of 10 numbers and of 20, by the tables of t: 2.2622 and 2.0930.
     for n, quantile in [(10, 2.2622), (20, 2.0930)]:

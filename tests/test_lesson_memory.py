@@ -516,4 +516,5 @@ MISCOUNTED = {
 def test_a_mistake_in_the_count_is_named_once_and_in_the_first_line(
     count: Any, step: str, advice: str
 ) -> None:
-    named_once("cost", count, MISCOUNTED.get(count, "."), step, advice)
+    fault = MISCOUNTED.get(count, ".").replace("it counts ", "it counts (.* or )?")  # 25 may be either
+    named_once("cost", count, fault, step, advice)

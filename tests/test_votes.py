@@ -8,11 +8,8 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-import choix
-import krippendorff
 import numpy
 import pytest
-from scipy.stats import spearmanr
 
 from npc_lab import ExperimentError
 from npc_lab.experiments import (
@@ -28,6 +25,8 @@ from npc_lab.experiments import (
 from npc_lab.experiments.voting.ballots import as_line, nickname
 
 pytestmark = pytest.mark.once
+
+# choix, krippendorff and scipy are imported where they are needed: they take two seconds, in every worker.
 
 
 def ballot(first: str, second: str, winner: str | None, voter: str = "mia", **more: Any) -> Ballot:
@@ -186,6 +185,8 @@ def votes_of(rows: list[list[int | None]]) -> list[Ballot]:
 
 
 def test_agreement_is_that_of_the_package() -> None:
+    import krippendorff
+
     random = numpy.random.default_rng(3)
     for _ in range(30):
         values = random.choice([0, 1, 2, None], size=(4, 12), p=[0.3, 0.3, 0.2, 0.2])
@@ -300,6 +301,8 @@ def test_strengths_are_those_of_the_package() -> None:
         (names.index(each.winner or ""), names.index(next(name for name in each.pair if name != each.winner)))
         for each in ballots
     ]
+    import choix
+
     expected = choix.opt_pairwise(len(names), won)
     found = {each.name: each.value for each in strengths(ballots, ghost=0)}
     assert [found[name] for name in names] == pytest.approx(expected - expected.mean(), abs=1e-4)
@@ -400,6 +403,8 @@ def test_a_ghost_is_a_number_of_games(ghost: Any) -> None:
 def rank_correlation(seed: int) -> float:
     truth, ballots = simulated(seed)
     found = strengths(ballots)
+    from scipy.stats import spearmanr
+
     return float(spearmanr([each.value for each in found], [truth[each.name] for each in found])[0])
 
 
