@@ -25,13 +25,7 @@ from npc_lab.cli.screen import Screen
 from npc_lab.errors import NPCLabError
 from npc_lab.files import write_whole
 from npc_lab.grading import Grade, grade_all
-from npc_lab.grading.handed_in import (
-    HandedIn,
-    NotANotebookError,
-    code_cells,
-    exercises_of,
-    find_notebooks,
-)
+from npc_lab.grading.handed_in import HandedIn, find_notebooks
 from npc_lab.grading.records import gradescope
 
 _SETUP = """\
@@ -121,22 +115,25 @@ def _graded(submission: Path, exercises: list[str]) -> list[Grade]:
         raise NPCLabError(f"There is no notebook (.ipynb) in the submission.{other_files}")
     inside = submission.resolve()
     notebooks = [HandedIn(each.path, each.path.relative_to(inside).as_posix()) for each in found]
-    if not exercises:  # some notebooks come along that are no homework
-        notebooks = [each for each in notebooks if _may_have_exercises(each.path)] or notebooks
+    whole = {each.name for each in notebooks if _can_be_read(each.path)}
     grades = list[Grade]()
     grade_all(notebooks, exercises, jobs=os.cpu_count() or 1, on_grade=grades.append)
-    if failed := [grade for grade in grades if not grade.was_graded]:
+    graded = [grade for grade in grades if grade.was_graded]
+    failed = [grade for grade in grades if not grade.was_graded]
+    if graded:  # some others come along that are no homework
+        failed = [grade for grade in failed if grade.reports or grade.name not in whole]
+    if failed:
         reasons = "\n".join(f"{grade.name}: {' '.join(grade.notes)}" for grade in failed)
         raise NPCLabError(f"No result is written, because not all could be graded.\n{reasons}")
-    return sorted(grades, key=lambda grade: grade.name)
+    return sorted(graded, key=lambda grade: grade.name)
 
 
-def _may_have_exercises(notebook: Path) -> bool:
-    """Return False if it can be read, and no exercise of the course is in it."""
+def _can_be_read(notebook: Path) -> bool:
+    """Return whether the file has come whole: if it has no exercise then, that is no damage."""
     try:
-        return bool(exercises_of(code_cells(notebook)))
-    except NotANotebookError:
-        return True
+        return bool(json.loads(notebook.read_bytes())["cells"])
+    except (OSError, ValueError, LookupError, TypeError):
+        return False
 
 
 def _one_result(grades: list[Grade]) -> dict[str, Any]:
