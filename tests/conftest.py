@@ -36,8 +36,19 @@ THIS_MACHINE = ["127.0.0.1", "::1", "localhost"]
 SETTINGS = ["NPC_LAB_PROVIDER", "HF_TOKEN", "OPENAI_BASE_URL", "OPENAI_ORG_ID", "OPENAI_PROJECT_ID"]
 
 # Files that take long, the longest first: what begins last should be short.
-LONGEST = ["lesson_arena", "grade", "lessons", "hostile", "fault_surfaces", "kills", "store", "cli", "faults"]
-LONGEST += ["arena_controls", "weights", "keys", "patience", "hostile_store", "wheel", "notebooks"]
+LONGEST = ["lesson_arena", "cli", "arena_styles", "keys", "faults", "fault_surfaces", "patience", "chat_box"]
+LONGEST += [
+    "interrupts",
+    "arena_controls",
+    "door",
+    "grade",
+    "lessons",
+    "kills",
+    "store",
+    "hostile",
+    "weights",
+]
+LONGEST += ["weights", "character_form", "wheel", "hostile_store", "experiments", "judges", "notebooks"]
 
 # Colab's pins run these two, on the fake and on the embedded model.
 ON_ALL_PINS = ["00_setup", "05_chat_arena"]
@@ -56,13 +67,17 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def pytest_runtest_setup(item: pytest.Item) -> None:
     """Connections reach this machine and nothing else; Unix sockets serve asyncio and Jupyter's kernels."""
     socket_allow_hosts(THIS_MACHINE, allow_unix_socket=True)
+    made_up.dice.seed(item.nodeid)  # what checks make up is the same in each run of a test
 
 
-@pytest.fixture(autouse=True)
-def _no_name_is_looked_up(monkeypatch: pytest.MonkeyPatch) -> None:
+# What holds for all tests alike is done once: thousands of them would do it thousands of times.
+@pytest.fixture(scope="session", autouse=True)
+def _no_name_is_looked_up() -> Iterator[None]:
     """A name server is network too, and pytest-socket lets it pass where some hosts are allowed."""
-    for function in ("getaddrinfo", "gethostbyname", "gethostbyname_ex"):
-        monkeypatch.setattr(socket, function, only_this_machine(getattr(socket, function)))
+    with pytest.MonkeyPatch.context() as patch:
+        for function in ("getaddrinfo", "gethostbyname", "gethostbyname_ex"):
+            patch.setattr(socket, function, only_this_machine(getattr(socket, function)))
+        yield
 
 
 def only_this_machine(look_up: Any) -> Any:
@@ -85,21 +100,30 @@ def little_time(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(exercise, "ALL_SECONDS", 1.5)
 
 
-@pytest.fixture(autouse=True)
-def _same_dice(request: pytest.FixtureRequest) -> None:
-    """What checks make up is the same in each run of a test."""
-    made_up.dice.seed(request.node.nodeid)
+@pytest.fixture(scope="session", autouse=True)
+def _nobodys_keys() -> Iterator[None]:
+    with nobodys_keys():
+        yield
+
+
+@contextlib.contextmanager
+def nobodys_keys() -> Iterator[None]:
+    """Tests find the same environment everywhere: no key that could be spent."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in list(os.environ):
+            if name.endswith(("_API_KEY", "_API_TOKEN", "_ADMIN_KEY")):
+                patch.delenv(name)
+        # A proxy of the person who runs the tests must not stand between them and this machine.
+        for name in ("NO_PROXY", "no_proxy"):
+            patch.setenv(name, ",".join([*filter(None, [os.environ.get(name)]), *THIS_MACHINE]))
+        yield
 
 
 @pytest.fixture(autouse=True)
-def _nobodys_keys(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Tests find the same environment everywhere: no provider chosen, no key that could be spent."""
-    for name in list(os.environ):
-        if name.endswith(("_API_KEY", "_API_TOKEN", "_ADMIN_KEY")) or name in SETTINGS:
-            monkeypatch.delenv(name)
-    # A proxy of the person who runs the tests must not stand between them and this machine.
-    for name in ("NO_PROXY", "no_proxy"):
-        monkeypatch.setenv(name, ",".join([*filter(None, [os.environ.get(name)]), *THIS_MACHINE]))
+def _nothing_is_chosen(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nor a provider, which the notebooks' kernels do choose."""
+    for name in SETTINGS:
+        monkeypatch.delenv(name, raising=False)
 
 
 @pytest.fixture

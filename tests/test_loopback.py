@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import openai
 import pytest
+from conftest import nobodys_keys
 from hypothesis import given
 from hypothesis import strategies as st
 from loopback import (
@@ -356,18 +357,24 @@ def test_unix_sockets_and_this_machine_stay_open_for_asyncio_and_kernels(tmp_pat
         socket.create_connection(("localhost", server.getsockname()[1])).close()
 
 
+def test_no_key_reaches_a_test(monkeypatch):
+    monkeypatch.setenv("NEBIUS_API_KEY", KEY)
+    with nobodys_keys():
+        assert KEY not in os.environ.values()
+
+
 @pytest.fixture(scope="module")
-def _somebodys_environment():
-    before = dict(os.environ)
-    os.environ.update(NEBIUS_API_KEY=KEY, NPC_LAB_PROVIDER="nebius")
+def _somebodys_choice():
+    before = os.environ.get("NPC_LAB_PROVIDER")
+    os.environ["NPC_LAB_PROVIDER"] = "nebius"
     yield
-    os.environ.clear()
-    os.environ.update(before)
+    del os.environ["NPC_LAB_PROVIDER"]
+    if before is not None:
+        os.environ["NPC_LAB_PROVIDER"] = before
 
 
-@pytest.mark.usefixtures("_somebodys_environment")
-def test_no_key_and_no_choice_of_provider_reach_a_test():
-    assert "NEBIUS_API_KEY" not in os.environ
+@pytest.mark.usefixtures("_somebodys_choice")
+def test_no_choice_of_provider_reaches_a_test():
     assert "NPC_LAB_PROVIDER" not in os.environ
 
 
