@@ -725,8 +725,8 @@ def test_a_table_opens_in_excel_with_umlauts_and_stays_as_it_is(tmp_path: Path) 
     first = (tmp_path / "grades.csv").read_bytes()
     assert first.splitlines() == [
         b'\xef\xbb\xbf"file","exercise","outcome","passed","points","max_points",'
-        b'"stretch_correct","stretch_total","seconds","note"',
-        '"Jürgen, Ä.ipynb","arena","incorrect","False","1","2","0","0","0.0",""'.encode(),
+        b'"stretch_correct","stretch_total","seconds","note","to_look_at"',
+        '"Jürgen, Ä.ipynb","arena","incorrect","False","1","2","0","0","0.0","",""'.encode(),
     ]
     Records(tmp_path).write_csv()
     assert (tmp_path / "grades.csv").read_bytes() == first

@@ -50,13 +50,15 @@ class Grade:
     """The grade of one notebook.
 
     name: as in `HandedIn`. reports: what our checks found, one for each exercise. notes: what a teacher
-    should know, as sentences. was_graded: False if a file could not be read or run to its end; then there
-    are no points.
+    should know, as sentences. to_look_at: what a person should look at before a mark is given, such as
+    "equals the shipped solution: arena". It changes no point, and is not for the student. was_graded: False
+    if a file could not be read or run to its end; then there are no points.
     """
 
     name: str
     reports: list[Report] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    to_look_at: list[str] = field(default_factory=list)
     was_graded: bool = False
     seconds: float = 0.0
 
@@ -171,14 +173,17 @@ async def _check(kernel: Kernel, exercise: Exercise) -> tuple[Report, dict[str, 
         raise KernelLostError(f"The check of {exercise.name} gave no answer.")
     # Names and `required` come from our own steps: the kernel's answer may be forged.
     steps = [
-        Step(step.name, step.required, outcome, message, fault)
+        Step(step.name, step.required, outcome, message, fault, step.part)
         for step, (outcome, message, fault) in zip(exercise.steps, outcomes, strict=True)
     ]
     return Report(exercise.name, steps), gone
 
 
 def _unchecked(exercise: Exercise) -> Report:
-    steps = [Step(step.name, step.required, CANT_CHECK, "It was not checked.") for step in exercise.steps]
+    steps = [
+        Step(step.name, step.required, CANT_CHECK, "It was not checked.", part=step.part)
+        for step in exercise.steps
+    ]
     return Report(exercise.name, steps)
 
 

@@ -32,6 +32,7 @@ COLUMNS = (
     "stretch_total",
     "seconds",
     "note",
+    "to_look_at",
 )
 NOT_GRADED = "not graded"
 _BEGINS_A_FORMULA = tuple("=+-@＝＋－＠")
@@ -92,10 +93,8 @@ def gradescope(grade: Grade) -> dict[str, Any]:
         "extra_data": {
             "file": clean(grade.name),
             "was_graded": grade.was_graded,
-            "exercises": {
-                report.exercise: {"outcome": outcome(grade, report), "passed": report.passed}
-                for report in grade.reports
-            },
+            "exercises": {report.exercise: _summary(grade, report) for report in grade.reports},
+            "to_look_at": list(map(clean, grade.to_look_at)),
         },
     }
 
@@ -111,9 +110,32 @@ def share(report: Report, required: bool) -> tuple[int, int]:
     return sum(step.outcome == CORRECT for step in steps), len(steps)
 
 
+def by_part(report: Report) -> dict[str, tuple[int, int]]:
+    """Return the points of each part of the exercise, and the most there are: {"turn": (16, 17)}.
+
+    An exercise without parts has one, which is called "".
+    """
+    parts: dict[str, list[bool]] = {}
+    for step in report.required:
+        parts.setdefault(step.part, []).append(step.outcome == CORRECT)
+    return {part: (sum(found), len(found)) for part, found in parts.items()}
+
+
 def clean(text: str) -> str:
     """Return the text without control characters and lone surrogates."""
     return printable(well_formed(text))
+
+
+def _summary(grade: Grade, report: Report) -> dict[str, Any]:
+    points, most = share(report, True)
+    parts = {part: list(found) for part, found in by_part(report).items() if part}
+    summary = {
+        "outcome": outcome(grade, report),
+        "passed": report.passed,
+        "points": points,
+        "max_points": most,
+    }
+    return {**summary, "parts": parts} if parts else summary
 
 
 def _test(report: Report, step: Step) -> dict[str, Any]:
@@ -158,13 +180,13 @@ def _below(name: str) -> str:
 
 def _rows(grade: Grade) -> Iterable[list[Any]]:
     name, note = _cell(grade.name), _cell(shorten(" ".join(grade.notes), 500))
-    seconds = f"{grade.seconds:.1f}"
+    seconds, look = f"{grade.seconds:.1f}", _cell("; ".join(grade.to_look_at))
     if not grade.reports:
-        yield [name, "", NOT_GRADED, False, 0, 0, 0, 0, seconds, note]
+        yield [name, "", NOT_GRADED, False, 0, 0, 0, 0, seconds, note, look]
     for report in grade.reports:
         counts = (*share(report, True), *share(report, False))
         passed = grade.was_graded and report.passed
-        yield [name, report.exercise, outcome(grade, report), passed, *counts, seconds, note]
+        yield [name, report.exercise, outcome(grade, report), passed, *counts, seconds, note, look]
 
 
 def _cell(text: str) -> str:

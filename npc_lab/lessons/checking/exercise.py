@@ -181,7 +181,9 @@ class Exercise:
                 result = self._check_one(step, learners_object, found, seconds, names)
                 if result.is_late:  # the next ones may not end either, and somebody waits
                     deadline = min(deadline, monotonic() + REST_SECONDS)
-                found[step.key] = Step(step.name, step.required, result.outcome, result.message, result.fault)
+                found[step.key] = Step(
+                    step.name, step.required, result.outcome, result.message, result.fault, step.part
+                )
         return found
 
     def _note(self, learners_object: Any, part: str, names: Mapping[str, Any]) -> str:
@@ -309,7 +311,7 @@ class Part:
 
 def _from_the_kit(step: StepCheck, theirs: Mapping[str, str]) -> Step:
     message = f"{theirs[step.key]} comes from npc_lab. The exercise is to write it."
-    return Step(step.name, step.required, NOT_ATTEMPTED, message)
+    return Step(step.name, step.required, NOT_ATTEMPTED, message, part=step.part)
 
 
 def _is_missing(learners_object: Any, name: str) -> bool:
