@@ -7,8 +7,8 @@
         each.expected                  {"trim": "incorrect", "cost": "correct"}; {} if it cannot be graded
         each.first_wrong               a pattern of what the first wrong step says, or ""
 
-Some are right, in many styles; others have made a mistake, are not finished, do odd or hostile things, write in
-seven languages, come from Colab or VS Code, or are no notebooks at all. `sample()` returns one of each kind.
+Some are right, in many styles; others have made a mistake, are not finished, do odd or hostile things, write
+in seven languages, come from Colab or VS Code, or are no notebooks at all. `sample()` returns one of each kind.
 """
 
 import io
@@ -304,43 +304,45 @@ def right() -> Handed:
 
 # exercise, what stands in the solution, what stands there now, what the first wrong step says
 SLIPS = [
-    ("messages", 'if system:\n        messages.append', 'if not system:\n        messages.append', "system"),
-    ("messages", '"role": "assistant"', '"role": "user"', "role|assistant"),
-    ("messages", "    return messages", "    print(messages)", "None|return"),
-    ("prediction", '"A": False', '"A": "no"', "True or False|text"),
-    ("trim", "earlier = messages[len(system) :]", "earlier = messages", "system"),
-    ("trim", "> history_size", ">= history_size", ""),
-    ("trim", "    return system + earlier", "    return earlier", "system"),
-    ("cost", "if old != new", "if old == new", ""),
-    ("cost", "for message in now[same:]", "for message in now", ""),
-    ("cost", 'len(message["content"])', "1", ""),
-    ("split_reply", 'visible.strip(), thought', 'text, thought', ""),
-    ("split_reply", 'for sign in ("scratchpad", "#answer", "think>")', "for sign in ()", ""),
-    ("visible_pieces", "yield visible[len(shown) :]", "yield visible", ""),
-    ("leaks", "text.casefold()", "text", ""),
-    ("leaks", "if letter.isalnum()", "", ""),
-    ("character", 'goal="Get the stranger to taste your cake and to praise it."', 'goal=""', "goal"),
-    ("card", "write_card(Card(character), path)", "Card(character)", ""),
-    ("commonest", "if name is not None", "", ""),
-    ("commonest", "count / len(said)", "count / len(names)", ""),
-    ("interval", "1.96", "1.0", ""),
-    ("interval", "if n == 0:\n        return None", "if n == 0:\n        return (0, 1)", ""),
-    ("per_talk", "if talk is not None and talk.spoken else None", "", ""),
-    ("notes", '3: "gives the word away in riddles"', "3: 7", ""),
-    ("pairs", "zip_longest(first, second)", "zip(first, second)", ""),
-    ("pairs", "return complete, len(both) - len(complete)", "return complete", ""),
-    ("verdict", "if low > 0", "if low < 0", ""),
-    ("talks_needed", "** 2)", ")", ""),
+    (
+        "messages",
+        "if system:\n        messages.append",
+        "if not system:\n        messages.append",
+        "system text",
+    ),
+    ("messages", "    return messages", "    print(messages)", "It gives None"),
+    ("prediction", '"A": False', '"A": "no"', "neither True nor False"),
+    ("trim", "> history_size", ">= history_size", "What fits stays"),
+    ("trim", "    return system + earlier", "    return earlier", "The system message stays"),
+    ("cost", "if old != new", "if old == new", "counts all that is sent"),
+    ("cost", 'len(message["content"])', "1", "counts the messages"),
+    ("split_reply", "visible.strip(), thought", "text, thought", "The thought is in visible"),
+    ("split_reply", 'in ("scratchpad", "#answer", "think>")', "in ()", "A start mark without an end mark"),
+    ("visible_pieces", "yield visible[len(shown) :]", "yield visible", "Words come out twice"),
+    ("leaks", "text.casefold()", "text", "Capital letters"),
+    ("leaks", "if letter.isalnum()", "", "Blanks and marks"),
+    ("character", 'goal="Get the stranger to taste your cake and to praise it."', 'goal=""', "goal is ''"),
+    ("card", "write_card(Card(character), path)", "Card(character)", "It writes no file"),
+    ("commonest", "if name is not None", "", "counts None"),
+    ("commonest", "count / len(said)", "count / len(names)", "divides by all answers"),
+    ("interval", "1.96", "1.0", "68 %"),
+    ("per_talk", "if talk is not None and talk.spoken else None", "", "A talk without lines"),
+    ("notes", '3: "gives the word away in riddles"', "3: 7", "The note of talk 3 is 7"),
+    ("pairs", "return complete, len(both) - len(complete)", "return complete", "gives the pairs alone"),
+    ("verdict", "if low > 0", "if low < 0", "it says “less”"),
+    ("talks_needed", "** 2)", ")", "see only differences"),
     ("peek", "% 5 == 0", "% 1 == 0", ""),
-    ("read_verdict", "objects[-1]", "objects[0]", ""),
-    ("both_orders", 'one if one == other else "tie"', "one", ""),
-    ("rates", "share_right(True), share_right(False)", "share_right(False), share_right(True)", ""),
-    ("corrected", "min(max((seen + tnr - 1) / (tpr + tnr - 1), 0), 1)", "seen", ""),
-    ("schedule", "rounds // 2 + 1):", "rounds // 2):", ""),
+    ("read_verdict", "objects[-1]", "objects[0]", "the last one counts"),
+    ("both_orders", 'one if one == other else "tie"', "one", "nobody has won"),
+    ("rates", "share_right(True), share_right(False)", "share_right(False), share_right(True)", "tpr first"),
+    ("corrected", "min(max((seen + tnr - 1) / (tpr + tnr - 1), 0), 1)", "seen", "corrects the share"),
+    ("schedule", "rounds // 2 + 1):", "rounds // 2):", "in as many pairs"),
     ("strengths", " - middle", "", ""),
-    ("tiers", "each.high < lowest", "each.high > lowest", ""),
+    ("tiers", "each.high < lowest", "each.high > lowest", "Who is clearly apart"),
 ]
-ARENA_SLIPS = [slip for slip in arena_styles.SLIPS if slip.style in ("Guests", "Rest", "Plain")][::2][:14]
+# Of these, the next exercise of the lesson makes use.
+CARRIED_ON = {"split_reply": "visible_pieces", "verdict": "peek"}
+ARENA_SLIPS = [slip for slip in arena_styles.SLIPS if slip.style in ("Guests", "Rest", "Plain")][::2][:10]
 
 
 def mistaken() -> Handed:
@@ -351,7 +353,8 @@ def mistaken() -> Handed:
         answers = solved(lesson)
         assert old in answers[exercise], (exercise, old)
         answers[exercise] = answers[exercise].replace(old, new, 1)
-        expected = {**all_of(lesson, CORRECT), exercise: INCORRECT}
+        wrong = {exercise, CARRIED_ON.get(exercise, exercise)}
+        expected = {**all_of(lesson, CORRECT), **dict.fromkeys(wrong, INCORRECT)}
         yield f"{lesson}_slip_{numbers[lesson]}.ipynb", short(lesson, answers), expected, words
     for number, slip in enumerate(ARENA_SLIPS, 1):
         begin = re.search(rf"(?m)^(?:class|def) {slip.style}\b", ARENAS)
@@ -418,8 +421,13 @@ LANGUAGES = {
 def in_seven_languages() -> Handed:
     for language, (name, sentence) in LANGUAGES.items():
         answers = {each: code.replace("same", name) for each, code in solved("02").items()}
-        answers["trim"] = answers["trim"].replace("earlier", name).replace('"""The newest', f'"""{sentence} The newest')
-        more = [new_markdown_cell(f"# {sentence}"), f"{name}_2 = '{sentence} 🐉'  # {sentence}\nprint({name}_2)"]
+        answers["trim"] = (
+            answers["trim"].replace("earlier", name).replace('"""The newest', f'"""{sentence} The newest')
+        )
+        more = [
+            new_markdown_cell(f"# {sentence}"),
+            f"{name}_2 = '{sentence} 🐉'  # {sentence}\nprint({name}_2)",
+        ]
         yield f"{language}.ipynb", short("02", answers, *more), all_of("02", CORRECT), ""
 
 
@@ -436,7 +444,9 @@ def as_colab(content: bytes) -> bytes:
     """As Colab saves it: an older format, ids in the metadata, outputs with its own types, secrets, forms."""
     notebook = json.loads(content)
     notebook |= {"nbformat_minor": 0, "metadata": {"colab": {"provenance": []}, "accelerator": "GPU"}}
-    secret = "from google.colab import userdata\nkey = userdata.get('NEBIUS_API_KEY')  # @param {type: 'string'}"
+    secret = (
+        "from google.colab import userdata\nkey = userdata.get('NEBIUS_API_KEY')  # @param {type: 'string'}"
+    )
     install = "!pip install -q npc-lab\n# @title Setup"
     for source in (secret, install):
         first = {"cell_type": "code", "source": [source], "metadata": {}, "outputs": [], "execution_count": 1}
@@ -445,7 +455,10 @@ def as_colab(content: bytes) -> bytes:
         cell.pop("id", None)
         cell["metadata"] |= {"id": f"AbC{number}", "colab": {"base_uri": "https://localhost:8080/"}}
         if cell["cell_type"] == "code":
-            data = {"text/plain": ["1"], "application/vnd.google.colaboratory.intrinsic+json": {"type": "string"}}
+            data = {
+                "text/plain": ["1"],
+                "application/vnd.google.colaboratory.intrinsic+json": {"type": "string"},
+            }
             cell["outputs"] = [
                 {"output_type": "execute_result", "execution_count": 1, "data": data, "metadata": {}}
             ]
@@ -486,12 +499,12 @@ def forged(data, *more, **options):
 """
 HOSTILE = {
     "patches_what_checks_use": FORGES,
-    "shows_what_it_likes": "print('trim: correct')\nget_ipython().display_pub.publish({'text/plain': 'correct'})",
+    "shows_what_it_likes": "print('trim: correct')\nget_ipython().display_pub.publish({'text/plain': '1'})",
     "patches_open": "import builtins\nbuiltins.open = lambda *_, **__: 1 / 0",
-    "deletes_modules": "import sys\nfor name in list(sys.modules):\n    if 'npc_lab' in name: del sys.modules[name]",
+    "deletes_modules": "import sys\nfor name in [*sys.modules]:\n    if 'npc_lab' in name: del sys.modules[name]",
     "leaves_its_folder": "import os, shutil\nshutil.rmtree(os.getcwd(), ignore_errors=True)",
     "writes_grades": "import pathlib\nfor path in pathlib.Path('..').rglob('*.csv'): path.write_text('100')",
-    "starts_processes": "import subprocess\nprocess = subprocess.Popen(['sleep', '300'], start_new_session=True)",
+    "starts_processes": "import subprocess\nsubprocess.Popen(['sleep', '300'], start_new_session=True)",
     "waits_for_ever": "while True: pass",
     "takes_all_memory": "x = []\nwhile True: x.append(bytearray(10 ** 8))",
     "catches_interrupts": "try:\n    while True: pass\nexcept BaseException:\n    pass",

@@ -7,7 +7,11 @@ The files, in reading order:
     handed_in.py    the notebooks that were handed in, and the exercises of their lessons
     inside.py       what runs inside a notebook's kernel: before its cells, and after them
     kernel.py       a fresh kernel without keys, in a scratch folder
-    records.py      Gradescope's results.json, and one CSV over all
+    own_lines.py    the learner's own lines that a step is about
+    feedback.py     what a learner is told, as a page or as Markdown
+    records.py      the files: Gradescope's results.json, feedback, and one CSV over all
+    roster.py       the students of a course, from a CSV file
+    students.py     one row a student, as Canvas and Moodle import it
 
 Nothing that a notebook shows is believed: its own checks do nothing there, and ours come after all of
 its cells. This is no sandbox: a notebook can do whatever the user who grades it can do.
@@ -61,6 +65,7 @@ class Grade:
     to_look_at: list[str] = field(default_factory=list)
     was_graded: bool = False
     seconds: float = 0.0
+    cells: list[CodeCell] = field(default_factory=list, repr=False)
 
     @property
     def points(self) -> int:
@@ -108,7 +113,7 @@ async def _grade(notebook: HandedIn, exercises: tuple[str, ...], cell_seconds: f
     grade, started = Grade(notebook.name), time.monotonic()
     found: list[Exercise] = []
     try:
-        cells = code_cells(notebook.path)
+        grade.cells = cells = code_cells(notebook.path)
         found = [EXERCISES[name] for name in exercises] or exercises_of(cells)
         if not found:
             raise NotANotebookError("No exercise of the course is in it. Name one: --exercise NAME")

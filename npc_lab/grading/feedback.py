@@ -21,8 +21,8 @@ from npc_lab.rendering import escaped
 from npc_lab.text import printable, shorten, well_formed
 
 _HOW_TO_READ = (
-    "Your notebook was run from top to bottom, and then what it defines was tried out. Each sentence below is "
-    "one thing that the code should do."
+    "Your notebook was run from top to bottom, and then what it defines was tried out. Each sentence below "
+    "is one thing that the code should do."
 )
 _NOT_CHECKED = "These wait for something above, or no time was left. Mend that first, then they are checked."
 _NOT_WRITTEN = "For these there is nothing to check yet."
@@ -83,16 +83,6 @@ def feedback(grade: Grade) -> list[Block]:
         for report in grade.reports:
             blocks += _on_exercise(grade, report)
     return blocks
-
-
-def first_wrong(report: Report) -> Step | None:
-    """Return the first required step that is wrong, or None. One that waits for it is not wrong."""
-    return next((step for step in report.required if step.outcome == INCORRECT), None)
-
-
-def unchecked(report: Report) -> int:
-    """Return how many required steps could not be checked."""
-    return sum(step.outcome == CANT_CHECK for step in report.required)
 
 
 def as_page(blocks: Sequence[Block]) -> str:
@@ -168,7 +158,8 @@ def _html(block: Block) -> str:
         case Paragraph(text):
             return f'<p dir="auto">{escaped(text)}</p>\n'
         case Items(items):
-            return f"<ul>{''.join(f'<li dir="auto">{escaped(item)}</li>' for item in items)}</ul>\n"
+            rows = "".join(f'<li dir="auto">{escaped(item)}</li>' for item in items)
+            return f"<ul>{rows}</ul>\n"
         case Verbatim(text, caption):
             kind = "lines" if caption.startswith("Your") else "words"
             shown = f'<pre class="{kind}" translate="no">{escaped(text)}</pre>'

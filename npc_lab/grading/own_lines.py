@@ -25,7 +25,7 @@ _CLOSES = (")", "]", "}", '"""', "'''")
 
 @dataclass(frozen=True)
 class OwnLines:
-    """Lines of a code cell. cell, first: counted from 1. left_out: lines after these. marked: a line's number."""
+    """Lines of a code cell. cell, first, marked: counted from 1. left_out: how many come after these."""
 
     cell: int
     first: int
@@ -54,7 +54,7 @@ def own_lines(cells: Sequence[CodeCell], exercise: Exercise, check: StepCheck, s
 
 
 def _newest(cells: Sequence[CodeCell], names: Iterable[str]) -> tuple[int, int, int, list[str]] | None:
-    """Return the last definition of the first of these names that has one: cell, first and last line, lines."""
+    """Return the last definition of the first name that has one: cell, first and last line, all lines."""
     for name in names:
         for number in range(len(cells), 0, -1):
             source = cells[number - 1].source

@@ -21,9 +21,9 @@ from pathlib import Path
 from npc_lab.errors import NPCLabError
 
 # Headings as Canvas and Moodle write them, and as a teacher might.
-_IDS = ("id", "sis user id", "sis login id", "integration id", "identifier", "id number", "username")
-_IDS += ("email address", "email", "student id", "login", "user id")
-_NAMES = ("student", "name", "full name", "student name")
+_IDS = ["id", "sis user id", "sis login id", "integration id", "identifier", "id number", "username"]
+_IDS += ["email address", "email", "student id", "login", "user id"]
+_NAMES = ["student", "name", "full name", "student name"]
 _FIRST, _LAST = ("first name", "firstname", "given name"), ("last name", "lastname", "surname", "family name")
 _GERMAN = str.maketrans({"ä": "ae", "ö": "oe", "ü": "ue", "ø": "oe", "å": "aa"})
 _PARTICIPANT = "Participant "  # Moodle: "Participant 123" in a worksheet, 123 in the name of a folder
@@ -87,7 +87,7 @@ def read_roster(path: Path) -> Roster:
     if not {each.casefold() for each in head} & {*_IDS, *_NAMES, *_LAST}:
         raise NPCLabError(
             f"The roster {path} has no column that tells students apart. "
-            "Its first line names the columns: ID, SIS Login ID, Email address, Username, Student or Full name."
+            "Its first line names the columns, such as ID, Username, Email address, Student or Full name."
         )
     students = [_student(head, row) for row in rows[1:]]
     return Roster(_each_once([each for each in students if _is_one(each)], path))

@@ -3,8 +3,8 @@
     by_student = ByStudent(roster or None, "{id}_*.ipynb" or "", ["handed_in"])
     by_student.write(Path("grades"), rows of grades.csv by file)      canvas.csv and moodle.csv
 
-Whose a notebook is, its path says: by the pattern; as Canvas and Moodle name what a teacher downloads; else by
-the folder that it lies in, or by its own name if that folder is the one of the whole class.
+Whose a notebook is, its path says: by the pattern; as Canvas and Moodle name what a teacher downloads; else
+by the folder that it lies in, or by its own name if that folder is the one of the whole class.
 """
 
 from __future__ import annotations
@@ -19,15 +19,15 @@ from typing import Any
 
 from npc_lab.errors import NPCLabError
 from npc_lab.files import write_whole
-from npc_lab.grading.records import COLUMNS, NOT_GRADED, harmless, harmful
+from npc_lab.grading.records import COLUMNS, NOT_GRADED, as_it_was, harmless
 from npc_lab.grading.roster import Roster, Student
 from npc_lab.lessons.exercises.catalogue import EXERCISES
 from npc_lab.text import shorten
 
 CANVAS_NAME, MOODLE_NAME = "canvas.csv", "moodle.csv"
-_CANVAS = ("Student", "ID", "SIS User ID", "SIS Login ID", "Section")
-_MOODLE = ("Identifier", "First name", "Last name", "Surname", "Full name", "ID number", "Username")
-_MOODLE += ("Email address",)
+_CANVAS = ["Student", "ID", "SIS User ID", "SIS Login ID", "Section"]
+_MOODLE = ["Identifier", "First name", "Last name", "Surname", "Full name", "ID number", "Username"]
+_MOODLE += ["Email address"]
 _POINTS_POSSIBLE = "    Points Possible"  # Canvas knows the line by these words
 # adalovelace_LATE_123_456_notebook.ipynb
 _FROM_CANVAS = re.compile(r"([^_/]+)_(?:LATE_)?(\d+)_\d+_[^/]*")
@@ -61,7 +61,7 @@ class ByStudent:
     """Writes a row for each student.
 
     pattern: the end of a notebook's path, with {id} for the student's id and * for anything; "" for the usual
-    places. folders: those of whole classes, by their names. Raise `NPCLabError` if {id} is not in the pattern.
+    places. folders: the names of those of whole classes. Raise `NPCLabError` if {id} is not in the pattern.
     """
 
     def __init__(self, roster: Roster | None, pattern: str = "", folders: Sequence[str] = ()):
@@ -69,7 +69,7 @@ class ByStudent:
         self._folders = sorted(folders, key=len, reverse=True)  # the nearest one first
 
     def write(self, folder: Path, rows: Mapping[str, Sequence[Sequence[Any]]]) -> list[str]:
-        """Write canvas.csv and moodle.csv from the rows of grades.csv, and return what a teacher should know."""
+        """Write canvas.csv and moodle.csv from rows of grades.csv. Return what a teacher should know."""
         notebooks = [_notebook(name, found) for name, found in sorted(rows.items())]
         theirs: dict[Student, list[_Notebook]] = {each: [] for each in self._roster or ()}
         strangers = list[str]()
@@ -128,9 +128,9 @@ def _notebook(name: str, rows: Sequence[Sequence[Any]]) -> _Notebook:
     cells = [dict(zip(COLUMNS, map(str, row), strict=True)) for row in rows]
     exercises = [EXERCISES[cell["exercise"]] for cell in cells if cell["exercise"] in EXERCISES]
     is_graded = bool(exercises) and all(cell["outcome"] != NOT_GRADED for cell in cells)
-    said = [f"{cell['exercise']}: {cell['first_wrong']}." for cell in cells if cell["first_wrong"]]
+    said = [f"{cell['exercise']}: {as_it_was(cell['first_wrong'])}" for cell in cells if cell["first_wrong"]]
     return _Notebook(
-        harmful(name),
+        as_it_was(name),
         exercises[0].lesson if exercises else "",
         sum(int(cell["points"]) for cell in cells) if is_graded else None,
         sum(int(cell["max_points"]) for cell in cells),
@@ -175,7 +175,10 @@ def _moodle(marks: Sequence[_Marks], lessons: Sequence[tuple[str, int]]) -> Iter
     """Yield the lines of a table as Moodle imports it: who, then points and feedback of each lesson."""
     known = [each for each in _MOODLE if any(each in mark.student.columns for mark in marks)]
     head = known or ["Full name", "ID number"]
-    yield [*head, *(name for lesson, _ in lessons for name in (_column(lesson), f"{_column(lesson)} feedback"))]
+    yield [
+        *head,
+        *(name for lesson, _ in lessons for name in (_column(lesson), f"{_column(lesson)} feedback")),
+    ]
     for each in marks:
         columns = each.student.columns
         if not known:
