@@ -8,7 +8,7 @@
         each.first_wrong               a pattern of what the first wrong step says, or ""
 
 Some are right, in many styles; others have made a mistake, are not finished, do odd or hostile things, write
-in seven languages, come from Colab or VS Code, or are no notebooks at all. `sample()` returns one of each kind.
+in seven languages, come from Colab or VS Code, or are no notebooks at all. `sample()` returns a few.
 """
 
 import io
@@ -38,11 +38,14 @@ IMPORTS = """import base64
 import json
 import math
 import re
+import uuid
 from collections import Counter
+from datetime import datetime
 from itertools import zip_longest
 
-from npc_lab import NPCConfig, connect
+from npc_lab import Message, NPCConfig, connect
 from npc_lab.cards import Card, write_card
+from npc_lab.errors import ConversationNotFoundError, NPCNotFoundInArenaError, ReplyError
 from npc_lab.experiments import difference
 from npc_lab.lessons import check"""
 
@@ -78,18 +81,9 @@ def everybody() -> list[HandedIn]:
 
 
 def sample() -> list[HandedIn]:
-    """One of each kind, those that need least time."""
-    wanted = {
-        "right": "commonest_by_hand",
-        "mistaken": "07_slip_1",
-        "unfinished": "02_trim_only",
-        "odd": "cell_that_fails",
-        "in_seven_languages": "Ελληνικά",
-        "from_other_programs": "colab_02",
-        "hostile": "patches_what_checks_use",
-        "not_gradable": "pdf",
-    }
-    return [each for each in everybody() if f"/{wanted[each.kind]}." in each.name]
+    """A few, of which each is unlike the others and takes little time."""
+    wanted = ("commonest_by_hand", "09_slip_3", "Ελληνικά", "colab_02", "pdf")
+    return [each for each in everybody() if Path(each.name).stem in wanted]
 
 
 # --- notebooks ------------------------------------------------------------------------------------
@@ -183,15 +177,12 @@ def build_messages(system, exchanges, line):
     return first + middle + [dict(role="user", content=line)]
 """,
     ),
-    "leaks_by_replace": (
+    "leaks_by_pattern": (
         "leaks",
         """
 def leaks(line, secret):
-    def plain(text):
-        for sign in " .,;:!?-_'\\"\\n\\t":
-            text = text.replace(sign, "")
-        return text.lower()
-    return plain(secret) != "" and plain(secret) in plain(line)
+    secret = re.sub(r"[\\W_]", "", secret.lower())
+    return bool(secret) and secret in re.sub(r"[\\W_]", "", line.lower())
 """,
     ),
     "card_of_keywords": (
@@ -501,7 +492,7 @@ HOSTILE = {
     "patches_what_checks_use": FORGES,
     "shows_what_it_likes": "print('trim: correct')\nget_ipython().display_pub.publish({'text/plain': '1'})",
     "patches_open": "import builtins\nbuiltins.open = lambda *_, **__: 1 / 0",
-    "deletes_modules": "import sys\nfor name in [*sys.modules]:\n    if 'npc_lab' in name: del sys.modules[name]",
+    "deletes_modules": "import sys\nfor name in [*sys.modules]:\n    if 'npc' in name: del sys.modules[name]",
     "leaves_its_folder": "import os, shutil\nshutil.rmtree(os.getcwd(), ignore_errors=True)",
     "writes_grades": "import pathlib\nfor path in pathlib.Path('..').rglob('*.csv'): path.write_text('100')",
     "starts_processes": "import subprocess\nsubprocess.Popen(['sleep', '300'], start_new_session=True)",

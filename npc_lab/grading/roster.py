@@ -25,7 +25,8 @@ _IDS = ["id", "sis user id", "sis login id", "integration id", "identifier", "id
 _IDS += ["email address", "email", "student id", "login", "user id"]
 _NAMES = ["student", "name", "full name", "student name"]
 _FIRST, _LAST = ("first name", "firstname", "given name"), ("last name", "lastname", "surname", "family name")
-_GERMAN = str.maketrans({"ä": "ae", "ö": "oe", "ü": "ue", "ø": "oe", "å": "aa"})
+_TWO_LETTERS = str.maketrans({"ä": "ae", "ö": "oe", "ü": "ue", "ø": "oe", "å": "aa"})
+_ONE_LETTER = str.maketrans({"ø": "o", "ł": "l", "đ": "d", "ı": "i"})  # no accent can be taken from these
 _PARTICIPANT = "Participant "  # Moodle: "Participant 123" in a worksheet, 123 in the name of a folder
 
 
@@ -38,7 +39,8 @@ class Student:
     columns: Mapping[str, str] = field(default_factory=dict, compare=False)
 
     def __str__(self) -> str:
-        return self.name or next(iter(self.ids), "?")
+        first = next(iter(self.ids), "")
+        return f"{self.name} ({first})" if self.name and first else self.name or first
 
 
 class Roster:
@@ -141,8 +143,8 @@ def _key(word: str) -> str:
 
 def _names(name: str) -> set[str]:
     """Return the forms in which a name may be written: its words in order, without accents, ü as u or ue."""
-    key = _key(name)
-    return {form for each in (key, key.translate(_GERMAN)) if (form := _plain(each))}
+    forms = {_plain(_key(name).translate(letters)) for letters in (_ONE_LETTER, _TWO_LETTERS)}
+    return forms - {""}
 
 
 def _plain(key: str) -> str:

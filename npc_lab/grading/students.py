@@ -121,7 +121,7 @@ def _compiled(pattern: str) -> re.Pattern[str]:
     before, after = (
         re.escape(part).replace(r"\*", "[^/]*").replace(r"\?", "[^/]") for part in pattern.split(ID)
     )
-    return re.compile(rf"/{before.removeprefix('/')}(?P<id>[^/]+?){after}$")
+    return re.compile(rf"/{before.removeprefix('/')}(?P<id>[^/]+?){after}(?:\.ipynb)?$")
 
 
 def _notebook(name: str, rows: Sequence[Sequence[Any]]) -> _Notebook:
@@ -165,9 +165,9 @@ def _canvas(marks: Iterable[_Marks], lessons: Sequence[tuple[str, int]]) -> Iter
         columns = each.student.columns
         if not columns:
             number, other = _apart(each.student)
-            columns = {"Student": str(each.student), "ID": number, "SIS Login ID": other}
+            columns = {"Student": _called(each.student), "ID": number, "SIS Login ID": other}
         known = [columns.get(heading, "") for heading in _CANVAS]
-        known[0] = known[0] or str(each.student)
+        known[0] = known[0] or _called(each.student)
         yield [*map(harmless, known), *(_points_of(each, lesson) for lesson, _ in lessons)]
 
 
@@ -182,7 +182,7 @@ def _moodle(marks: Sequence[_Marks], lessons: Sequence[tuple[str, int]]) -> Iter
     for each in marks:
         columns = each.student.columns
         if not known:
-            columns = {"Full name": str(each.student), "ID number": next(iter(each.student.ids), "")}
+            columns = {"Full name": _called(each.student), "ID number": next(iter(each.student.ids), "")}
         said = (
             cell for lesson, _ in lessons for cell in (_points_of(each, lesson), each.said.get(lesson, ""))
         )
@@ -193,6 +193,10 @@ def _apart(student: Student) -> tuple[str, str]:
     """Return an id as Canvas's own number, or as the id of a login."""
     found = next(iter(student.ids), "")
     return (found, "") if found.isdigit() else ("", found)
+
+
+def _called(student: Student) -> str:
+    return student.name or next(iter(student.ids), "")
 
 
 def _column(lesson: str) -> str:
