@@ -484,6 +484,26 @@ def test_ctrl_c_ends_the_kernels_and_writes_what_is_done(tmp_path: Path) -> None
     assert found == {"in/a.ipynb": "correct", "in/b.ipynb": "incorrect"}, "the last is of an earlier run"
 
 
+@pytest.mark.long
+def test_a_kill_loses_no_notebook_that_is_finished(tmp_path: Path) -> None:
+    """Files with nothing to run are done at once; the kill comes when a kernel runs the last one."""
+    os.mkfifo(tmp_path / "fifo")
+    done = [f"{number}.ipynb" for number in range(5)]
+    for name in done:
+        write(tmp_path / "in" / name, "print('no exercise')")
+    begun = f"import os; open({str(tmp_path / 'fifo')!r}, 'w').write(str(os.getpid()))"
+    write(tmp_path / "in" / "last.ipynb", begun, "while True: pass", CHECK)
+    arguments = [sys.executable, "-m", "npc_lab", "grade", "in", "--jobs", "1"]
+    quiet = subprocess.DEVNULL
+    with subprocess.Popen(arguments, cwd=tmp_path, stdout=quiet, stderr=quiet) as process:
+        (tmp_path / "fifo").read_text()  # waits for the last notebook
+        process.kill()
+    assert [row["file"] for row in rows_of(tmp_path / "grades")] == [f"in/{name}" for name in done]
+    for name in done:
+        assert json.loads((tmp_path / "grades" / "in" / name / "results.json").read_text())["score"] == 0
+        assert "</html>" in (tmp_path / "grades" / "in" / name / "feedback.html").read_text()
+
+
 @pytest.mark.once
 @pytest.mark.long
 def test_all_graded_is_exit_code_0_and_one_exercise_can_be_named_also_if_a_kernel_dies_at_its_start(
@@ -725,8 +745,8 @@ def test_a_table_opens_in_excel_with_umlauts_and_stays_as_it_is(tmp_path: Path) 
     first = (tmp_path / "grades.csv").read_bytes()
     assert first.splitlines() == [
         b'\xef\xbb\xbf"file","exercise","outcome","passed","points","max_points",'
-        b'"stretch_correct","stretch_total","seconds","note","to_look_at"',
-        '"Jürgen, Ä.ipynb","arena","incorrect","False","1","2","0","0","0.0","",""'.encode(),
+        b'"stretch_correct","stretch_total","seconds","note","first_wrong","unchecked","to_look_at"',
+        '"Jürgen, Ä.ipynb","arena","incorrect","False","1","2","0","0","0.0","","Step 1.","0",""'.encode(),
     ]
     Records(tmp_path).write_csv()
     assert (tmp_path / "grades.csv").read_bytes() == first
