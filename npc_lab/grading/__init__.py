@@ -9,7 +9,11 @@ The files, in reading order:
     alike.py        a fingerprint of what a learner has written, to find equal ones
     signs.py        what a person should look at: what a notebook replaced, where it wrote
     kernel.py       a fresh kernel without keys, in a scratch folder
-    records.py      Gradescope's results.json, and one CSV over all
+    own_lines.py    the learner's own lines that a step is about
+    feedback.py     what a learner is told, as a page or as Markdown
+    records.py      the files: Gradescope's results.json, feedback, and one CSV over all
+    roster.py       the students of a course, from a CSV file
+    students.py     one row a student, as Canvas and Moodle import it
 
 Nothing that a notebook shows is believed: its own checks do nothing there, and ours come after all of
 its cells. This is no sandbox: a notebook can do whatever the user who grades it can do.
@@ -64,10 +68,10 @@ class Grade:
     reports: list[Report] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     to_look_at: list[str] = field(default_factory=list)
-    cells: list[CodeCell] = field(default_factory=list)
     fingerprints: dict[str, str] = field(default_factory=dict)
     was_graded: bool = False
     seconds: float = 0.0
+    cells: list[CodeCell] = field(default_factory=list, repr=False)
 
     @property
     def points(self) -> int:

@@ -19,6 +19,9 @@ from npc_lab.lessons.checking.learners_code import is_the_kits
 
 SHORTEST = 40  # instructions, some five lines
 FEWEST = 30  # words
+# Python writes some calls in another way where the module is imported in the same cell. So jumps differ, too.
+_BY_PLACE = {"PUSH_NULL", "EXTENDED_ARG"}
+_JUMPS = {*dis.hasjrel, *dis.hasjabs}
 
 
 def codes_of(thing: Any, name: str, methods: Sequence[str]) -> dict[str, CodeType]:
@@ -36,7 +39,7 @@ def codes_of(thing: Any, name: str, methods: Sequence[str]) -> dict[str, CodeTyp
 
 def codes_in(source: str, names: Sequence[str]) -> dict[str, CodeType]:
     """Return the code of the functions and methods with these names in a text, by name."""
-    found, left = dict[str, CodeType](), [compile(source, "<solution>", "exec")]
+    found, left = dict[str, CodeType](), [compile(source, "<solution>", "exec", dont_inherit=True)]
     while left:
         inner = [each for each in left.pop().co_consts if isinstance(each, CodeType)]
         found |= {each.co_name: each for each in inner if each.co_name in names}
@@ -64,10 +67,14 @@ def _digest(text: str) -> str:
 
 def _instructions(code: CodeType) -> list[Any]:
     """Return what the code does, without line numbers, docstrings and the names of its local variables."""
-    return [(each.opname, _operand(each)) for each in dis.get_instructions(code)]
+    return [
+        (each.opname, _operand(each)) for each in dis.get_instructions(code) if each.opname not in _BY_PLACE
+    ]
 
 
 def _operand(instruction: dis.Instruction) -> Any:
+    if instruction.opcode in _JUMPS:
+        return None
     if instruction.opcode in dis.hasconst:
         return _constant(instruction.argval)
     return instruction.argval if instruction.opcode in dis.hasname else instruction.arg

@@ -71,9 +71,9 @@ def find_notebooks(paths: Iterable[Path], out: Path) -> tuple[list[HandedIn], li
         for file in _below(path) if path.is_dir() else [path]:
             place = file.parent.resolve() / file.name
             if file == path or (file.suffix.lower() == ".ipynb" and file.is_file()):
-                notebooks[place] = HandedIn(place, _name(place))
+                notebooks[place] = HandedIn(place, path_name(place))
             elif not place.is_relative_to(out.resolve()):
-                others.add(_name(place))
+                others.add(path_name(place))
     return list(notebooks.values()), sorted(others - {each.name for each in notebooks.values()})
 
 
@@ -85,7 +85,8 @@ def _below(folder: Path) -> Iterator[Path]:
             yield file
 
 
-def _name(file: Path) -> str:
+def path_name(file: Path) -> str:
+    """Return the path from the current folder, or the absolute path outside of it."""
     here = Path.cwd().resolve()
     return (file.relative_to(here) if file.is_relative_to(here) else file).as_posix()
 
