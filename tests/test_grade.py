@@ -33,7 +33,7 @@ from npc_lab.grading.handed_in import (
     NotANotebookError,
     belongs_to,
     cells_not_run,
-    code_cells,
+    contents,
     exercises_of,
     find_notebooks,
 )
@@ -329,7 +329,7 @@ def test_cells_that_are_no_code_any_more_are_found_by_tag_or_by_what_they_define
         text_cell("x = 1", "exercise:trim"),
         text_cell("x = 1", "exercise:arena.turn", "check"),
     )
-    found = cells_not_run(file, EXERCISES["arena"])
+    found = cells_not_run(contents(file), EXERCISES["arena"])
     said = "Cell {} of the notebook, of the exercise arena, is {}"
     kinds = [(3, "raw text"), (4, "Markdown"), (6, "Markdown")]
     assert found == [said.format(*each) for each in kinds]
@@ -569,8 +569,8 @@ def test_what_learners_add_makes_no_lesson_another_one(source: Path) -> None:
     number = source.name[:2]
     added = CodeCell("check('split_reply', 1)\ntrim = leaks = None\nclass ChatArena: ...\ncheck('trim', 1)")
     copied = CodeCell("def trim(): ...", ("exercise:trim",))
-    assert lessons(added, *code_cells(source), copied, added) == {number}
-    untagged = [CodeCell(cell.source) for cell in code_cells(source)]
+    assert lessons(added, *contents(source).code, copied, added) == {number}
+    untagged = [CodeCell(cell.source) for cell in contents(source).code]
     assert lessons(*untagged, "# check('trim', 1)\ncheck('cost', 1)") == {number}
 
 
@@ -594,7 +594,7 @@ def test_a_notebook_that_windows_wrote_can_be_read(tmp_path: Path) -> None:
     file = write(tmp_path / "windows.ipynb", "first = 1")
     text = file.read_text(encoding="utf-8").replace("\n", "\r\n")
     file.write_bytes(b"\xef\xbb\xbf" + text.encode())
-    assert [cell.source for cell in code_cells(file)] == ["first = 1"]
+    assert [cell.source for cell in contents(file).code] == ["first = 1"]
 
 
 @pytest.mark.parametrize(
@@ -612,7 +612,7 @@ def test_a_notebook_that_windows_wrote_can_be_read(tmp_path: Path) -> None:
 def test_what_cannot_be_read_is_said_in_a_teachers_words(tmp_path: Path, content: bytes, words: str) -> None:
     (tmp_path / "hw.ipynb").write_bytes(content)
     with pytest.raises(NotANotebookError) as found:
-        code_cells(tmp_path / "hw.ipynb")
+        contents(tmp_path / "hw.ipynb")
     assert str(found.value).startswith(words)
     assert "Error" not in str(found.value)
 

@@ -52,27 +52,42 @@ class Records:
         self.csv, self._folder, self._markdown = folder / CSV_NAME, folder, markdown
         self.rows = _read(self.csv)
         self.kept = set(self.rows)
-        self._files = dict[Path, bytes]()
+        self._grades = dict[str, Grade]()
+        places = [folder / _below(as_it_was(name)) for name in self.kept]
+        found = {path: _content(path) for place in places for path in _paths(place)}
+        self._earlier = {path: content for path, content in found.items() if content is not None}
 
     def add(self, grade: Grade) -> None:
         """Write the notebook's rows and its files in place of earlier ones."""
+        self._grades[grade.name] = grade
+        place = self._folder / _below(grade.name)
+        place.mkdir(parents=True, exist_ok=True)
+        for path in _paths(place):  # killed here, we leave none of them: better than an old one by a new row
+            self._earlier.pop(path, None)
+            path.unlink(missing_ok=True)
+        files = self._put(grade)
+        self.write_csv()
+        _write_all(files)
+
+    def write_again(self) -> None:
+        """Write all files once more, from memory: a notebook may have changed those of others.
+
+        Only now is it known which notebooks are equal.
+        """
+        files = {path: content for path, content in self._earlier.items() if _content(path) != content}
+        for grade in self._grades.values():
+            files |= self._put(grade)
+        _write_all(files)
+        self.write_csv()
+
+    def _put(self, grade: Grade) -> dict[Path, bytes]:
+        """Put the grade's rows into the table, and return its files."""
         rows = list(_rows(grade))
         name = rows[0][0]
         self.rows[name] = rows
         self.kept.discard(name)
         place = self._folder / _below(grade.name)
-        place.mkdir(parents=True, exist_ok=True)
-        for file in (JSON_NAME, PAGE_NAME, MARKDOWN_NAME):  # killed here, we leave none of them:
-            (place / file).unlink(missing_ok=True)  # better than an old one beside a new row
-        self.write_csv()
-        files = {place / file: content for file, content in _files_of(grade, self._markdown).items()}
-        self._files |= files
-        _write_all(files)
-
-    def write_again(self) -> None:
-        """Write all files of this run once more: a notebook may have changed those of others."""
-        _write_all(self._files)
-        self.write_csv()
+        return {place / file: content for file, content in _files_of(grade, self._markdown).items()}
 
     def write_csv(self) -> None:
         """Write a row for each exercise of each notebook, and one for each file without exercises."""
@@ -167,6 +182,17 @@ def _files_of(grade: Grade, markdown: bool) -> dict[str, bytes]:
     if markdown:
         texts[MARKDOWN_NAME] = as_markdown(blocks)
     return {name: text.encode() for name, text in texts.items()}
+
+
+def _paths(place: Path) -> list[Path]:
+    return [place / name for name in (JSON_NAME, PAGE_NAME, MARKDOWN_NAME)]
+
+
+def _content(path: Path) -> bytes | None:
+    try:
+        return path.read_bytes()
+    except OSError:
+        return None
 
 
 def _write_all(files: Mapping[Path, bytes]) -> None:
