@@ -7,8 +7,8 @@
 The floor is nbgrader in its release version, in an environment of its own. Its marks come from the same
 checks: a cell for each exercise, with nbgrader's metadata, is added to each notebook. Both tools run the
 notebooks of a lesson in turn, then those of the next one, so both see the same machine; ours with a job for
-each of two cores, nbgrader as it is made, one notebook after the other. Seconds of the clock, and of computing
-as far as processes were waited for.
+each of two cores, nbgrader as it is made, one notebook after the other. Seconds of the clock, and
+of computing, as far as processes were waited for.
 """
 
 import argparse
