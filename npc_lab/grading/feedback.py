@@ -26,6 +26,7 @@ _HOW_TO_READ = (
 )
 _MARKUP = re.compile(r"([\\`*_\[\]<>&~|$#!])")
 _STYLE = """
+body { max-width: 64rem; }
 h2 { margin-top: 2rem; border-top: 1px solid gray; padding-top: 1rem; font-size: 1.3rem; }
 h3 { margin: 1.2rem 0 .4rem; font-size: 1.05rem; }
 pre { padding: .5rem .8rem; border: 1px solid gray; border-radius: .3rem; }
@@ -144,8 +145,10 @@ def _grouped(title: str, steps: Iterable[Step]) -> Iterator[Block]:
     reasons = dict[str, list[str]]()
     for step in steps:
         reasons.setdefault(step.message, []).append(step.name)
+    if reasons:
+        yield Heading(3, title)
     for reason, names in reasons.items():
-        yield from (Heading(3, title), Paragraph(reason), Items(tuple(names)))
+        yield from (Paragraph(reason), Items(tuple(names)))
 
 
 def _title(blocks: Sequence[Block]) -> str:
