@@ -271,6 +271,7 @@ def forged(tmp_path_factory: pytest.TempPathFactory) -> Graded:
     write(notebooks / "liar.ipynb", WRONG, CHECK, LIES)
     write(notebooks / "sheet.ipynb", MY_CHARACTER)
     write(notebooks / "sheet too.ipynb", MY_CHARACTER + "\n# and so am I")
+    write(notebooks / "slip.ipynb", IMPORTS, SLIPS["one line too few"])
     write(notebooks / "solution.ipynb", IMPORTS, SHIPPED.replace("speaker", "who"))
     write(notebooks / "z.ipynb", RIGHT, CHECK)
     return Graded(notebooks, "--jobs", "1", "--timeout", "10")
@@ -301,6 +302,21 @@ def test_a_forging_notebook_is_noted_by_name_and_no_point_is_forged(
     assert row["to_look_at"] not in json.dumps({**results, "extra_data": {}})  # what a student sees
     if name not in ("calls", "inherits", "sheet", "solution"):  # they are as right as they are
         assert row["points"] == forged.rows["display.ipynb"]["points"] < row["max_points"]
+
+
+@pytest.mark.long
+def test_what_a_person_should_look_at_is_on_the_screen(forged: Graded) -> None:
+    assert "exec.ipynb: look at it yourself, it replaced exec." in " ".join(forged.shown.split())
+
+
+@pytest.mark.long
+def test_a_graded_notebook_has_the_points_of_what_waits_and_holds(forged: Graded) -> None:
+    """While a learner works, nine behaviours of a run that is a line too short have no mark."""
+    row, results = forged.rows["slip.ipynb"], forged.results("slip.ipynb")
+    assert int(row["points"]) >= 42
+    summary = results["extra_data"]["exercises"]["arena"]
+    assert summary["parts"]["measure"] == [7, 7]
+    assert sum(found for found, _ in summary["parts"].values()) == summary["points"] == int(row["points"])
 
 
 @pytest.mark.long
