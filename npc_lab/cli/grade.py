@@ -127,6 +127,8 @@ def _show(screen: Screen, grades: list[Grade], records: Records) -> None:
     for grade in grades:
         for note in grade.notes:
             screen.say(f"{grade.name}: {note}")
+        for sign in grade.to_look_at:
+            screen.say(f"{grade.name}: look at it yourself, it {sign}.")
     failed = sum(not grade.was_graded for grade in grades)
     if failed:
         screen.notice(f"{failed} of {len(grades)} files could not be graded.")
