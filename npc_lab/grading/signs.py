@@ -28,8 +28,8 @@ class Replaced:
     """Python's built-in functions, what runs and shows cells, and npc_lab's own code, as they are now."""
 
     def __init__(self, shell: Any):
-        self._display = shell.display_pub
-        self._shell = shell
+        self._shell, self._display = shell, shell.display_pub
+        self._jupyters = [shell, self._display, *type(shell).__mro__, *type(self._display).__mro__]
         self._before = [
             (owner, wanted, called, _chosen(vars(owner), wanted)) for owner, wanted, called in _places(shell)
         ]
@@ -42,12 +42,11 @@ class Replaced:
             found.append("display_pub")
         for owner, wanted, called, before in self._before:
             now = _chosen(vars(owner), wanted)
-            # A new name counts only where it hides a method of the class.
-            gone = [name for name in now if name not in before and not isinstance(owner, type)]
             changed = [name for name, thing in before.items() if now.get(name) is not thing]
             for name in changed:
                 setattr(owner, name, before[name])
-            for name in gone if owner in (self._shell, self._display) else ():
+            hiding = [name for name in now if name not in before]  # a method that is defined further up
+            for name in hiding if any(owner is each for each in self._jupyters) else []:
                 delattr(owner, name)
                 changed.append(name)
             found += [called(name) for name in changed]
