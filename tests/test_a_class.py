@@ -22,7 +22,7 @@ def graded(class_: Sequence[HandedIn], folder: Path) -> dict[str, list[dict[str,
     """Grade the class, and return the rows of each notebook."""
     write(folder / "in", class_)
     with contextlib.chdir(folder / "in"):
-        arguments = ["grade", ".", "--out", "../grades", "--timeout", "20", "--jobs", "2", "--markdown"]
+        arguments = ["grade", ".", "--out", "../grades", "--timeout", "30", "--jobs", "2", "--markdown"]
         result = CliRunner().invoke(cli.app, arguments)
     assert result.exit_code == 1, result.output  # some could not be graded
     rows = dict[str, list[dict[str, str]]]()
