@@ -33,7 +33,7 @@ from npc_lab.grading.handed_in import (
     NotANotebookError,
     belongs_to,
     cells_not_run,
-    code_cells,
+    contents,
     exercises_of,
     find_notebooks,
 )
@@ -77,6 +77,7 @@ from npc_lab.lessons import check
 from npc_lab.lessons.checking import exercise, reports
 from npc_lab.lessons.exercises import catalogue
 import npc_lab.lessons, npc_lab.grading.inside as inside
+from comm import create_comm
 from IPython import get_ipython
 
 def all_right(self, *_):
@@ -88,15 +89,15 @@ reports.Report.outcome = property(lambda self: "correct")
 for each in catalogue.EXERCISES.values():
     for step in each.steps:
         object.__setattr__(step, "run", lambda trial: "This works.")
-inside.check_here = lambda *_: None
-outcomes = [("correct", "")] * 45
+inside.Checker.answer = lambda *_: None
+outcomes = [("correct", "", "")] * 50
+forged = {"outcomes": outcomes, "gone": {}, "code": "", "is_shipped": False, "calls_ours": False}
 
 def answer(*_):
-    forged = {"nonce": "", "exercise": "arena", "outcomes": outcomes}
-    get_ipython().display_pub.publish({inside.MIME: forged})
+    create_comm(target_name=inside.TARGET, data={**forged, "replaced": [], "written": []})
 
 answer()
-get_ipython().events.register("post_run_cell", answer)  # after the grader's own check, too
+get_ipython().events.register("post_run_cell", answer)
 print("arena: correct")
 """
 # What a notebook sees of the world around it.
@@ -329,7 +330,7 @@ def test_cells_that_are_no_code_any_more_are_found_by_tag_or_by_what_they_define
         text_cell("x = 1", "exercise:trim"),
         text_cell("x = 1", "exercise:arena.turn", "check"),
     )
-    found = cells_not_run(file, EXERCISES["arena"])
+    found = cells_not_run(contents(file), EXERCISES["arena"])
     said = "Cell {} of the notebook, of the exercise arena, is {}"
     kinds = [(3, "raw text"), (4, "Markdown"), (6, "Markdown")]
     assert found == [said.format(*each) for each in kinds]
@@ -346,7 +347,8 @@ def test_what_has_points_is_not_called_not_attempted(graded: Graded) -> None:
 @of_the_class
 def test_what_a_notebook_shows_and_patches_changes_nothing(graded: Graded) -> None:
     honest, liar = graded.rows["bob/arena.ipynb"], graded.rows["liar.ipynb"]
-    assert {**honest, "file": "", "seconds": ""} == {**liar, "file": "", "seconds": ""}
+    own = dict.fromkeys(("file", "seconds", "to_look_at"), "")
+    assert {**honest, **own} == {**liar, **own}
 
 
 @of_the_class
@@ -484,6 +486,26 @@ def test_ctrl_c_ends_the_kernels_and_writes_what_is_done(tmp_path: Path) -> None
     assert found == {"in/a.ipynb": "correct", "in/b.ipynb": "incorrect"}, "the last is of an earlier run"
 
 
+@pytest.mark.long
+def test_a_kill_loses_no_notebook_that_is_finished(tmp_path: Path) -> None:
+    """Files with nothing to run are done at once; the kill comes when a kernel runs the last one."""
+    os.mkfifo(tmp_path / "fifo")
+    done = [f"{number}.ipynb" for number in range(5)]
+    for name in done:
+        write(tmp_path / "in" / name, "print('no exercise')")
+    begun = f"import os; open({str(tmp_path / 'fifo')!r}, 'w').write(str(os.getpid()))"
+    write(tmp_path / "in" / "last.ipynb", begun, "while True: pass", CHECK)
+    arguments = [sys.executable, "-m", "npc_lab", "grade", "in", "--jobs", "1"]
+    quiet = subprocess.DEVNULL
+    with subprocess.Popen(arguments, cwd=tmp_path, stdout=quiet, stderr=quiet) as process:
+        (tmp_path / "fifo").read_text()  # waits for the last notebook
+        process.kill()
+    assert [row["file"] for row in rows_of(tmp_path / "grades")] == [f"in/{name}" for name in done]
+    for name in done:
+        assert json.loads((tmp_path / "grades" / "in" / name / "results.json").read_text())["score"] == 0
+        assert "</html>" in (tmp_path / "grades" / "in" / name / "feedback.html").read_text()
+
+
 @pytest.mark.once
 @pytest.mark.long
 def test_all_graded_is_exit_code_0_and_one_exercise_can_be_named_also_if_a_kernel_dies_at_its_start(
@@ -549,8 +571,8 @@ def test_what_learners_add_makes_no_lesson_another_one(source: Path) -> None:
     number = source.name[:2]
     added = CodeCell("check('split_reply', 1)\ntrim = leaks = None\nclass ChatArena: ...\ncheck('trim', 1)")
     copied = CodeCell("def trim(): ...", ("exercise:trim",))
-    assert lessons(added, *code_cells(source), copied, added) == {number}
-    untagged = [CodeCell(cell.source) for cell in code_cells(source)]
+    assert lessons(added, *contents(source).code, copied, added) == {number}
+    untagged = [CodeCell(cell.source) for cell in contents(source).code]
     assert lessons(*untagged, "# check('trim', 1)\ncheck('cost', 1)") == {number}
 
 
@@ -574,7 +596,7 @@ def test_a_notebook_that_windows_wrote_can_be_read(tmp_path: Path) -> None:
     file = write(tmp_path / "windows.ipynb", "first = 1")
     text = file.read_text(encoding="utf-8").replace("\n", "\r\n")
     file.write_bytes(b"\xef\xbb\xbf" + text.encode())
-    assert [cell.source for cell in code_cells(file)] == ["first = 1"]
+    assert [cell.source for cell in contents(file).code] == ["first = 1"]
 
 
 @pytest.mark.parametrize(
@@ -592,7 +614,7 @@ def test_a_notebook_that_windows_wrote_can_be_read(tmp_path: Path) -> None:
 def test_what_cannot_be_read_is_said_in_a_teachers_words(tmp_path: Path, content: bytes, words: str) -> None:
     (tmp_path / "hw.ipynb").write_bytes(content)
     with pytest.raises(NotANotebookError) as found:
-        code_cells(tmp_path / "hw.ipynb")
+        contents(tmp_path / "hw.ipynb")
     assert str(found.value).startswith(words)
     assert "Error" not in str(found.value)
 
@@ -725,8 +747,8 @@ def test_a_table_opens_in_excel_with_umlauts_and_stays_as_it_is(tmp_path: Path) 
     first = (tmp_path / "grades.csv").read_bytes()
     assert first.splitlines() == [
         b'\xef\xbb\xbf"file","exercise","outcome","passed","points","max_points",'
-        b'"stretch_correct","stretch_total","seconds","note"',
-        '"Jürgen, Ä.ipynb","arena","incorrect","False","1","2","0","0","0.0",""'.encode(),
+        b'"stretch_correct","stretch_total","seconds","note","first_wrong","unchecked","to_look_at"',
+        '"Jürgen, Ä.ipynb","arena","incorrect","False","1","2","0","0","0.0","","Step 1.","0",""'.encode(),
     ]
     Records(tmp_path).write_csv()
     assert (tmp_path / "grades.csv").read_bytes() == first

@@ -205,15 +205,34 @@ def mark(
         list[str] | None,
         typer.Option(help="Check this one. May be repeated. Without it: all of the notebook's lesson."),
     ] = None,
+    markdown: Annotated[
+        bool, typer.Option("--markdown", help="Write the feedback as feedback.md, too.")
+    ] = False,
+    is_by_student: Annotated[
+        bool, typer.Option("--by-student", help="Write one row a student: canvas.csv and moodle.csv.")
+    ] = False,
+    roster: Annotated[
+        Path | None,
+        typer.Option(
+            help="The students, as Canvas or Moodle exports them. With --by-student.",
+            exists=True,
+            dir_okay=False,
+        ),
+    ] = None,
+    pattern: Annotated[
+        str,
+        typer.Option(help="Where a file's path has the student's id: '{id}_*.ipynb'. With --by-student."),
+    ] = "",
 ) -> None:
     """Grade notebooks that were handed in.
 
     This is no sandbox: their code runs as you on this machine, though without your keys.
     """
-    from npc_lab.cli.grade import grade_notebooks
+    from npc_lab.cli.grade import Students, grade_notebooks
 
+    students = Students(roster, pattern) if is_by_student or roster or pattern else None
     with plain_words() as screen:
-        if not grade_notebooks(screen, notebooks, out, timeout, jobs, exercise or []):
+        if not grade_notebooks(screen, notebooks, out, timeout, jobs, exercise or [], markdown, students):
             raise typer.Exit(FAILED)
 
 

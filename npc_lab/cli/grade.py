@@ -3,6 +3,7 @@
 import os
 import sys
 from collections.abc import Iterable
+from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -12,8 +13,10 @@ from npc_lab.cli.screen import Screen
 from npc_lab.cli.start import INSTALL_COURSE
 from npc_lab.errors import NPCLabError, did_you_mean
 from npc_lab.grading import Grade, grade_all
-from npc_lab.grading.handed_in import HandedIn, find_notebooks
+from npc_lab.grading.handed_in import HandedIn, find_notebooks, path_name
 from npc_lab.grading.records import Records, outcome, share
+from npc_lab.grading.roster import read_roster
+from npc_lab.grading.students import CANVAS_NAME, MOODLE_NAME, ByStudent
 from npc_lab.lessons.checking.reports import MARKS
 from npc_lab.lessons.exercises.catalogue import EXERCISES
 
@@ -21,10 +24,27 @@ _NEEDED = ("nbclient", "nbformat", "ipykernel", "psutil")
 _HEAD = ("file", "exercise", "outcome", "steps", "stretch", "points")
 
 
+@dataclass(frozen=True)
+class Students:
+    """Whose the notebooks are: by a roster, by a pattern of their names, or as folders usually say it."""
+
+    roster: Path | None = None
+    pattern: str = ""
+
+
 def grade_notebooks(
-    screen: Screen, paths: list[Path], out: Path, cell_seconds: float, jobs: int | None, exercises: list[str]
+    screen: Screen,
+    paths: list[Path],
+    out: Path,
+    cell_seconds: float,
+    jobs: int | None,
+    exercises: list[str],
+    markdown: bool = False,
+    students: Students | None = None,
 ) -> bool:
     """Grade notebooks, write and show the grades, and return whether all of them could be graded.
+
+    markdown: write feedback as Markdown, too. students: if given, write a row for each of them.
 
     Raise `NPCLabError` if there is nothing to grade or the grades cannot be written. At Ctrl-C, the grades so
     far are written and shown.
@@ -37,14 +57,19 @@ def grade_notebooks(
     )
     if not notebooks:
         raise NPCLabError(f"There is no notebook in {', '.join(map(str, paths))}. {passed_over}")
+    by_student = _by_student(students, paths) if students else None
     grades = list[Grade]()
     try:
-        records = Records(out)
+        records = Records(out, markdown)
         try:
             _grade(notebooks, exercises, cell_seconds, jobs or os.cpu_count() or 1, records, grades)
         finally:
             records.write_again()
             _show(screen, _in_order(grades), records)
+            if by_student:
+                for note in by_student.write(out, records.rows):
+                    screen.notice(note)
+                screen.say(f"Written: {out / CANVAS_NAME} and {out / MOODLE_NAME}, a row for each student.")
             if others:
                 screen.notice(passed_over)
     except OSError as error:
@@ -53,6 +78,12 @@ def grade_notebooks(
             "Name another folder: npc-lab grade --out FOLDER"
         ) from error
     return all(grade.was_graded for grade in grades)
+
+
+def _by_student(students: Students, paths: Iterable[Path]) -> ByStudent:
+    roster = read_roster(students.roster) if students.roster else None
+    folders = [path_name(path.resolve()) for path in paths if path.is_dir()]
+    return ByStudent(roster, students.pattern, folders)
 
 
 def _grade(
@@ -98,10 +129,12 @@ def _show(screen: Screen, grades: list[Grade], records: Records) -> None:
     for grade in grades:
         for note in grade.notes:
             screen.say(f"{grade.name}: {note}")
+        for sign in grade.to_look_at:
+            screen.say(f"{grade.name}: look at it yourself, it {sign}.")
     failed = sum(not grade.was_graded for grade in grades)
     if failed:
         screen.notice(f"{failed} of {len(grades)} files could not be graded.")
-    screen.say(f"Written: {records.csv}, and a results.json for each file beside it.")
+    screen.say(f"Written: {records.csv}, and results.json and feedback.html for each file beside it.")
     if records.kept:
         screen.say(f"Kept from before: the rows of {len(records.kept)} other files.")
 

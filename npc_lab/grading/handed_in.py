@@ -1,7 +1,7 @@
 """The notebooks that were handed in: where they are, what is in them, to which lesson each belongs.
 
     notebooks, others = find_notebooks([Path("handed_in")], out=Path("grades"))
-    exercises_of(code_cells(notebooks[0].path))    all exercises of the notebook's lesson
+    exercises_of(contents(notebooks[0].path).code)    all exercises of the notebook's lesson
 
 A notebook is known by its path, and its lesson by the tags of its cells.
 """
@@ -49,6 +49,17 @@ class CodeCell:
     tags: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True)
+class Contents:
+    """What a notebook holds. It is read once, before any notebook is run: one may change the file of another.
+
+    code: its code cells. others: its Markdown and raw cells, by their numbers in the notebook, from 1.
+    """
+
+    code: list[CodeCell]
+    others: dict[int, tuple[str, CodeCell]]
+
+
 def find_notebooks(paths: Iterable[Path], out: Path) -> tuple[list[HandedIn], list[str]]:
     """Return the notebooks to grade, each once, and the names of other files below the folders.
 
@@ -60,9 +71,9 @@ def find_notebooks(paths: Iterable[Path], out: Path) -> tuple[list[HandedIn], li
         for file in _below(path) if path.is_dir() else [path]:
             place = file.parent.resolve() / file.name
             if file == path or (file.suffix.lower() == ".ipynb" and file.is_file()):
-                notebooks[place] = HandedIn(place, _name(place))
+                notebooks[place] = HandedIn(place, path_name(place))
             elif not place.is_relative_to(out.resolve()):
-                others.add(_name(place))
+                others.add(path_name(place))
     return list(notebooks.values()), sorted(others - {each.name for each in notebooks.values()})
 
 
@@ -74,25 +85,28 @@ def _below(folder: Path) -> Iterator[Path]:
             yield file
 
 
-def _name(file: Path) -> str:
+def path_name(file: Path) -> str:
+    """Return the path from the current folder, or the absolute path outside of it."""
     here = Path.cwd().resolve()
     return (file.relative_to(here) if file.is_relative_to(here) else file).as_posix()
 
 
-def code_cells(path: Path) -> list[CodeCell]:
-    """Return the notebook's code cells. Raise `NotANotebookError` if there are none."""
-    cells = [_cell(cell) for cell in _cells(path) if cell["cell_type"] == "code"]
-    if not any(cell.source.strip() for cell in cells):
+def contents(path: Path) -> Contents:
+    """Return what the notebook holds. Raise `NotANotebookError` if it has no code or cannot be read."""
+    cells = [(cell["cell_type"], _cell(cell)) for cell in _cells(path)]
+    code = [cell for kind, cell in cells if kind == "code"]
+    if not any(cell.source.strip() for cell in code):
         raise NotANotebookError("There is no code in it.")
-    return cells
+    others = {number: (kind, cell) for number, (kind, cell) in enumerate(cells, start=1) if kind in _KINDS}
+    return Contents(code, others)
 
 
-def cells_not_run(path: Path, exercise: Exercise) -> list[str]:
+def cells_not_run(held: Contents, exercise: Exercise) -> list[str]:
     """Return which cells of the exercise are no code cells any more, in words: "Cell 7 is Markdown"."""
     return [
-        f"Cell {number} of the notebook, of the exercise {exercise.name}, is {_KINDS[cell['cell_type']]}"
-        for number, cell in enumerate(_cells(path), start=1)
-        if cell["cell_type"] in _KINDS and _was_code_of(_cell(cell), exercise)
+        f"Cell {number} of the notebook, of the exercise {exercise.name}, is {_KINDS[kind]}"
+        for number, (kind, cell) in held.others.items()
+        if _was_code_of(cell, exercise)
     ]
 
 

@@ -12,62 +12,132 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
+from pathlib import Path
 from typing import Any
 
+from npc_lab.grading.alike import codes_in, codes_of, fingerprint, fingerprint_of_text
+from npc_lab.grading.signs import Replaced, note_calls, note_writes
+from npc_lab.lessons.checking import exercise as limits
+from npc_lab.lessons.checking.exercise import Exercise
 from npc_lab.lessons.checking.learners_code import is_the_kits
+from npc_lab.lessons.checking.limits import run_limited
+from npc_lab.lessons.exercises.catalogue import EXERCISES
+from npc_lab.lessons.help import solution_code
 
-MIME = "application/vnd.npc-lab.steps+json"
+TARGET = "npc_lab_check"  # of the message that asks for a check
 MEMORY = 4 * 2**30  # bytes of addresses for one kernel; without a limit, one takes the memory of all
 # A check's own limits are for a learner who waits. Here many kernels share the machine.
 PATIENCE = 5
-_GONE = "npc_lab_gone"  # what the kernel's shell keeps under this name outlives our modules
+_LOOK_SECONDS = 5.0  # at the code of an exercise
 _INSTALLERS = ("pip", "conda", "mamba", "micromamba", "uv")
 _INSTALL = re.compile(rf"\b({'|'.join(_INSTALLERS)})3?\b.*\b(un)?install\b|\buv\b.*\b(sync|add|remove)\b")
+
+Gone = dict[str, dict[str, int]]
 
 
 def prepare(names: Mapping[str, Sequence[str]]) -> None:
     """Before the notebook's cells: let replies come from the fake; show, install and check nothing.
 
+    All that a check needs is bound here. The notebook gets copies of the lessons of its own.
+
     names: those that the exercises ask for, each with the methods that it must have. They are watched.
     """
+    from IPython import get_ipython
+
+    shell: Any = get_ipython()  # type: ignore[no-untyped-call,unused-ignore]
     _limit_memory()
     # The output of endless loops would keep the grader busy, and so delay the other notebooks.
     sys.stdout = sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115  # as long as the kernel
+    _load_what_checks_need()
+    _forget_the_lessons()
     _connect_to_the_fake()
     _check_nothing()
-    _install_nothing()
-    _end_no_kernel()
-    _watch(names)
+    _install_nothing(shell)
+    _end_no_kernel(shell)
+    checker = Checker(shell, _watch(shell, names))
+    shell.kernel.comm_manager.register_target(TARGET, checker.answer)
 
 
-def check_here(name: str, nonce: str) -> None:
-    """After the notebook's cells: check what they defined, and send the outcomes with the nonce."""
-    from IPython import get_ipython
+class Checker:
+    """Checks what a notebook has defined, when the grader asks for it."""
 
-    from npc_lab.lessons.checking import exercise as limits
-    from npc_lab.lessons.exercises.catalogue import EXERCISES
+    def __init__(self, shell: Any, gone: Gone):
+        import npc_lab
+
+        self._shell, self._gone = shell, gone
+        self._called, self._written = list[str](), list[str]()
+        note_calls(npc_lab.ChatArena, self._called)
+        self._replaced, self._was_replaced = Replaced(shell), list[str]()
+        note_writes(str(Path.cwd().parent), self._written)
+
+    def answer(self, comm: Any, message: Mapping[str, Any]) -> None:
+        """Send the outcomes of an exercise, and what a person should look at.
+
+        comm: whose id only the grader knows. message: holds the exercise's name.
+        """
+        self._was_replaced += [each for each in self._replaced.restore() if each not in self._was_replaced]
+        found = EXERCISES[message["content"]["data"]["exercise"]]
+        thing = self._shell.user_ns.get(found.declares)
+        self._called.clear()
+        report = found.check(thing, names=self._shell.user_ns, try_all=True)
+        calls_ours = bool(self._called) and found.declares == "ChatArena"
+        code = run_limited(lambda: _fingerprint(thing, found), _LOOK_SECONDS).value or ""
+        comm.send(
+            {
+                "outcomes": [(step.outcome, step.message, step.fault) for step in report.steps],
+                "gone": self._gone[found.declares],
+                "code": code,
+                "is_shipped": bool(code) and code == _fingerprint_of_solution(found),
+                "calls_ours": calls_ours,
+                "replaced": self._was_replaced,
+                "written": self._written,
+            }
+        )
+
+
+def _fingerprint(thing: Any, exercise: Exercise) -> str:
+    """Return a fingerprint of what the learner has written for the exercise, or ""."""
+    if callable(thing):
+        return fingerprint(codes_of(thing, exercise.declares, _methods(exercise)))
+    return "" if thing is None else fingerprint_of_text(thing)
+
+
+def _fingerprint_of_solution(exercise: Exercise) -> str:
+    return fingerprint(codes_in(solution_code(exercise.name), _methods(exercise) or [exercise.declares]))
+
+
+def _methods(exercise: Exercise) -> list[str]:
+    return sorted({name for step in exercise.steps for name in step.uses})
+
+
+def _load_what_checks_need() -> None:
+    """Import what is otherwise imported at the first reply: it takes no step's time, and is bound."""
+    import openai.types.chat  # noqa: F401
 
     limits.STEP_SECONDS *= PATIENCE
     limits.ALL_SECONDS *= PATIENCE
     limits.REST_SECONDS *= PATIENCE
-    shell: Any = get_ipython()  # type: ignore[no-untyped-call,unused-ignore]
-    found = EXERCISES[name]
-    report = found.check(shell.user_ns.get(found.declares), names=shell.user_ns)
-    outcomes = [(step.outcome, step.message, step.fault) for step in report.steps]
-    gone = getattr(shell, _GONE, {}).get(found.declares, {})
-    shell.display_pub.publish({MIME: {"nonce": nonce, "outcomes": outcomes, "gone": gone}})
 
 
-def _watch(names: Mapping[str, Sequence[str]]) -> None:
+def _forget_the_lessons() -> None:
+    """Let the notebook import copies of the lessons and of this grader: ours are bound already."""
+    import npc_lab
+
+    for name in list(sys.modules):
+        if name.startswith(("npc_lab.lessons", "npc_lab.grading")):
+            del sys.modules[name]
+    for name in ("lessons", "grading"):
+        if name in vars(npc_lab):
+            delattr(npc_lab, name)
+
+
+def _watch(shell: Any, names: Mapping[str, Sequence[str]]) -> Gone:
     """Note after each cell what of these names is gone that was there, and which cell it was.
 
     Cells are counted from 0, without empty ones, which no kernel is ever sent.
     """
-    from IPython import get_ipython
-
-    shell: Any = get_ipython()  # type: ignore[no-untyped-call,unused-ignore]
     there: dict[str, set[str]] = {name: set() for name in names}
-    gone: dict[str, dict[str, int]] = {name: {} for name in names}
+    gone: Gone = {name: {} for name in names}
     cells: list[str] = []  # one id for each: a cell may run others in it
 
     def look(*_: Any) -> None:
@@ -79,8 +149,8 @@ def _watch(names: Mapping[str, Sequence[str]]) -> None:
             gone[name] = {each: number for each, number in gone[name].items() if each not in now}
             there[name] = now
 
-    setattr(shell, _GONE, gone)
     shell.events.register("post_run_cell", look)
+    return gone
 
 
 def _there(thing: Any, name: str, methods: Sequence[str]) -> set[str]:
@@ -139,22 +209,16 @@ def _check_nothing() -> None:
     lessons.report = lambda: lessons.Progress({})
 
 
-def _install_nothing() -> None:
+def _install_nothing(shell: Any) -> None:
     """Let `%pip install`, `!pip install` and the like do nothing: they would change the teacher's machine."""
-    from IPython import get_ipython
-
-    shell: Any = get_ipython()  # type: ignore[no-untyped-call,unused-ignore]
     for name in _INSTALLERS:
         shell.register_magic_function(lambda _line: None, "line", name)
     for name in ("system", "getoutput"):
         setattr(shell, name, partial(_unless_it_installs, getattr(shell, name)))
 
 
-def _end_no_kernel() -> None:
+def _end_no_kernel(shell: Any) -> None:
     """Let `exit()`, `quit()` and a bare `exit` end their cell only, as `sys.exit()` does."""
-    from IPython import get_ipython
-
-    shell: Any = get_ipython()  # type: ignore[no-untyped-call,unused-ignore]
     shell.ask_exit = sys.exit
 
 

@@ -14,16 +14,19 @@ import sys
 import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
+from queue import Empty
 from typing import Any
 
 from npc_lab.endpoints.connect import FAKE
-from npc_lab.grading.inside import MIME
+from npc_lab.grading.inside import TARGET
 from npc_lab.lessons.checking.reports import MARKS
 
 GRACE_SECONDS = 5.0  # for a cell that was interrupted, to end
 START_SECONDS = 60
 LONGEST_MESSAGE = 5_000  # characters
+_LONGEST_NAME = 200
 _DIE_WITH_PARENT = 1  # PR_SET_PDEATHSIG, in Linux's prctl.h
 PASSES = 20  # over all processes of the machine, at most, to find those that a notebook has left behind
 
@@ -32,19 +35,28 @@ _PASSED_ON = ["PATH", "PYTHONPATH", "VIRTUAL_ENV", "CONDA_PREFIX", "LD_LIBRARY_P
 _PASSED_ON += ["LANG", "LC_ALL", "LC_CTYPE", "TZ", "PYTHONUTF8", "PYTHONDONTWRITEBYTECODE"]
 _PASSED_ON += ["SYSTEMROOT", "SYSTEMDRIVE", "WINDIR", "COMSPEC", "PATHEXT", "PROCESSOR_ARCHITECTURE"]
 _PREPARE = "__import__('npc_lab.grading.inside', fromlist=['prepare']).prepare({names!r})"
-# The checks are imported once more, since the notebook may have changed them. Its own names stay.
-_CHECK = """
-import sys
-for name in list(sys.modules):
-    if name.startswith(("npc_lab.lessons", "npc_lab.grading")):
-        del sys.modules[name]
-from npc_lab.grading.inside import check_here
-check_here({exercise!r}, {nonce!r})
-"""
-
-
 # Python 3.13 has an error of its own for a bracket that is never closed.
 _NOT_PYTHON = ("SyntaxError", "IndentationError", "TabError", "_IncompleteInputError")
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a kernel has answered for one exercise. All of it may be forged.
+
+    outcomes: each step's outcome, message and fault. gone: what the exercise asks for that was there and is
+    gone, each with the number of the cell that was run then. code: a fingerprint of what the learner has
+    written, or "". is_shipped: whether that is the solution's. calls_ours: whether it called npc_lab's own
+    arena. replaced, written: what of Python's or ours was replaced, and which files outside of its folder
+    were changed.
+    """
+
+    outcomes: list[tuple[str, str, str]]
+    gone: dict[str, int]
+    code: str
+    is_shipped: bool
+    calls_ours: bool
+    replaced: list[str]
+    written: list[str]
 
 
 class KernelLostError(Exception):
@@ -59,16 +71,13 @@ class Kernel:
         from nbformat.v4 import new_notebook
 
         class Client(NotebookClient):
-            """Keeps no output of the notebook; `on_display` looks for the answer of our own check in it."""
-
-            on_display = staticmethod(self._note_answer)
+            """Keeps no output of the notebook."""
 
             def process_message(self, msg: dict[str, Any], cell: Any, cell_index: int) -> Any:
-                if msg["msg_type"] == "display_data":
-                    self.on_display(msg["content"]["data"])
                 return super().process_message(msg, cell, cell_index) if msg["msg_type"] == "status" else None
 
         self.was_interrupted = False
+        self._manager = manager
         self._notebook = new_notebook()  # type: ignore[no-untyped-call,unused-ignore]
         self._client = Client(
             self._notebook,
@@ -78,8 +87,7 @@ class Kernel:
             interrupt_on_timeout=True,
             on_cell_error=self._note_error,
         )
-        self._error = self._nonce = ""
-        self._answer: Any = None
+        self._error = ""
 
     async def connect(self) -> None:
         """Connect to the kernel. Raise `RuntimeError` if it does not answer."""
@@ -115,36 +123,64 @@ class Kernel:
         self.was_interrupted = bool(self._error) and time.monotonic() - started >= seconds
         return self._error
 
-    async def check(self, exercise: str, seconds: int) -> tuple[list[tuple[str, str, str]], dict[str, int]]:
-        """Check what the notebook defined: return each step's outcome, message and fault.
+    async def check(self, exercise: str, seconds: float) -> Answer | None:
+        """Check what the notebook defined, and return the answer, or None if there is none.
 
-        Return [] if there is no answer; and what it asks for that was there and is gone, each with the
-        number of the cell that was run then.
+        The kernel is asked by a message of its own kind, which runs no cell. Raise `KernelLostError` if it
+        does not end, or if the kernel has died.
         """
-        self._nonce, self._answer = secrets.token_hex(16), None  # new, so no cell of the notebook can know it
-        code = _CHECK.format(exercise=exercise, nonce=self._nonce)
-        await self.run(f"__import__('builtins').exec({code!r}, {{}})", seconds)
+        client: Any = self._client.kc
+        secret = secrets.token_hex(16)  # new, so no cell of the notebook can know it
+        content = {"comm_id": secret, "target_name": TARGET, "data": {"exercise": exercise}}
+        asked = client.session.msg("comm_open", content)
+        client.shell_channel.send(asked)
+        answer: Any = None
         try:
-            answers = [tuple(map(str, each)) for each in self._answer["outcomes"]]
-            outcomes = [(outcome, message, fault) for outcome, message, fault in answers]
-            gone = {str(name): int(number) for name, number in self._answer["gone"].items()}
-        except (TypeError, KeyError, ValueError, AttributeError):
-            return [], {}
-        return [
-            (outcome, message[:LONGEST_MESSAGE], fault[:LONGEST_MESSAGE])
-            for outcome, message, fault in outcomes
-            if outcome in MARKS
-        ], gone
+            async with asyncio.timeout(seconds):
+                while (message := await self._next_message(client))["msg_type"] != "status" or (
+                    message["parent_header"].get("msg_id") != asked["header"]["msg_id"]
+                    or message["content"]["execution_state"] != "idle"
+                ):
+                    if message["msg_type"] == "comm_msg" and message["content"].get("comm_id") == secret:
+                        answer = message["content"]["data"]
+        except TimeoutError as error:
+            raise KernelLostError(f"it did not end after {seconds:g} seconds.") from error
+        return _read(answer)
 
-    def _note_answer(self, data: dict[str, Any]) -> None:
-        answer = data.get(MIME)
-        if self._nonce and isinstance(answer, dict) and answer.get("nonce") == self._nonce:
-            self._answer = answer
+    async def _next_message(self, client: Any) -> Any:
+        """Return the kernel's next message. Raise `KernelLostError` if it has died."""
+        while True:
+            with suppress(Empty):
+                return await client.get_iopub_msg(timeout=1)
+            if not await self._manager.is_alive():
+                raise KernelLostError("its Python ended. Was it told to, or was no memory left?")
 
     def _note_error(self, cell: Any, cell_index: int, execute_reply: dict[str, Any]) -> None:
         name, words = (str(execute_reply["content"].get(key, ""))[-200:] for key in ("ename", "evalue"))
         line = re.search(r", line (\d+)\)$", words) if name in _NOT_PYTHON else None
         self._error = f"a syntax error in line {line[1]}" if line else name or "an error"
+
+
+def _read(answer: Any) -> Answer | None:
+    try:
+        outcomes = [
+            (str(outcome), str(message), str(fault)) for outcome, message, fault in answer["outcomes"]
+        ]
+        return Answer(
+            [
+                (outcome, message[:LONGEST_MESSAGE], fault[:LONGEST_MESSAGE])
+                for outcome, message, fault in outcomes
+                if outcome in MARKS
+            ],
+            {str(name): int(number) for name, number in answer["gone"].items()},
+            str(answer["code"])[:_LONGEST_NAME],
+            bool(answer["is_shipped"]),
+            bool(answer["calls_ours"]),
+            [str(name)[:_LONGEST_NAME] for name in answer["replaced"]],
+            [str(path)[-_LONGEST_NAME:] for path in answer["written"]],
+        )
+    except (TypeError, KeyError, ValueError, AttributeError):
+        return None
 
 
 @asynccontextmanager

@@ -22,7 +22,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Mapping, Sequence
 from copy import deepcopy
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from time import monotonic  # by name: a learner may replace what stands in `time`
 from types import MappingProxyType
@@ -109,7 +109,8 @@ class StepCheck:
 
     key: the name of the function `run`. name: the behaviour, as a sentence. run: raises `Wrong`, or returns
     the message for success. needs: the keys of the steps it waits for. part: the part of the exercise it
-    belongs to. uses: the methods that must have been written.
+    belongs to. uses: the methods that must have been written, the one that it is about last. only_with: those
+    of the steps before it without which it proves nothing: code that does nothing has this behaviour, too.
     """
 
     key: str
@@ -119,6 +120,7 @@ class StepCheck:
     required: bool = True
     part: str = ""
     uses: tuple[str, ...] = ()
+    only_with: tuple[str, ...] = ()
 
 
 Decorator = Callable[[Callable[[Any], str | None]], Callable[[Any], str | None]]
@@ -141,9 +143,11 @@ class Exercise:
     accepts: Callable[[Any], bool] = callable
     steps: list[StepCheck] = field(default_factory=list)
 
-    def step(self, name: str, *, needs: Sequence[str] = (), required: bool = True) -> Decorator:
+    def step(
+        self, name: str, *, needs: Sequence[str] = (), required: bool = True, only_with: Sequence[str] = ()
+    ) -> Decorator:
         """Return a decorator that adds a function as a step."""
-        return Part(self).step(name, needs=needs, required=required)
+        return Part(self).step(name, needs=needs, required=required, only_with=only_with)
 
     def part(self, name: str, uses: Sequence[str]) -> Part:
         """Return a new part of the exercise, for which these methods must have been written."""
@@ -154,34 +158,45 @@ class Exercise:
         return list(dict.fromkeys(step.part for step in self.steps if step.part))
 
     def check(
-        self, learners_object: Any, part: str = "", names: Mapping[str, Any] = MappingProxyType({})
+        self,
+        learners_object: Any,
+        part: str = "",
+        names: Mapping[str, Any] = MappingProxyType({}),
+        *,
+        try_all: bool = False,
     ) -> Report:
         """Check every step, or those of one part, and return a report. No object makes this raise.
 
-        names: the names of the notebook, or of the module, in which the learner works.
+        names: the names of the notebook, or of the module, in which the learner works. try_all: also try what
+        waits for another step, as a grader does. If it holds, it is correct; if not, it still waits.
         """
         asked = [step for step in self.steps if step.part == part or not part]
         looked = run_limited(lambda: self._taken_from_the_kit(asked, learners_object), REST_SECONDS)
         theirs: dict[str, str] = looked.value or {}
-        found = self._check_all([step for step in asked if step.key not in theirs], learners_object, names)
+        own = [step for step in asked if step.key not in theirs]
+        found = self._check_all(own, learners_object, names, try_all)
         shown = [_from_the_kit(step, theirs) if step.key in theirs else found[step.key] for step in asked]
         name = f"{self.name}.{part}" if part else self.name
         noted = run_limited(lambda: self._note(learners_object, part, names), REST_SECONDS)
         return Report(name, shown, f'hint("{name}")', noted.value or "")
 
     def _check_all(
-        self, asked: list[StepCheck], learners_object: Any, names: Mapping[str, Any]
+        self, asked: list[StepCheck], learners_object: Any, names: Mapping[str, Any], try_all: bool
     ) -> dict[str, Step]:
         """Return the outcomes of these steps and of those that they need, by key."""
         wanted, found = self._with_needs(asked), dict[str, Step]()
-        deadline = monotonic() + ALL_SECONDS
+        end = monotonic() + ALL_SECONDS
+        ends: dict[str, float] = {}  # of each part, when a grader tries all; otherwise of all parts together
         for step in self.steps:
             if step.key in wanted:
-                seconds = min(STEP_SECONDS, deadline - monotonic())
-                result = self._check_one(step, learners_object, found, seconds, names)
+                part = step.part if try_all else ""
+                seconds = min(STEP_SECONDS, ends.get(part, end) - monotonic())
+                result = self._check_one(step, learners_object, found, seconds, names, try_all)
                 if result.is_late:  # the next ones may not end either, and somebody waits
-                    deadline = min(deadline, monotonic() + REST_SECONDS)
-                found[step.key] = Step(step.name, step.required, result.outcome, result.message, result.fault)
+                    ends[part] = min(ends.get(part, end), monotonic() + REST_SECONDS)
+                found[step.key] = Step(
+                    step.name, step.required, result.outcome, result.message, result.fault, step.part
+                )
         return found
 
     def _note(self, learners_object: Any, part: str, names: Mapping[str, Any]) -> str:
@@ -214,6 +229,7 @@ class Exercise:
         found: dict[str, Step],
         seconds: float,
         names: Mapping[str, Any],
+        try_all: bool,
     ) -> _Result:
         no_time = _Result(CANT_CHECK, "No time was left for it. Mend the steps above first.")
         if seconds <= 0:
@@ -223,12 +239,10 @@ class Exercise:
         looked = run_limited(lambda: self._not_ready(step, learners_object, names), seconds)
         if looked.error:
             return _result(looked, lambda: f"looking at {self.declares}", seconds)
-        if looked.value:
-            outcome, message = looked.value
-            return _Result(outcome, message)
-        waits = next((found[key] for key in step.needs if found[key].outcome != CORRECT), None)
-        if waits:
-            return _Result(CANT_CHECK, f"It waits for: {waits.name}")
+        lacks, outcome, message = looked.value or ("", "", "")
+        waits = _Result(outcome, message) if outcome else _waits_for(step, found)
+        if waits and not (try_all and _can_be_tried(step, lacks, found)):
+            return waits
         left = seconds - (monotonic() - started)
         if left <= 0:
             return no_time
@@ -240,28 +254,34 @@ class Exercise:
             return step.run(trial)
 
         result = _result(run_limited(run, left), lambda: trial.called, seconds)
+        if waits and result.outcome != CORRECT:
+            return replace(waits, is_late=result.is_late)
         return no_time if result.is_late and seconds < STEP_SECONDS else result
 
     def _not_ready(
         self, step: StepCheck, learners_object: Any, names: Mapping[str, Any]
-    ) -> tuple[str, str] | None:
-        """Return outcome and message if there is nothing to check or the object is of the wrong kind."""
+    ) -> tuple[str, str, str] | None:
+        """Return what is lacking, outcome and message, if there is nothing to check or of the wrong kind.
+
+        What is lacking is the object itself, or one of its methods.
+        """
         if is_stub(learners_object):
             if other := meant(self.declares, self.accepts, names):
-                return (
-                    NOT_ATTEMPTED,
-                    f"You have written {other}. Rename it to {self.declares}, then check again.",
-                )
-            return NOT_ATTEMPTED, f"Write {self.declares}, then check again."
+                advice = f"You have written {other}. Rename it to {self.declares}, then check again."
+                return self.declares, NOT_ATTEMPTED, advice
+            return self.declares, NOT_ATTEMPTED, f"Write {self.declares}, then check again."
         if not self.accepts(learners_object):
             call = f"check({self.name!r}, {self.declares})"
-            return CANT_CHECK, f"This wants {self.kind}: {call}. It got {show(learners_object, 80)}."
-        missing = next((name for name in step.uses if _is_missing(learners_object, name)), None)
-        if missing is None:
+            message = f"This wants {self.kind}: {call}. It got {show(learners_object, 80)}."
+            return self.declares, CANT_CHECK, message
+        missing = [name for name in step.uses if _is_missing(learners_object, name)]
+        if not missing:
             return None
-        if other := near(missing, _own_methods(learners_object)):
-            return NOT_ATTEMPTED, f"You have written {other}. Rename it to {missing}, then check again."
-        return NOT_ATTEMPTED, f"Write {missing}, then check again."
+        lacks = step.uses[-1] if step.uses[-1] in missing else missing[0]
+        if other := near(missing[0], _own_methods(learners_object)):
+            advice = f"You have written {other}. Rename it to {missing[0]}, then check again."
+            return lacks, NOT_ATTEMPTED, advice
+        return lacks, NOT_ATTEMPTED, f"Write {missing[0]}, then check again."
 
     def _taken_from_the_kit(self, steps: list[StepCheck], learners_object: Any) -> dict[str, str]:
         """Return the steps, by their keys, that check the kit's own code, each with that code's name."""
@@ -286,6 +306,18 @@ class _Result:
     is_late: bool = False
 
 
+def _waits_for(step: StepCheck, found: Mapping[str, Step]) -> _Result | None:
+    """Return what a step answers that waits for another one, or None if it waits for none."""
+    need = next((found[key] for key in step.needs if found[key].outcome != CORRECT), None)
+    return _Result(CANT_CHECK, f"It waits for: {need.name}") if need else None
+
+
+def _can_be_tried(step: StepCheck, lacks: str, found: Mapping[str, Step]) -> bool:
+    """Return whether a step that waits can prove something: what it is about is there."""
+    is_there = not lacks or (lacks in step.uses and lacks != step.uses[-1])
+    return is_there and all(found[key].outcome == CORRECT for key in step.only_with)
+
+
 @dataclass(frozen=True)
 class Part:
     """Steps of an exercise that can be checked before the rest is written, as `check("arena.turn", ...)`."""
@@ -294,13 +326,15 @@ class Part:
     name: str = ""
     uses: tuple[str, ...] = ()
 
-    def step(self, name: str, *, needs: Sequence[str] = (), required: bool = True) -> Decorator:
+    def step(
+        self, name: str, *, needs: Sequence[str] = (), required: bool = True, only_with: Sequence[str] = ()
+    ) -> Decorator:
         """Return a decorator that adds a function as a step of this part."""
 
         def add(run: Callable[[Any], str | None]) -> Callable[[Any], str | None]:
             key = getattr(run, "__name__", name)
             self.exercise.steps.append(
-                StepCheck(key, name, run, tuple(needs), required, self.name, self.uses)
+                StepCheck(key, name, run, tuple(needs), required, self.name, self.uses, tuple(only_with))
             )
             return run
 
@@ -309,7 +343,7 @@ class Part:
 
 def _from_the_kit(step: StepCheck, theirs: Mapping[str, str]) -> Step:
     message = f"{theirs[step.key]} comes from npc_lab. The exercise is to write it."
-    return Step(step.name, step.required, NOT_ATTEMPTED, message)
+    return Step(step.name, step.required, NOT_ATTEMPTED, message, part=step.part)
 
 
 def _is_missing(learners_object: Any, name: str) -> bool:

@@ -45,6 +45,7 @@ class Step:
     name: the behaviour, as a sentence. required: False for a stretch step. outcome: "correct",
     "incorrect", "not attempted" or "can't check". message: what was called, expected and got, and what
     to do next; if correct, what works now. fault: what is wrong, as a sentence, if the name does not say it.
+    part: the part of the exercise it belongs to, if that has parts.
     """
 
     name: str
@@ -52,6 +53,7 @@ class Step:
     outcome: str
     message: str
     fault: str = ""
+    part: str = ""
 
 
 @dataclass(frozen=True)
@@ -77,12 +79,26 @@ class Report:
         return [step for step in self.steps if step.required]
 
     @property
+    def first_wrong(self) -> Step | None:
+        """The step to speak of first, None if all is correct: an incorrect one before those that wait for it.
+
+        Of an exercise that is a stretch as a whole it is one of all steps.
+        """
+        wrong = [step for step in self.required or self.steps if step.outcome != CORRECT]
+        return next((step for step in wrong if step.outcome == INCORRECT), wrong[0] if wrong else None)
+
+    @property
+    def unchecked(self) -> int:
+        """How many required steps could not be checked."""
+        return sum(step.outcome == CANT_CHECK for step in self.required)
+
+    @property
     def outcome(self) -> str:
         """The outcome of the whole exercise: that of its first required step that is not correct.
 
         If that step was not attempted and others were, the exercise is "not finished".
         """
-        worst = self._worst()
+        worst = self.first_wrong
         if worst is None:
             return CORRECT
         is_begun = any(step.outcome in (CORRECT, INCORRECT) for step in self.steps)
@@ -90,7 +106,7 @@ class Report:
 
     def headline(self) -> str:
         """Return one line: all is correct, or which behaviour is not."""
-        worst = self._worst()
+        worst = self.first_wrong
         if worst is None:
             left = sum(step.outcome != CORRECT for step in self.steps)
             stretch = f" {left} stretch step{'s are' if left > 1 else ' is'} left." if left else ""
@@ -108,7 +124,7 @@ class Report:
         lines = [self.note, self.headline()] if self.note else [self.headline()]
         if told := self._told():
             lines += ["", *self._title_of(told), _indented(told.message)]
-        if self._worst() and self.next_call:
+        if self.first_wrong and self.next_call:
             lines += ["", f"For a hint: {self.next_call}"]
         if self._lists_all():
             lines += ["", *(f"  {MARKS[step.outcome]} {self._listed(step)}" for step in self.steps)]
@@ -123,7 +139,7 @@ class Report:
         if told := self._told():
             parts += [f"<p>{escaped(title)}</p>" for title in self._title_of(told)]
             parts.append(_exactly(told.message))
-        if self._worst() and self.next_call:
+        if self.first_wrong and self.next_call:
             parts.append(f"<p>For a hint: <code>{escaped(self.next_call)}</code></p>")
         if self._lists_all():
             rows = "".join(
@@ -134,36 +150,28 @@ class Report:
             parts.append(f"<details{is_open}><summary>All steps</summary><ul>{rows}</ul></details>")
         return untypeset(f"<div style='max-width:60em;overflow-wrap:anywhere'>{''.join(parts)}</div>")
 
-    def _worst(self) -> Step | None:
-        """Return the step to speak of first: an incorrect one before those that wait for it.
-
-        Of an exercise that is a stretch as a whole it is one of all steps.
-        """
-        wrong = [step for step in self.required or self.steps if step.outcome != CORRECT]
-        return next((step for step in wrong if step.outcome == INCORRECT), wrong[0] if wrong else None)
-
     def _told(self) -> Step | None:
         """Return the step to explain: a wrong one first; a stretch step once all required ones are right."""
-        if worst := self._worst():
+        if worst := self.first_wrong:
             return None if worst.outcome == CANT_CHECK else worst  # the headline has its message already
         wrong = [step for step in self.steps if step.outcome == INCORRECT]
         return next(iter(wrong or (self.steps if len(self.steps) == 1 else [])), None)
 
     def _title_of(self, step: Step) -> list[str]:
         """Return the step's own line, unless it is the one that the headline speaks of."""
-        if step.required or step is self._worst():
+        if step.required or step is self.first_wrong:
             return []
         return [f"{MARKS[step.outcome]} {self._titled(step)}"]
 
     def _lists_all(self) -> bool:
         """Return whether a list of all steps says more than the one step above it."""
         return len({step.outcome for step in self.steps}) > 1 or (
-            self._worst() is None and len(self.steps) > 1
+            self.first_wrong is None and len(self.steps) > 1
         )
 
     def _listed(self, step: Step) -> str:
         """Return the step's line in the list; once everything is right, with what works now."""
-        works = f". {step.message}" if self._worst() is None and step.outcome == CORRECT else ""
+        works = f". {step.message}" if self.first_wrong is None and step.outcome == CORRECT else ""
         return f"{self._titled(step)}{works}"
 
     def _titled(self, step: Step) -> str:

@@ -104,7 +104,18 @@ class ArenaTrial(Trial):
         return succeeded, plain(words)
 
     def turns(self, talk: Any, count: int) -> list[Any]:
-        """Run so many turns and return their lines. Raise `Wrong` if one of them fails."""
+        """Run so many turns and return their lines.
+
+        Raise `Wrong` if one of them fails, and `CantCheck` if nobody was asked for a line.
+        """
+        asked = len(self.factory.trace)
+        lines = self.lines(talk, count)
+        if len(self.factory.trace) == asked:
+            raise CantCheck("It waits for: run_turn gives True, and the line that was said")
+        return lines
+
+    def lines(self, talk: Any, count: int) -> list[Any]:
+        """Run so many turns and return their lines, whoever has made them. Raise `Wrong` if one fails."""
         lines = []
         for number in range(1, count + 1):
             succeeded, words = self.turn(talk)
@@ -118,6 +129,11 @@ class ArenaTrial(Trial):
                 raise Wrong(self.called, "(True, the line)", show((succeeded, words)), advice, fault=fault)
             lines.append(words)
         return lines
+
+    def expect_a_run(self) -> None:
+        """Raise `CantCheck` if no run has brought a line: it proves nothing that such a run is silent."""
+        if not self.factory.trace:
+            raise CantCheck("It waits for: run_conversation adds exactly max_turns lines")
 
     def run(self, talk: Any, *count: int, **options: Any) -> Any:
         """Call `run_conversation` and return its value. A generator is run to its end."""

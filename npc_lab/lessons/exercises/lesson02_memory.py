@@ -41,7 +41,9 @@ def system_stays(trial: FunctionTrial) -> str:
     return "The character knows who it is, however long the talk."
 
 
-@trim.step("What stays keeps its order, and nothing is added", needs=["system_stays"])
+@trim.step(
+    "What stays keeps its order, and nothing is added", needs=["system_stays"], only_with=["system_stays"]
+)
 def keeps_order(trial: FunctionTrial) -> str:
     """Finds reversed lists, messages that come twice, and changed texts."""
     messages = _talk(dice.randint(6, 9))
@@ -271,7 +273,9 @@ def same_beginning(trial: FunctionTrial) -> str:
     return "A prompt that only grows is cheap."
 
 
-@cost.step("The same prompt again, or less of it, costs nothing", needs=["same_beginning"])
+@cost.step(
+    "The same prompt again, or less of it, costs nothing", needs=["same_beginning"], only_with=["all_is_new"]
+)
 def nothing_new(trial: FunctionTrial) -> str:
     """Finds functions that subtract two lengths: the difference can be below 0."""
     talk = _talk(dice.randint(3, 5))

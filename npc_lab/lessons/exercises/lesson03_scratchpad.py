@@ -133,7 +133,7 @@ def parted(trial: SplitTrial) -> str:
     return "What follows the end mark is visible, the rest is thought."
 
 
-@split_reply.step("The marks themselves are in neither text", needs=["parted"])
+@split_reply.step("The marks themselves are in neither text", needs=["parted"], only_with=["parted"])
 def no_marks(trial: SplitTrial) -> str:
     private, answer = _private(), _answer()
     visible, thought = trial.split(f"#SCRATCHPAD\n{private}\n#ANSWER\n{answer}")
@@ -169,7 +169,7 @@ def several_lines(trial: SplitTrial) -> str:
     return "Texts of several lines stay as they are."
 
 
-@split_reply.step("A reply without marks is all answer", needs=["parted"])
+@split_reply.step("A reply without marks is all answer", needs=["parted"], only_with=["parted"])
 def unmarked(trial: SplitTrial) -> str:
     answer = _answer()
     advice = 'Where there is no mark at all, give the whole text, and "" as the thought.'
@@ -185,7 +185,7 @@ def end_mark_alone(trial: SplitTrial) -> str:
     return "A forgotten start mark lets nothing out."
 
 
-@split_reply.step("A start mark without an end mark lets nothing out", needs=["parted"])
+@split_reply.step("A start mark without an end mark lets nothing out", needs=["parted"], only_with=["parted"])
 def no_end_mark(trial: SplitTrial) -> str:
     private = _private()
     advice = (
@@ -197,7 +197,7 @@ def no_end_mark(trial: SplitTrial) -> str:
     return "A reply that is cut off in its thoughts shows nothing."
 
 
-@split_reply.step("A mark inside the thoughts does not end them", needs=["parted"])
+@split_reply.step("A mark inside the thoughts does not end them", needs=["parted"], only_with=["parted"])
 def mark_in_thoughts(trial: SplitTrial) -> str:
     private, answer = _private(), _answer()
     advice = "Several end marks: let the last one decide. At each one, all that came before becomes thought."
@@ -205,7 +205,11 @@ def mark_in_thoughts(trial: SplitTrial) -> str:
     return "The last end mark decides."
 
 
-@split_reply.step("Second thoughts, after the answer, stay hidden", needs=["no_end_mark", "mark_in_thoughts"])
+@split_reply.step(
+    "Second thoughts, after the answer, stay hidden",
+    needs=["no_end_mark", "mark_in_thoughts"],
+    only_with=["parted"],
+)
 def second_thoughts(trial: SplitTrial) -> str:
     private, answer = _private(), _answer()
     advice = "Look at visible once more before you give it. Is there a start mark in it? Then show nothing."
@@ -214,7 +218,9 @@ def second_thoughts(trial: SplitTrial) -> str:
     return "A second scratchpad stays private."
 
 
-@split_reply.step("Marks in another spelling let nothing out", needs=["unmarked", "second_thoughts"])
+@split_reply.step(
+    "Marks in another spelling let nothing out", needs=["unmarked", "second_thoughts"], only_with=["parted"]
+)
 def other_spellings(trial: SplitTrial) -> str:
     private, answer = _private(), _answer()
     advice = 'Is the word scratchpad in visible, in capitals or not? Then show nothing: "" is safe.'
@@ -225,7 +231,11 @@ def other_spellings(trial: SplitTrial) -> str:
     return "Odd marks let nothing out."
 
 
-@split_reply.step("What stands between <think> and </think> is not shown", needs=["unmarked", "no_end_mark"])
+@split_reply.step(
+    "What stands between <think> and </think> is not shown",
+    needs=["unmarked", "no_end_mark"],
+    only_with=["parted"],
+)
 def think(trial: SplitTrial) -> str:
     private, answer = _private(), _answer()
     advice = "Reasoning models write <think>. Where it is in visible, show nothing, or cut the block out."
@@ -235,7 +245,10 @@ def think(trial: SplitTrial) -> str:
 
 
 @split_reply.step(
-    "An end mark that is only talked about lets nothing out", needs=["mark_in_thoughts"], required=False
+    "An end mark that is only talked about lets nothing out",
+    needs=["mark_in_thoughts"],
+    only_with=["parted"],
+    required=False,
 )
 def talked_about(trial: SplitTrial) -> str:
     private, answer = _private(), _answer()
@@ -390,7 +403,9 @@ def any_cut(trial: StreamTrial) -> str:
     return "A mark that is cut in two is still a mark."
 
 
-@visible_pieces.step("A reply without marks comes out, once it has ended", needs=["any_cut"])
+@visible_pieces.step(
+    "A reply without marks comes out, once it has ended", needs=["any_cut"], only_with=["thoughts_stay"]
+)
 def plain_stream(trial: StreamTrial) -> str:
     answer = f"{_answer()}\n\n{_answer()}"
     advice = "After the last piece there is no mark to wait for. Then split_reply says what may be shown."
@@ -398,7 +413,9 @@ def plain_stream(trial: StreamTrial) -> str:
     return "A reply without marks is not lost."
 
 
-@visible_pieces.step("Before an end mark nothing comes out", needs=["thoughts_stay", "any_cut"])
+@visible_pieces.step(
+    "Before an end mark nothing comes out", needs=["thoughts_stay", "any_cut"], only_with=["answer_comes_out"]
+)
 def nothing_early(trial: StreamTrial) -> str:
     private, answer = _private(), _answer()
     advice = (
@@ -408,7 +425,9 @@ def nothing_early(trial: StreamTrial) -> str:
     return "A forgotten start mark lets nothing out."
 
 
-@visible_pieces.step("A stream that ends in its thoughts lets nothing out", needs=["any_cut"])
+@visible_pieces.step(
+    "A stream that ends in its thoughts lets nothing out", needs=["any_cut"], only_with=["answer_comes_out"]
+)
 def cut_off(trial: StreamTrial) -> str:
     private = _private()
     advice = "After the last piece, no end mark has come: show only what split_reply would show."
@@ -417,7 +436,11 @@ def cut_off(trial: StreamTrial) -> str:
     return "What is cut off stays private."
 
 
-@visible_pieces.step("In a stream, a mark inside the thoughts does not end them", needs=["any_cut"])
+@visible_pieces.step(
+    "In a stream, a mark inside the thoughts does not end them",
+    needs=["any_cut"],
+    only_with=["answer_comes_out"],
+)
 def mark_in_streamed_thoughts(trial: StreamTrial) -> str:
     private, answer = _private(), _answer()
     advice = "While text arrives, trust only an end mark on a line of its own. The rest is for the end."
@@ -425,7 +448,9 @@ def mark_in_streamed_thoughts(trial: StreamTrial) -> str:
     return "A mark in mid-thought opens nothing."
 
 
-@visible_pieces.step("In a stream, second thoughts stay hidden", needs=["any_cut"])
+@visible_pieces.step(
+    "In a stream, second thoughts stay hidden", needs=["any_cut"], only_with=["answer_comes_out"]
+)
 def second_streamed_thoughts(trial: StreamTrial) -> str:
     private, answer = _private(), _answer()
     advice = "A # in the answer may begin a mark: hold back what follows it until you know."
@@ -434,7 +459,9 @@ def second_streamed_thoughts(trial: StreamTrial) -> str:
     return "A second scratchpad stays private."
 
 
-@visible_pieces.step("In a stream, a <think> block is not shown", needs=["any_cut"])
+@visible_pieces.step(
+    "In a stream, a <think> block is not shown", needs=["any_cut"], only_with=["answer_comes_out"]
+)
 def streamed_think(trial: StreamTrial) -> str:
     private, answer = _private(), _answer()
     advice = "After the last piece, show only what split_reply would show."
@@ -443,7 +470,12 @@ def streamed_think(trial: StreamTrial) -> str:
     return "A reasoning model's thoughts stay private."
 
 
-@visible_pieces.step("Words come out as they arrive", needs=["any_cut"], required=False)
+@visible_pieces.step(
+    "Words come out as they arrive",
+    needs=["any_cut"],
+    only_with=["thoughts_stay", "answer_comes_out"],
+    required=False,
+)
 def as_they_arrive(trial: StreamTrial) -> str:
     pieces = _word_by_word(f"#SCRATCHPAD\n{_private()}\n#ANSWER\n{_answer()} {_answer()} {_answer()}")
     trial.read(pieces)

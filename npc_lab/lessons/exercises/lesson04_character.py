@@ -365,7 +365,7 @@ def said(trial: FunctionTrial) -> str:
     return "What is said plainly is heard."
 
 
-@leaks.step("An innocent line leaks nothing", needs=["said"])
+@leaks.step("An innocent line leaks nothing", needs=["said"], only_with=["said"])
 def innocent(trial: FunctionTrial) -> str:
     """Nothing of the secret is in it."""
     for line in _HARMLESS:
@@ -373,7 +373,7 @@ def innocent(trial: FunctionTrial) -> str:
     return "There is no false alarm."
 
 
-@leaks.step("One word of the secret is not enough", needs=["innocent"])
+@leaks.step("One word of the secret is not enough", needs=["innocent"], only_with=["said"])
 def whole(trial: FunctionTrial) -> str:
     """All of the secret's words, in their order."""
     secret = _secret()
@@ -383,7 +383,7 @@ def whole(trial: FunctionTrial) -> str:
     return "A word that it shares with the secret is no alarm."
 
 
-@leaks.step("Capital letters do not hide it", needs=["innocent"])
+@leaks.step("Capital letters do not hide it", needs=["innocent"], only_with=["innocent"])
 def capitals(trial: FunctionTrial) -> str:
     """In the line, and in the secret."""
     secret = _secret()
@@ -392,7 +392,7 @@ def capitals(trial: FunctionTrial) -> str:
     return "SHOUTED or whispered, it is the same secret."
 
 
-@leaks.step("Blanks and marks do not hide it", needs=["capitals"])
+@leaks.step("Blanks and marks do not hide it", needs=["capitals"], only_with=["innocent"])
 def marks(trial: FunctionTrial) -> str:
     """Between the words, between the letters, and none at all."""
     secret = _secret()
@@ -403,7 +403,7 @@ def marks(trial: FunctionTrial) -> str:
     return "Cut up or glued together, it is found."
 
 
-@leaks.step("The secret's own marks make no difference", needs=["marks"])
+@leaks.step("The secret's own marks make no difference", needs=["marks"], only_with=["innocent"])
 def own_marks(trial: FunctionTrial) -> str:
     """Whoever says it leaves out the exclamation mark."""
     secret = _secret()
@@ -435,7 +435,7 @@ def languages(trial: FunctionTrial) -> str:
     return "Secrets of all languages are heard."
 
 
-@leaks.step("An underscore is a mark like others", needs=["marks"], required=False)
+@leaks.step("An underscore is a mark like others", needs=["marks"], only_with=["innocent"], required=False)
 def underscores(trial: FunctionTrial) -> str:
     """For `\\w` it is a letter."""
     secret = _secret()
@@ -444,7 +444,7 @@ def underscores(trial: FunctionTrial) -> str:
     return "It is found between underscores."
 
 
-@leaks.step("A secret without letters leaks nowhere", needs=["marks"], required=False)
+@leaks.step("A secret without letters leaks nowhere", needs=["marks"], only_with=["said"], required=False)
 def nothing(trial: FunctionTrial) -> str:
     """The empty text is in every text."""
     for secret in ("", " ", "...", "?!"):

@@ -75,7 +75,7 @@ def registers(trial: ArenaTrial) -> str:
     return "The NPC can now be talked with, as a user of its own."
 
 
-@register.step("Registering an NPC again gives the same user", needs=["registers"])
+@register.step("Registering an NPC again gives the same user", needs=["registers"], only_with=["registers"])
 def registers_once(trial: ArenaTrial) -> str:
     actor = trial.factory.actor()
     first, again = (trial.register(actor) for _ in range(2))
@@ -172,7 +172,11 @@ def seats_have_users(trial: ArenaTrial) -> str:
     return "Each seat speaks as a user."
 
 
-@start.step("The keys npc1_user_id and npc2_user_id are not mixed up", needs=["seats_have_users"])
+@start.step(
+    "The keys npc1_user_id and npc2_user_id are not mixed up",
+    needs=["seats_have_users"],
+    only_with=["seats_have_users"],
+)
 def users_not_mixed_up(trial: ArenaTrial) -> str:
     talk, first, second = trial.talk()
     for key in ("npc1_user_id", "npc2_user_id"):
@@ -242,7 +246,7 @@ def default_opening(trial: ArenaTrial) -> str:
     return "Nobody need think of an opening."
 
 
-@start.step("An empty opening line records nothing", needs=["starts"])
+@start.step("An empty opening line records nothing", needs=["starts"], only_with=["starts"])
 def empty_opening(trial: ArenaTrial) -> str:
     first, second = trial.actors()
     talk = trial.start(first, second, "")
@@ -279,7 +283,7 @@ def separate_conversations(trial: ArenaTrial) -> str:
     return "A new talk leaves the earlier ones alone."
 
 
-@start.step("Two arenas share nothing", needs=["starts"])
+@start.step("Two arenas share nothing", needs=["starts"], only_with=["starts"])
 def separate_arenas(trial: ArenaTrial) -> str:
     trial.talk()
     other = ArenaTrial(trial.learners_object)
@@ -317,7 +321,7 @@ turn = exercise.part("turn", uses=[*start.uses, "run_turn"])
 def speaks(trial: ArenaTrial) -> str:
     talk, *_ = trial.talk()
     try:
-        (line,) = trial.turns(talk, 1)
+        (line,) = trial.lines(talk, 1)
     except Exception:
         _wait_for_users(trial, talk)
         raise
@@ -814,6 +818,8 @@ def runs_none(trial: ArenaTrial) -> str:
     if added := len(trial.factory.trace):
         advice = "0 is a number too: use range(max_turns)."
         raise Wrong(trial.called, "no new line", f"{added} new lines", advice)
+    trial.run(talk, 2)
+    trial.expect_a_run()
     return "Nothing is asked for, nothing is said."
 
 
@@ -859,6 +865,7 @@ def gives_talk(trial: ArenaTrial) -> str:
     talk = trial.start(first, second, opening)
     trial.run(talk, 1)
     given = trial.listed(trial.run(talk, 2))
+    trial.expect_a_run()
     called = f"{trial.called}, after one line"
     expect_messages(given, called)
     said = [("system", opening), *((call.actor.npc_id, call.said) for call in trial.factory.trace)]
@@ -926,6 +933,7 @@ def prints(trial: ArenaTrial) -> str:
 def stays_silent(trial: ArenaTrial) -> str:
     talk, *_ = trial.talk()
     printed = printed_by(lambda: trial.run(talk, 2))
+    trial.expect_a_run()
     if printed.strip():
         raise Wrong(trial.called, "nothing is printed", quote(printed), "Print only `if verbose:`.")
     return "It prints only when asked."
@@ -1027,7 +1035,7 @@ def measures_time(trial: ArenaTrial) -> str:
     raise Wrong(trial.called, expected, f"{got:.3f}", advice, fault=fault)
 
 
-@measure.step("A talk without lines gives zeros", needs=["starts"])
+@measure.step("A talk without lines gives zeros", needs=["starts"], only_with=["starts"])
 def measures_nothing(trial: ArenaTrial) -> str:
     for opening in (trial.factory.line(), ""):
         talk = trial.start(*trial.actors(), opening)

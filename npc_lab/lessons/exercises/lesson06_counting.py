@@ -109,7 +109,9 @@ def missing_is_in_no_share(trial: FunctionTrial) -> str:
     return "The share is one of the talks that could be counted."
 
 
-@commonest.step("Without any name it gives None", needs=["missing_is_in_no_share"])
+@commonest.step(
+    "Without any name it gives None", needs=["missing_is_in_no_share"], only_with=["is_commonest"]
+)
 def no_name(trial: FunctionTrial) -> str:
     """Finds a division by zero, and most_common(1)[0] of nothing."""
     for answers in ([], [None] * dice.randint(1, 4)):
@@ -219,7 +221,7 @@ def not_never(trial: FunctionTrial) -> str:
     return "Ten talks without a failure still leave room for one."
 
 
-@interval.step("It stays between 0 and 1", needs=["not_never"])
+@interval.step("It stays between 0 and 1", needs=["not_never"], only_with=["not_never"])
 def inside(trial: FunctionTrial) -> str:
     """Finds ends below 0 and above 1, and percents."""
     for n in (5, 10, 40):
@@ -277,7 +279,7 @@ def as_wide_as_needed(trial: FunctionTrial) -> str:
     return "Eighteen intervals are right to two digits."
 
 
-@interval.step("Of no talk at all it gives None", needs=["as_wide_as_needed"])
+@interval.step("Of no talk at all it gives None", needs=["as_wide_as_needed"], only_with=["two_ends"])
 def of_nothing(trial: FunctionTrial) -> str:
     """Finds a division by zero."""
     got = trial(0, 0)

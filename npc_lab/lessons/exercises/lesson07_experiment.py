@@ -176,7 +176,9 @@ def both_directions(trial: FunctionTrial) -> str:
     return "Both directions are told."
 
 
-@verdict.step("An interval with 0 in it cannot tell", needs=["both_directions"])
+@verdict.step(
+    "An interval with 0 in it cannot tell", needs=["both_directions"], only_with=["both_directions"]
+)
 def zero_inside(trial: FunctionTrial) -> str:
     """Finds verdicts from the middle of the interval. An end at 0 is in it."""
     ends = [_ends(0) for _ in range(6)]
@@ -189,7 +191,7 @@ def zero_inside(trial: FunctionTrial) -> str:
     return "No verdict without proof."
 
 
-@verdict.step("Without an interval it cannot tell", needs=["zero_inside"])
+@verdict.step("Without an interval it cannot tell", needs=["zero_inside"], only_with=["both_directions"])
 def no_interval(trial: FunctionTrial) -> str:
     """One pair of talks has none: its ends are None."""
     advice = "Look first whether low is None: then there is no interval."
@@ -201,7 +203,11 @@ def no_interval(trial: FunctionTrial) -> str:
     return "One pair of talks tells nothing, and stops nothing."
 
 
-@verdict.step("Where nothing was changed, it cannot tell 9 times in 10", needs=["no_interval"])
+@verdict.step(
+    "Where nothing was changed, it cannot tell 9 times in 10",
+    needs=["no_interval"],
+    only_with=["both_directions"],
+)
 def keeps_quiet(trial: FunctionTrial) -> str:
     """200 experiments of A against A, 20 talks each."""
     quiet = _counted(trial, 0.5, 0.5, CANNOT_TELL)
@@ -281,7 +287,7 @@ def enough(trial: FunctionTrial) -> str:
     return "So many talks are enough."
 
 
-@talks_needed.step("With one talk fewer it would be missed", needs=["enough"])
+@talks_needed.step("With one talk fewer it would be missed", needs=["enough"], only_with=["enough"])
 def not_too_many(trial: FunctionTrial) -> str:
     """Finds numbers that are too large: talks cost time and money."""
     for n in (*dice.sample(range(5, 30), 6), *dice.sample(range(30, 400), 6)):
@@ -295,7 +301,9 @@ def not_too_many(trial: FunctionTrial) -> str:
     return "No talk is played in vain."
 
 
-@talks_needed.step("It is never 0, and half the difference needs more talks", needs=["not_too_many"])
+@talks_needed.step(
+    "It is never 0, and half the difference needs more talks", needs=["not_too_many"], only_with=["enough"]
+)
 def never_zero(trial: FunctionTrial) -> str:
     """The largest difference that there is, is 1: from never to always."""
     got = _needed(trial, 1)
@@ -306,7 +314,12 @@ def never_zero(trial: FunctionTrial) -> str:
     return f"A difference of 20 points needs {few} talks of each scene, one of 10 points {many}."
 
 
-@talks_needed.step("A difference of 0 needs no number: None", needs=["never_zero"], required=False)
+@talks_needed.step(
+    "A difference of 0 needs no number: None",
+    needs=["never_zero"],
+    only_with=["whole_number"],
+    required=False,
+)
 def no_difference(trial: FunctionTrial) -> str:
     """Finds a division by zero, and a loop that never ends."""
     got = trial(0)
@@ -401,7 +414,7 @@ def stops(trial: PeekTrial) -> str:
     return "It stops at the first find."
 
 
-@peek.step("Its false alarms are counted", needs=["stops"], required=False)
+@peek.step("Its false alarms are counted", needs=["stops"], only_with=["stops"], required=False)
 def cries_wolf(trial: PeekTrial) -> str:
     """200 experiments in which nothing differs: with ten looks each, and with one at the end."""
     alarms = sum(trial(0.5, 0.5, 50) != CANNOT_TELL for _ in range(_RUNS))

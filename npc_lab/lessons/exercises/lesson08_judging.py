@@ -30,7 +30,9 @@ def reads_words(trial: FunctionTrial) -> str:
     return "A yes is a yes, however it is spelt."
 
 
-@read_verdict.step("What is around the object does not count", needs=["reads_words"])
+@read_verdict.step(
+    "What is around the object does not count", needs=["reads_words"], only_with=["reads_booleans"]
+)
 def reads_within(trial: FunctionTrial) -> str:
     """Finds json.loads of the whole text."""
     for around in ("Here it is: {}", "```json\n{}\n```", "{}\nI hope that this helps."):
@@ -49,7 +51,11 @@ def reads_last(trial: FunctionTrial) -> str:
     return "What it says last is its verdict."
 
 
-@read_verdict.step("Where there is no answer it gives None, and never False", needs=["reads_last"])
+@read_verdict.step(
+    "Where there is no answer it gives None, and never False",
+    needs=["reads_last"],
+    only_with=["reads_booleans"],
+)
 def gives_none(trial: FunctionTrial) -> str:
     """Finds default values: a verdict without its key is no pass and no failure."""
     advice = "Nothing is None. A judge that said nothing has not said that all is well."
@@ -121,7 +127,9 @@ def has_winner(trial: FunctionTrial) -> str:
     return "An honest judge has a winner."
 
 
-@both_orders.step("Where it went with the place, nobody has won", needs=["has_winner"])
+@both_orders.step(
+    "Where it went with the place, nobody has won", needs=["has_winner"], only_with=["has_winner"]
+)
 def has_tie(trial: FunctionTrial) -> str:
     """Finds functions that believe the first call."""
     for place in ("first", "second"):
@@ -131,7 +139,9 @@ def has_tie(trial: FunctionTrial) -> str:
     return "A judge that takes the first has judged nothing."
 
 
-@both_orders.step("Where an answer is none, or fails, it gives None and no tie", needs=["has_tie"])
+@both_orders.step(
+    "Where an answer is none, or fails, it gives None and no tie", needs=["has_tie"], only_with=["has_winner"]
+)
 def has_none(trial: FunctionTrial) -> str:
     """Finds None that is counted as a vote, and exceptions that end everything."""
 
@@ -216,7 +226,7 @@ def is_kept_in(trial: FunctionTrial) -> str:
     return "A share is a share."
 
 
-@corrected.step("Of a judge that knows nothing it makes None", needs=["corrects"])
+@corrected.step("Of a judge that knows nothing it makes None", needs=["corrects"], only_with=["corrects"])
 def knows_nothing(trial: FunctionTrial) -> str:
     """Finds divisions by zero, and shares that mean nothing."""
     advice = "If tpr + tnr is 1 or less, it says yes to good talks as often as to others."
