@@ -97,11 +97,11 @@ def groups(text: str) -> set[tuple[str, ...]]:
 def test_a_talk_does_not_run_in_circles(client: Any, server: Server) -> None:
     factory = NPCFactory(client, server.model)
     knight, merchant = (
-        factory.register_npc("London in 1270.", f"You are {who}.", max_reply_tokens=50, temperature=0)
+        factory.register_npc("London in 1270.", f"You are {who}.", max_reply_tokens=40, temperature=0)
         for who in ("Sir Geoffrey, an old knight", "Hildebrand, a cheerful merchant")
     )
     arena = ChatArena(factory)
-    talk = arena.run_conversation(arena.start_conversation(knight, merchant), max_turns=10)
+    talk = arena.run_conversation(arena.start_conversation(knight, merchant), max_turns=8)
     said = [groups(message.content) for message in talk]
     said_before = [group for place, line in enumerate(said) for group in line & set().union(*said[:place])]
     assert len(said_before) < 0.4 * sum(map(len, said))  # about 0.03, and 0.8 without the engine's penalties
@@ -119,13 +119,16 @@ def test_it_streams(client: Any, server: Server) -> None:
 
 
 @pytest.mark.model
-@pytest.mark.parametrize(("asked", "given"), [(None, REPLY_TOKENS), (REPLY_TOKENS + 10, REPLY_TOKENS + 10)])
-def test_replies_end_by_default_but_may_be_longer(
-    client: Any, server: Server, asked: Any, given: int
-) -> None:
-    limit = {} if asked is None else {"max_tokens": asked}
-    reply = client.chat.completions.create(model=server.model, messages=HELLO, extra_body=ENDLESS, **limit)
-    assert reply.usage.completion_tokens == given
+def test_replies_end_by_default_but_may_be_longer(client: Any, server: Server) -> None:
+    def tokens(limit: dict[str, int]) -> int:
+        reply = client.chat.completions.create(
+            model=server.model, messages=HELLO, extra_body=ENDLESS, **limit
+        )
+        return int(reply.usage.completion_tokens)
+
+    longer = REPLY_TOKENS + 10
+    with ThreadPoolExecutor(2) as threads:  # the engine writes two at once, which takes less time
+        assert list(threads.map(tokens, [{}, {"max_tokens": longer}])) == [REPLY_TOKENS, longer]
 
 
 @pytest.mark.model
@@ -316,8 +319,8 @@ def seeded_talks(turns: int, *seeds: int) -> list[list[str]]:
 
 @pytest.mark.model
 def test_a_seeded_talk_comes_again_in_another_process_and_beside_another_thread() -> None:
-    one, again = seeded_talks(4, 7, 7)
-    (elsewhere,) = seeded_talks(4, 7)
+    one, again = seeded_talks(3, 7, 7)
+    (elsewhere,) = seeded_talks(3, 7)
     assert one == again == elsewhere
 
 

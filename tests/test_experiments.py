@@ -76,6 +76,13 @@ def pair(talks: int = 3, turns: int = 4, **more: Any) -> Experiment:
     return Experiment("pair", scenes, [characters], talks=talks, **more)
 
 
+def terse_pair() -> Experiment:
+    """Two talks of two short lines each, for a real model."""
+    guy, hot, hans = (replace(each, max_reply_tokens=16) for each in (GUY, HOT, HANS))
+    scenes = {"one": Scene(guy, hans, turns=2), "two": Scene(hot, hans, turns=2)}
+    return Experiment("terse pair", scenes, [characters], talks=1)
+
+
 def fake(**options: Any) -> FakeClient:
     return FakeClient(answer, **options)
 
@@ -793,11 +800,11 @@ def test_a_seeded_experiment_comes_again_in_another_process_on_the_embedded_mode
     code = (
         "import sys; sys.path[:0] = [sys.argv[2]]\n"
         "from test_experiments import *\n"
-        "print('ROWS', json.dumps(pair(1, turns=2).run(*connect('local'), sys.argv[1]).rows()))"
+        "print('ROWS', json.dumps(terse_pair().run(*connect('local'), sys.argv[1]).rows()))"
     )
     command = [sys.executable, "-c", code, str(tmp_path / "there.db"), str(Path(__file__).parent)]
     there = subprocess.run(command, capture_output=True, text=True, check=True)
-    here = pair(1, turns=2).run(*connect("local"), tmp_path / "here.db").rows()
+    here = terse_pair().run(*connect("local"), tmp_path / "here.db").rows()
     assert json.loads(there.stdout.partition("ROWS ")[2]) == here
 
 
