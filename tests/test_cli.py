@@ -580,7 +580,11 @@ def test_lessons_that_have_become_newer_are_named_and_left_as_they_are(source: P
     assert files_in(folder)["00_setup.ipynb"] == before
 
 
-@pytest.mark.parametrize("text", [lesson("0.9.0", "my work"), lesson("0.9.1", "from a newer course"), "mine"])
+@pytest.mark.parametrize(
+    "text",
+    [lesson("0.9.0", "my work"), lesson("0.9.1", "from a newer course"), "mine"],
+    ids=["as old", "newer", "no notebook"],  # a notebook's cells have ids by chance
+)
 def test_a_lesson_that_is_not_older_is_not_called_so(source: Path, folder: Path, text: str) -> None:
     (source / "01_first.ipynb").write_text(lesson("0.9.0", "ours"))
     folder.mkdir(parents=True)
