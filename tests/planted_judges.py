@@ -18,7 +18,7 @@ from npc_lab.experiments import CASES, QUESTIONS
 
 FAULTS = ["first", "last", "longer", "shorter", "name", "obeys", "always yes", "always no", "coin"]
 FAULTS += ["unreadable", "unsteady"]
-_FENCED = re.compile(r"<talk (\w+)>\n(.*?)\n</talk \1>", re.DOTALL)
+_FENCED = re.compile(r"<talk>\n(.*?)\n</talk \w+>", re.DOTALL)
 _NAMES = sorted({name for talk, _ in CASES[QUESTIONS[0]] for name in talk.names.values()})
 _LINES = {
     question: [(label, [line.content for line in talk.spoken]) for talk, label in cases]
@@ -39,7 +39,7 @@ class Planted:
 
     def __call__(self, messages: Any) -> str:
         prompt = messages[-1]["content"]
-        talks = [text for _, text in _FENCED.findall(prompt)]
+        talks = _FENCED.findall(prompt)
         if self.fault == "unreadable" and self.luck.random() < 0.3:
             return "Well, one could say a lot about that."
         answer: Any = self.choice(*talks) if len(talks) == 2 else self.verdict(talks[0])

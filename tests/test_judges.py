@@ -134,7 +134,7 @@ def shown_to_judge(lines: Transcript, question: str = LIES) -> str:
 
 def fenced(prompt: str) -> tuple[str, list[str]]:
     """The mark of the fence, and the lines inside."""
-    ((mark, inside),) = re.findall(r"^<talk (\w+)>\n(.*)\n</talk \1>$", prompt, re.DOTALL | re.MULTILINE)
+    ((inside, mark),) = re.findall(r"^<talk>\n(.*)\n</talk (\w+)>$", prompt, re.DOTALL | re.MULTILINE)
     return mark, inside.split("\n")
 
 
@@ -311,7 +311,7 @@ def test_the_margin_is_the_mean_of_both_orders() -> None:
 def answered(body: Any) -> str:
     """Players say something, judges say yes to half of the talks."""
     words = body["messages"][-1]["content"]
-    if "<talk " in words:
+    if "<talk>\n" in words:
         return json.dumps({"quote": "", "reason": "r", "answer": "7" in words})
     return f"Good day, {body.get('seed', 0) % 10}."
 
@@ -327,7 +327,7 @@ def rows(store: Path, query: str) -> list[Any]:
 
 
 def is_verdict(request: Any) -> bool:
-    return "<talk " in request.body["messages"][-1]["content"]
+    return "<talk>\n" in request.body["messages"][-1]["content"]
 
 
 def test_a_judge_is_a_measure_whose_verdicts_are_kept(tmp_path: Path) -> None:
@@ -388,7 +388,7 @@ def test_an_endpoint_that_dies_after_half_the_verdicts_harms_nothing(tmp_path: P
     store, asked, dies = tmp_path / "lab.db", [], [True]
 
     def reply(body: Any) -> Any:
-        if "<talk " in body["messages"][-1]["content"]:
+        if "<talk>\n" in body["messages"][-1]["content"]:
             asked.append(body)
             if dies[0] and len(asked) > 4:
                 return Status(503, "Out of order.")
@@ -443,7 +443,7 @@ def test_a_killed_judge_harms_no_talk(tmp_path: Path) -> None:
     store = tmp_path / "lab.db"
 
     def reply(body: Any) -> Any:
-        return Held(answered(body), seconds=0.05) if "<talk " in str(body) else answered(body)
+        return Held(answered(body), seconds=0.05) if "</talk " in str(body) else answered(body)
 
     with Loopback(reply) as server:
         process = processes.Process(target=run_judged, args=(server.base_url, store), daemon=True)
@@ -547,8 +547,8 @@ def test_log_odds_show_what_hides_behind_a_place(liking: float, found: str) -> N
     """A model that always takes the first, like the small one, and whose odds move with the length."""
 
     def reply(body: dict[str, Any]) -> Json:
-        talks = re.findall(r"<talk (\w+)>\n(.*?)\n</talk \1>", body["messages"][1]["content"], re.DOTALL)
-        sizes = [len(text) for _, text in talks]
+        talks = re.findall(r"<talk>\n(.*?)\n</talk \w+>", body["messages"][1]["content"], re.DOTALL)
+        sizes = [len(text) for text in talks]
         odds = 2.0 + liking * (sizes[0] - sizes[1]) if len(sizes) == 2 else 1.0
         return letters(A=-0.5, B=-0.5 - odds)
 
@@ -611,7 +611,7 @@ def test_a_trial_whose_endpoint_dies_is_not_passed_and_says_so() -> None:
 
 
 @pytest.mark.model
-@pytest.mark.whole  # minutes; which liking for a length is found goes with the marks of the fences
+@pytest.mark.whole  # it takes two minutes
 def test_the_embedded_model_is_found_out() -> None:
     found = audit(Judge(*connect("local"), QUESTIONS[0], by="logprobs"))
     assert "first" in found.findings
@@ -632,7 +632,7 @@ def test_a_judge_votes_into_a_file_like_a_persons_and_is_asked_nothing_twice(tmp
         seen.append(1)
         if len(seen) <= 2:
             return fake_error("server")
-        first, _ = re.findall(r"<talk \w+>\n(.*?)\n</talk", messages[-1]["content"], re.DOTALL)
+        first, _ = re.findall(r"<talk>\n(.*?)\n</talk", messages[-1]["content"], re.DOTALL)
         of_fair, of_failing = (sum(line.content in first for line in each.spoken) for each in (fair, failing))
         return json.dumps(
             {"quote": "", "reason": "", "answer": "first" if of_fair > of_failing else "second"}
