@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import base64
 import os
-import random
 import re
 import tempfile
 from contextlib import chdir
@@ -20,6 +19,7 @@ from npc_lab.character import FIELDS, NPCConfig
 from npc_lab.errors import CardError, CharacterError
 from npc_lab.lessons.checking.exercise import Exercise, FunctionTrial, Trial, Wrong
 from npc_lab.lessons.checking.learners_code import apart, error_line, quote, show, why_none
+from npc_lab.lessons.exercises.made_up import dice
 from npc_lab.lessons.redteam import ATTACKS, gives_away, recorded_talk, telling_words, weight
 from npc_lab.text import shorten
 
@@ -315,7 +315,6 @@ def _attacks() -> list[str]:
 
 leaks = Exercise("leaks", lesson="04", declares="leaks", kind="your function")
 
-_chance = random.Random()  # a notebook that seeds `random` would make the checks repeat themselves
 _FIRST = ("silver", "crooked", "velvet", "wooden", "frozen", "purple", "hollow", "golden")
 _SECOND = ("herring", "lantern", "thimble", "pepper", "walnut", "anchor", "spindle", "turnip")
 _HARMLESS = (
@@ -331,12 +330,12 @@ _FOREIGN = ("серебряная селёдка", "χρυσή σαρδέλα", 
 
 def _secret() -> str:
     """Return two random words that almost certainly no earlier check has used."""
-    made_up = "".join(_chance.choice(pair) for pair in ("bdgklmnprt", "aeiou") * 2)
-    return f"{_chance.choice(_FIRST)} {made_up}{_chance.choice(_SECOND)}"
+    made_up = "".join(dice.choice(pair) for pair in ("bdgklmnprt", "aeiou") * 2)
+    return f"{dice.choice(_FIRST)} {made_up}{dice.choice(_SECOND)}"
 
 
 def _saying(words: str) -> str:
-    return _chance.choice(_SAYING).format(words)
+    return dice.choice(_SAYING).format(words)
 
 
 def _expect(trial: FunctionTrial, leaked: bool, line: str, secret: str, advice: str) -> None:
@@ -418,7 +417,7 @@ def own_marks(trial: FunctionTrial) -> str:
 @leaks.step("Digits count, too", needs=["whole", "marks"])
 def digits(trial: FunctionTrial) -> str:
     """Finds isalpha() in place of isalnum()."""
-    number, other = _chance.sample(range(1000, 10_000), 2)
+    number, other = dice.sample(range(1000, 10_000), 2)
     advice = "Keep letters and digits: isalnum() knows both, isalpha() knows letters only."
     _expect(trial, False, f"The code is {other}.", f"code {number}", advice)
     _expect(trial, True, f"The code: {number}!", f"code {number}", advice)
@@ -430,7 +429,7 @@ def languages(trial: FunctionTrial) -> str:
     """`[a-z]` knows 26 letters. With no letter left, every line would hold the secret."""
     advice = "letter.isalnum() knows the letters of every language; [a-z] knows 26 of them."
     for secret in _FOREIGN:
-        _expect(trial, False, _chance.choice(_HARMLESS[:-1]), secret, advice)
+        _expect(trial, False, dice.choice(_HARMLESS[:-1]), secret, advice)
         _expect(trial, True, f"... {secret.upper()}!", secret, advice)
     return "Secrets of all languages are heard."
 
@@ -503,8 +502,8 @@ class FileTrial(FunctionTrial):
 
     def saved(self, folder: str) -> tuple[NPCConfig, Path]:
         """Save a random character and return it, and the path of its file."""
-        sheet, path = _sheet(), Path(folder) / f"{_chance.choice(_SECOND)}.json"
-        self.save(sheet, _chance.choice((path, str(path))))
+        sheet, path = _sheet(), Path(folder) / f"{dice.choice(_SECOND)}.json"
+        self.save(sheet, dice.choice((path, str(path))))
         return sheet, path
 
 
@@ -606,18 +605,18 @@ _KEY = re.compile(r"\b(?:sk|gsk|hf|rk|pk|key)[-_][\w-]{16,}|\beyJ[\w-]{16,}")
 
 def _sheet() -> NPCConfig:
     """Return a random character in which no field has its default value."""
-    name = _chance.choice(_SECOND).title()
+    name = dice.choice(_SECOND).title()
     return NPCConfig(
-        f"An island in the year {_chance.randint(1100, 1900)}. It smells of {_chance.choice(_SECOND)}s.",
-        f"You are {name}, a {_chance.choice(_FIRST)} smith. You speak slowly. „Grüß Gott“, you say.",
-        history_size=_chance.randint(2, 9) * 2,
+        f"An island in the year {dice.randint(1100, 1900)}. It smells of {dice.choice(_SECOND)}s.",
+        f"You are {name}, a {dice.choice(_FIRST)} smith. You speak slowly. „Grüß Gott“, you say.",
+        history_size=dice.choice((4, 6, 8, 12, 14, 16)),
         has_scratchpad=True,
         name=name,
         goal=f"Sell the {_secret()} before the evening.",
         secrets=[f'The word for the gate is "{_secret()}".'],
-        taboo=[f"Anything about a {_chance.choice(_SECOND)}."],
-        temperature=_chance.choice((0.2, 0.9, None)),
-        max_reply_tokens=_chance.randint(60, 300),
+        taboo=[f"Anything about a {dice.choice(_SECOND)}."],
+        temperature=dice.choice((0.2, 0.9, None)),
+        max_reply_tokens=dice.randint(60, 300),
         memory="sliding",
         send_thoughts="last",
     )
