@@ -73,7 +73,7 @@ tournament.experiment.plan(client, model, STORE).calls
 # So many calls: four characters x three hosts x four lines. If all met all, 30 characters would be 435 pairs of talks; so each meets the
 # same three hosts, in the same inn, and 30 characters cost 360 calls.
 #
-# **Try:** run the next cell. On the embedded model it takes about half a minute. Stopped, it goes on when you run it again.
+# **Try:** run the next cell. On the embedded model it takes some three minutes. Stopped, it goes on when you run it again.
 
 # %%
 results = tournament.experiment.run(client, model, STORE)
