@@ -90,8 +90,8 @@ def as_markdown(transcript: Transcript, title: str = "A talk") -> str:
     In a quotation no heading and no open fence reaches beyond the line. What would be a tag, a picture
     or a link's definition is written so that it shows as text.
     """
-    lines = [f"**{_literal(transcript.speaker(each))}:**\n\n{_quoted(each.content)}" for each in transcript]
-    parts = [f"# {_literal(title)}", *lines, _literal(transcript.ending())]
+    lines = [f"**{literal(transcript.speaker(each))}:**\n\n{_quoted(each.content)}" for each in transcript]
+    parts = [f"# {literal(title)}", *lines, literal(transcript.ending())]
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
@@ -136,7 +136,7 @@ def write_text(path: Path, text: str) -> None:
         raise NPCLabError(f"{str(path)!r} could not be written: {reason}. Choose another name.") from error
 
 
-def _literal(text: str) -> str:
+def literal(text: str) -> str:
     """Return a name or title on one line of Markdown, with all of Markdown's marks escaped."""
     return _MARKUP.sub(r"\\\1", " ".join(printable(well_formed(text)).split()))
 

@@ -8,6 +8,7 @@ accepts, and control characters, with which a model could repaint a terminal.
 """
 
 import re
+from collections.abc import Sequence
 
 # Everything a terminal may take for an order, except line feed and tab; and the marks that let text
 # run from right to left where it should not, so that a line reads other than it is.
@@ -50,3 +51,9 @@ def shorten(text: str, limit: int = 300) -> str:
     """Return at most `limit` characters of the text, on one line, with an ellipsis if it was cut."""
     line = " ".join(text.split())
     return line if len(line) <= limit else line[: limit - 1] + "…"
+
+
+def some_of(names: Sequence[str], most: int) -> str:
+    """Return at most so many of the names, and how many more there are: "Ada, Bram and 2 more"."""
+    more = len(names) - most
+    return ", ".join(names[:most]) + (f" and {more} more" if more > 0 else "")

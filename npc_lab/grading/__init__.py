@@ -44,6 +44,7 @@ from npc_lab.lessons.checking.exercise import Exercise
 from npc_lab.lessons.checking.learners_code import error_line
 from npc_lab.lessons.checking.reports import CANT_CHECK, CORRECT, NOT_ATTEMPTED, Report, Step
 from npc_lab.lessons.exercises.catalogue import EXERCISES
+from npc_lab.text import some_of
 
 CELL_SECONDS = 30
 CELLS_FOR_ALL = 5  # all cells of a notebook together get the time of this many
@@ -190,9 +191,9 @@ def _to_look_at(answers: dict[str, Answer]) -> list[str]:
         found.append(f"equals the shipped solution: {', '.join(shipped)}")
     last = list(answers.values())[-1]  # it has all that was noticed before
     if last.replaced:
-        found.append(f"replaced {_first(last.replaced)}")
+        found.append(f"replaced {some_of(last.replaced, _MOST_NAMED)}")
     if last.written:
-        found.append(f"wrote outside of its folder: {_first(last.written)}")
+        found.append(f"wrote outside of its folder: {some_of(last.written, _MOST_NAMED)}")
     return found
 
 
@@ -211,13 +212,7 @@ def note_equal(grades: Iterable[Grade]) -> None:
                     others.setdefault(name, []).append(written[0])
         if others:
             named = [f"{name} ({', '.join(equal)})" for name, equal in others.items()]
-            grade.to_look_at.append(f"equals another notebook of this run: {_first(named)}")
-
-
-def _first(names: list[str]) -> str:
-    """Return the first of these names, and how many more there are."""
-    more = len(names) - _MOST_NAMED
-    return f"{', '.join(names[:_MOST_NAMED])}{f' and {more} more' if more > 0 else ''}"
+            grade.to_look_at.append(f"equals another notebook of this run: {some_of(named, _MOST_NAMED)}")
 
 
 async def _run_cells(
@@ -295,8 +290,7 @@ def _listed(names: list[str], whole: str) -> str:
     """Return the names in words: the whole alone, if it is among them."""
     if whole in names:
         return whole
-    first, more = sorted(names)[:3], len(names) - 3
-    return f"{', '.join(first)}{f' and {more} more' if more > 0 else ''} of {whole}"
+    return f"{some_of(sorted(names), _MOST_NAMED)} of {whole}"
 
 
 def _called(number: int) -> str:

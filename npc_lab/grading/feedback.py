@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from npc_lab.export import page
+from npc_lab.export import literal, page
 from npc_lab.grading import Grade
 from npc_lab.grading.own_lines import OwnLines, own_lines
 from npc_lab.lessons.checking.reports import CANT_CHECK, CORRECT, INCORRECT, NOT_ATTEMPTED, Report, Step
@@ -24,7 +24,6 @@ _HOW_TO_READ = (
     "Your notebook was run from top to bottom, and then what it defines was tried out. Each sentence below "
     "is one thing that the code should do."
 )
-_MARKUP = re.compile(r"([\\`*_\[\]<>&~|$#!])")
 _STYLE = """
 body { max-width: 64rem; }
 h2 { margin-top: 2rem; border-top: 1px solid gray; padding-top: 1rem; font-size: 1.3rem; }
@@ -184,6 +183,5 @@ def _markdown(block: Block) -> str:
 
 
 def _literal(text: str) -> str:
-    """Return the text on one line, with all of Markdown's marks escaped."""
-    line = " ".join(printable(well_formed(text)).split())
-    return re.sub(r"^([-+]|\d+[.)])(?=\s|$)", r"\\\1", _MARKUP.sub(r"\\\1", line))
+    """Return the text on one line of Markdown that begins no list, with all marks escaped."""
+    return re.sub(r"^([-+]|\d+[.)])(?=\s|$)", r"\\\1", literal(text))

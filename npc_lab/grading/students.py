@@ -22,7 +22,7 @@ from npc_lab.files import write_whole
 from npc_lab.grading.records import COLUMNS, NOT_GRADED, as_it_was, harmless
 from npc_lab.grading.roster import Roster, Student
 from npc_lab.lessons.exercises.catalogue import EXERCISES
-from npc_lab.text import shorten
+from npc_lab.text import shorten, some_of
 
 CANVAS_NAME, MOODLE_NAME = "canvas.csv", "moodle.csv"
 _CANVAS = ["Student", "ID", "SIS User ID", "SIS Login ID", "Section"]
@@ -87,9 +87,9 @@ class ByStudent:
         _write(folder / CANVAS_NAME, _canvas(marks, lessons))
         _write(folder / MOODLE_NAME, _moodle(marks, lessons))
         if strangers:
-            notes.append(f"Of no student, so in no row: {_few(strangers)}.")
+            notes.append(f"Of no student, so in no row: {some_of(strangers, _FEW)}.")
         if missing := [str(student) for student, handed_in in theirs.items() if not handed_in]:
-            notes.append(f"Nothing was handed in by {_few(missing)}.")
+            notes.append(f"Nothing was handed in by {some_of(missing, _FEW)}.")
         return notes
 
     def _owners(self, name: str) -> list[Student]:
@@ -206,11 +206,6 @@ def _column(lesson: str) -> str:
 def _points_of(marks: _Marks, lesson: str) -> str:
     """Return the points, or "" if nothing was handed in or graded: an import leaves such a cell as it is."""
     return str(marks.points[lesson][0]) if lesson in marks.points else ""
-
-
-def _few(names: Sequence[str]) -> str:
-    more = len(names) - _FEW
-    return ", ".join(names[:_FEW]) + (f" and {more} more" if more > 0 else "")
 
 
 def _write(path: Path, lines: Iterable[Sequence[str]]) -> None:

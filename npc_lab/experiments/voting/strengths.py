@@ -19,6 +19,7 @@ from typing import Any
 from npc_lab.errors import ExperimentError
 from npc_lab.experiments.voting.ballot import Ballot
 from npc_lab.experiments.voting.numpy_here import numpy_here
+from npc_lab.text import some_of
 
 _RESAMPLES = 1000
 _ENDS = (0.025, 0.975)  # an interval of 95 %
@@ -102,16 +103,11 @@ def _check_connected(won: Iterable[tuple[str, str]], names: Sequence[str]) -> No
         group |= dict.fromkeys(joined, joined)
     groups = sorted({id(each): sorted(each) for each in group.values()}.values())
     if len(groups) > 1:
-        listed = "; ".join(f"({number}) {_some(each)}" for number, each in enumerate(groups, 1))
+        listed = "; ".join(f"({number}) {some_of(each, 8)}" for number, each in enumerate(groups, 1))
         raise ExperimentError(
             f"The ballots fall into {len(groups)} groups that were never compared with each other: {listed}. "
             "Vote on a pair with one of each, or count each group by itself."
         )
-
-
-def _some(names: Sequence[str]) -> str:
-    more = f" and {len(names) - 8} more" if len(names) > 8 else ""
-    return ", ".join(names[:8]) + more
 
 
 def _fitted(pairs: Any, wins: Any, drawn: Any, ghost: float) -> Any:
