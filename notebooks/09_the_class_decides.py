@@ -66,14 +66,14 @@ cards = {
     "orla": load_world("station").characters[0],
     "lena": load_world("violin").characters[1],
 }
-tournament = Tournament(cards)
+tournament = Tournament(cards, meets=["Marta"])
 tournament.experiment.plan(client, model, STORE).calls
 
 # %% [markdown]
-# So many calls: four characters x three hosts x four lines. If all met all, 30 characters would be 435 pairs of talks; so each meets the
-# same three hosts, in the same inn, and 30 characters cost 360 calls.
+# So many calls: four characters x one host x four lines. If all met all, 30 characters would be 435 pairs of talks; so each meets the
+# same host, Marta, in the same inn. In a class, `npc-lab tournament` has three hosts: 30 characters cost 360 calls.
 #
-# **Try:** run the next cell. On the embedded model it takes some three minutes. Stopped, it goes on when you run it again.
+# **Try:** run the next cell. On the embedded model it takes about a minute. Stopped, it goes on when you run it again.
 
 # %%
 results = tournament.experiment.run(client, model, STORE)

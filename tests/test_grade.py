@@ -100,6 +100,13 @@ answer()
 get_ipython().events.register("post_run_cell", answer)
 print("arena: correct")
 """
+# Prints more than a file should hold, and waits for ever.
+ENDLESS = """
+import threading
+for _ in range(2_000):
+    print("x" * 10_000)
+threading.Event().wait()
+"""
 # What a notebook sees of the world around it.
 CURIOUS = """
 import json, os, npc_lab
@@ -222,7 +229,7 @@ def graded(folder: Path, pipe: int) -> Graded:
     write(notebooks / "some.ipynb", INHERITS_SOME, CHECK)
     write(notebooks / "liar.ipynb", WRONG, CHECK, LIES)
     write(notebooks / "curious.ipynb", CURIOUS.format(facts=str(folder / "facts.json")), RIGHT, CHECK)
-    write(notebooks / "endless.ipynb", "while True: print('x' * 1000)", RIGHT, CHECK)
+    write(notebooks / "endless.ipynb", ENDLESS, RIGHT, CHECK)
     write(
         notebooks / "exits.ipynb",
         STARTS_A_PROCESS.format(fifo=str(folder / "fifo")),

@@ -223,7 +223,8 @@ def test_what_runs_from_the_right_and_what_a_screen_reader_is_told(jupyter: Jupy
     with jupyter.open([*cells, *CHAT, *ARENA]) as notebook:
         chat = Panel(notebook)
         chat.send("مرحبا، كم الساعة؟ 12:30.")
-        chat.see("loopback-model")
+        chat.see("Welcome.")
+        chat.wait_until(enabled="Send")
         directions = chat.lines.locator("p").evaluate_all(
             "all => all.map(p => getComputedStyle(p).direction)"
         )

@@ -9,6 +9,7 @@ In reading order:
     fake.py         a client that asks no model: for tests, checks and a first look
     room.py         whether a model fits on the disk and into memory
     weights.py      the shipped model's file: fetched once, checked, kept
+    fast_copy.py    its copy, which the engine reads prompts with faster
     hub.py          a model's file from the Hugging Face hub
     models.py       the table of models for the embedded engine
     embedded.py     the embedded model: a server in a child process

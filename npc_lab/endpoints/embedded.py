@@ -23,9 +23,10 @@ from pathlib import Path
 from tempfile import TemporaryFile
 from typing import Any, BinaryIO
 
+from npc_lab.endpoints.fast_copy import fast_copy
 from npc_lab.endpoints.hub import HubFile
 from npc_lab.endpoints.models import find, need_memory_for
-from npc_lab.endpoints.weights import INSTALL, weights_path
+from npc_lab.endpoints.weights import INSTALL, SMOLLM2
 from npc_lab.errors import ConnectError
 
 # What makes a request with a seed give the same reply again: part of a prompt read from the cache is computed
@@ -88,9 +89,10 @@ def serve(model: str | Path | None = None) -> Server:
     with _lock:
         server = _servers.get(found)
         if server is None or not server.is_running:
-            path = found or weights_path()
+            path = found or fast_copy()
             need_memory_for(path)
-            server = _servers[found] = _start(path)
+            # The copy says the same as the weights; so talks and stores know both by one name.
+            server = _servers[found] = _start(path, (found or Path(SMOLLM2.member)).stem)
             atexit.register(server.close)
         return server
 
@@ -109,11 +111,11 @@ def _check(path: Path) -> None:
         raise ConnectError(f"{path.name} is not a GGUF model file. Download one whose name ends with .gguf.")
 
 
-def _start(path: Path) -> Server:
+def _start(path: Path, name: str) -> Server:
     """Start the child, and wait for the line it prints when the model is loaded and can answer."""
     with TemporaryFile() as log:
         process = subprocess.Popen(
-            [sys.executable, "-P", "-m", "npc_lab.endpoints.embedded", str(path)],
+            [sys.executable, "-P", "-m", "npc_lab.endpoints.embedded", str(path), name],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=log,
@@ -132,7 +134,7 @@ def _start(path: Path) -> Server:
                 raise
         finally:
             watchdog.cancel()
-    return Server(f"{address}/v1/", path.stem, path, process)
+    return Server(f"{address}/v1/", name, path, process)
 
 
 def _environment() -> dict[str, str]:
@@ -158,7 +160,7 @@ def _why_not(log: BinaryIO, path: Path) -> str:
     )
 
 
-def _parameters(engine: Any, path: Path) -> Any:
+def _parameters(engine: Any, path: Path, name: str) -> Any:
     """Return the engine's settings. Measured over the later turns of two characters' talk, 80 tokens a line.
 
     Each slot keeps the prompt it read last. With two slots and a similarity of 0.5, each of two speakers
@@ -177,7 +179,7 @@ def _parameters(engine: Any, path: Path) -> Any:
     """
     parameters = engine.CommonParams()
     parameters.model.path = str(path)
-    parameters.model_alias = {path.stem}
+    parameters.model_alias = {name}
     parameters.port = 0  # any free one
     parameters.verbosity = 1  # errors only
     parameters.ui = False
@@ -196,15 +198,15 @@ def _parameters(engine: Any, path: Path) -> Any:
     return parameters
 
 
-def _run(path: Path) -> None:
+def _run(path: Path, name: str) -> None:
     """Serve in the child process until the parent is gone."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C and a notebook's stop button are for the parent
     xllamacpp = import_module("xllamacpp")  # no types come with it
-    server = xllamacpp.Server(_parameters(xllamacpp, path))  # returns when the model is loaded
+    server = xllamacpp.Server(_parameters(xllamacpp, path, name))  # returns when the model is loaded
     print(server.listening_address, flush=True)
     sys.stdin.read()  # ends when the parent does
     os._exit(0)  # the engine's own shutdown waits up to 30 seconds for open streams
 
 
 if __name__ == "__main__":
-    _run(Path(sys.argv[1]))
+    _run(Path(sys.argv[1]), sys.argv[2])

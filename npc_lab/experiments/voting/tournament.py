@@ -11,14 +11,14 @@ grows with the number of cards and not with its square; what is compared is how 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from itertools import combinations
 
 from npc_lab.character import NPCConfig
 from npc_lab.experiments.experiment import Experiment
 from npc_lab.experiments.results import Results
 from npc_lab.experiments.scene import Scene
-from npc_lab.experiments.voting.hosts import ABOUT, OPENING, hosts
+from npc_lab.experiments.voting.hosts import ABOUT, OPENING, host_named, hosts
 from npc_lab.experiments.voting.pairs import Entry, Pairs
 from npc_lab.experiments.voting.schedule import schedule
 from npc_lab.transcript import Transcript
@@ -34,11 +34,14 @@ def lines_said(talk: Transcript) -> int:
 
 
 class Tournament:
-    """Cards by their ids. Raise `ExperimentError` for fewer than two."""
+    """Cards by their ids. Raise `ExperimentError` for fewer than two, or for a host that nobody knows.
 
-    def __init__(self, cards: Mapping[str, NPCConfig]):
+    meets: the names of the hosts whom each card meets; all three if there are none.
+    """
+
+    def __init__(self, cards: Mapping[str, NPCConfig], meets: Sequence[str] = ()):
         self._cards = dict(cards)
-        self._hosts = hosts()
+        self._hosts = {name: host_named(name) for name in meets} or hosts()
         self._schedule = schedule(list(cards), min(_ROUNDS, len(cards) - 1)) if len(cards) > 1 else []
         scenes = {
             _scene(name, host): Scene(card, partner, OPENING, TURNS)
