@@ -266,7 +266,7 @@ for name, pads in {"plain": ("", ""), "worse padded": ("", PADDING), "better pad
 # ## The trial
 #
 # `audit` does all of this, with ten talks of known answers, and more: names, orders to the judge, the same question twice. It asks
-# 80 times: some two minutes on the embedded model.
+# 80 times: one to two minutes on the embedded model.
 #
 # **Predict:** what will be found?
 

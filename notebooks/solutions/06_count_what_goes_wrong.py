@@ -172,7 +172,7 @@ experiment = Experiment("names", scenes, [has_a_name], talks=40, prediction=pred
 experiment.plan(client, model, STORE)
 
 # %% [markdown]
-# (Eighty answers take about half a minute on the embedded model. The fake says no name at all. Run again, the cell asks nothing: all
+# (Eighty answers take one to two minutes on the embedded model. The fake says no name at all. Run again, the cell asks nothing: all
 # answers are kept in the file.)
 
 # %%
