@@ -115,7 +115,7 @@ for line in lines[:4]:
 # I think that it does.                               ──▶  None
 # ```
 #
-# Write `read_verdict(text)`. It gives `True`, `False` or `None`. Of several objects the last one counts.
+# Write `read_verdict(text)`. It gives `True`, `False` or `None`. Of several JSON objects the last one counts.
 
 
 # %% tags=["exercise:read_verdict"]

@@ -50,7 +50,7 @@ LONGEST += [
 ]
 LONGEST += ["weights", "character_form", "wheel", "hostile_store", "experiments", "judges", "notebooks"]
 
-# Colab's pins run these two, on the fake and on the embedded model.
+# Colab's pins run these two on the fake, and the first one on the embedded model.
 ON_ALL_PINS = ["00_setup", "05_chat_arena"]
 
 

@@ -58,7 +58,17 @@ def shown_by(command: list[str]) -> str:
             pass
     if process.returncode:
         sys.exit(shown.decode())
-    return shown.decode().replace("\r\n", "\n")
+    return after_what_was_taken_back(shown.decode().replace("\r\n", "\n"))
+
+
+def after_what_was_taken_back(shown: str) -> str:
+    """What a terminal still shows where a command went up, to a column, and cleared all that follows."""
+    while cleared := re.search(r"\r(?:\x1b\[(\d+)A)?(?:\x1b\[(\d+)C)?\x1b\[J", shown):
+        up, column = (int(number or 0) for number in cleared.groups())
+        lines = shown[: cleared.start()].split("\n")
+        *kept, last = lines[: len(lines) - up]
+        shown = "\n".join([*kept, Text.from_ansi(last).plain[:column] + shown[cleared.end() :]])
+    return shown
 
 
 def draw_demo() -> None:

@@ -65,7 +65,7 @@ def test_what_is_wrong_is_said_in_the_checks_words_with_the_learners_lines() -> 
         assert " ".join(line.split()) in said
     assert '> 3 return kept[0]["rôle"]' in said  # the check names the line
     assert "Your lines, in code cell 2:" in said
-    assert said.index("Mend this first") < said.index(wrong.name) < said.index("Not checked")
+    assert said.index("Fix this first") < said.index(wrong.name) < said.index("Not checked yet")
 
 
 def test_what_is_right_is_said_too() -> None:
@@ -115,6 +115,14 @@ def test_of_a_part_the_newest_definition_of_its_method_is_shown() -> None:
     assert lines_of("class ChatArena:\n    pass\n\nprint(1)") == (1, "class ChatArena:\n    pass")
     assert lines_of("from npc_lab import ChatArena") == (0, "")
     assert lines_of(f"@property\n{METHOD}") == (1, f"@property\n{METHOD}")
+
+
+def test_a_method_of_a_class_that_is_not_judged_is_not_shown() -> None:
+    tried = CLASS.replace("ChatArena", "FirstTry")
+    assert lines_of(CLASS, tried)[0] == 1
+    assert lines_of("class ChatArena:\n    pass", tried, tried) == (1, "class ChatArena:\n    pass")
+    assert lines_of(CLASS.replace("ChatArena", "Mine"), tried, "ChatArena = Mine") == lines_of(CLASS)
+    assert lines_of(tried, "class ChatArena(FirstTry):\n    pass")[0] == 1  # the only one there is
 
 
 @pytest.mark.parametrize("broken", ["%pip install x", "!ls", "x = (", "\0"])
@@ -207,4 +215,4 @@ def test_a_browser_shows_it_wide_and_narrow_and_asks_nobody_for_anything(
             assert asked == [page]
             assert shown.evaluate("window.__pwned") is None
             assert shown.evaluate("document.documentElement.scrollWidth") <= width
-            assert shown.get_by_role("heading", name="Mend this first").count() == 1
+            assert shown.get_by_role("heading", name="Fix this first").count() == 1

@@ -77,17 +77,20 @@ def test_no_line_name_thought_or_fault_in_a_chat_box(jupyter: Jupyter) -> None:
     make = """
 from npc_lab.widgets import chat_box
 
-boxes = []
+named, lines = [], []  # each line is drawn again with each reply, and its speaker's name with it
 for group in GROUPS:
-    factory = factory_of(TEXTS)
-    boxes.append(chat_box(factory, character(factory, group), group))
-display(*boxes)
+    for boxes, npc, user in ((named, group, group), (lines, "Mira", "Ann")):
+        factory = factory_of(TEXTS)
+        boxes.append(chat_box(factory, character(factory, npc), user))
+display(*named, *lines)
 """
     talk = """
-for place, box in enumerate(boxes):
+for place, (one, other) in enumerate(zip(named, lines)):
+    one.say(TEXTS[place])
     for text in TEXTS[place::4]:
-        box.say(text)
-    open_folds(box)
+        other.say(text)
+    open_folds(one)
+    open_folds(other)
 """
     fail = """
 several = [" ".join(TEXTS[place::32]) for place in range(32)]
@@ -127,18 +130,21 @@ def renamed(factory, npc_id, new_id):
     return new_id
 
 panels = []
-for (first, second), texts in ((GROUPS[:2], TEXTS[:10]), (GROUPS[2:], TEXTS[10:20])):
-    faults = [None, None, *(ReplyError("bad_request", detail=text) for text in texts)]
+for first, second in (GROUPS[:2], GROUPS[2:], ("Mira", "Ann")):
+    faults = [None, None, *(ReplyError("bad_request", detail=text) for text in TEXTS[:20])]
     factory = factory_of(TEXTS, faults)
     cast = [renamed(factory, character(factory, name), f"id {name}") for name in (first, second)]
-    panels.append(arena_controls(Arena(factory), *cast, opening=first))
+    arena = (ChatArena if first == "Mira" else Arena)(factory)
+    panels.append(arena_controls(arena, *cast, opening=first))
 display(*panels)
 """
     talk = """
-for panel, texts in zip(panels, (TEXTS[::2], TEXTS[1::2])):
-    for _ in range(10):
+*named, lines = panels
+for panel, turns, texts in ((named[0], 2, TEXTS[:2]), (named[1], 2, TEXTS[2:4]), (lines, len(TEXTS), TEXTS)):
+    panel.run(2)
+    for _ in range(20 if panel is lines else 2):
         panel.run(1)
-    panel.run(len(texts))
+    panel.run(turns)
     open_folds(panel)
     for text in texts:
         panel._line.value = text

@@ -125,9 +125,8 @@ def without_install_cells(path: Path) -> nbformat.NotebookNode:
     return notebook
 
 
-# Every run tries the first notebook that asks the model and the one that asks it most often: one that stands
-# alone, and one with talks, a desk and a store. All others by a command of their own (README).
-AT_EVERY_RUN = {"00_setup", "05_chat_arena"}
+# Every run tries the first notebook; the others by a command of their own (README): they take minutes.
+AT_EVERY_RUN = {"00_setup"}
 
 
 @pytest.mark.model

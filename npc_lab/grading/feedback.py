@@ -21,8 +21,8 @@ from npc_lab.rendering import escaped
 from npc_lab.text import printable, shorten, well_formed
 
 _HOW_TO_READ = (
-    "Your notebook was run from top to bottom, and then what it defines was tried out. Each sentence below "
-    "is one thing that the code should do."
+    "Your notebook was run from top to bottom, and then what it defines was tried out. Each point is for one "
+    "thing that the code should do. What could not be checked yet waits for something that comes before it."
 )
 _STYLE = """
 body { max-width: 64rem; }
@@ -105,13 +105,14 @@ def _on_exercise(grade: Grade, report: Report) -> Iterator[Block]:
     }
     yield Heading(2, f"{report.exercise}: {report.outcome}")
     asked_for = EXERCISES[report.exercise].declares
+    about = f"This exercise is about {asked_for}. " if asked_for != report.exercise else ""
     if report.required:
         count = f"{len(by_outcome[CORRECT])} of {len(report.required)}"
-        yield Paragraph(f"This exercise is about {asked_for}. {count} sentences hold, each for one point.")
+        yield Paragraph(f"{about}{count} checks passed, each for one point.")
     else:
-        yield Paragraph(f"This exercise is about {asked_for}. It goes further, and gives no points.")
+        yield Paragraph(f"{about}It goes further, and gives no points.")
     yield from _on_wrong_ones(grade, report, by_outcome[INCORRECT])
-    yield from _grouped("Not checked", by_outcome[CANT_CHECK])
+    yield from _grouped("Not checked yet", by_outcome[CANT_CHECK])
     yield from _grouped("Not attempted", by_outcome[NOT_ATTEMPTED])
     if by_outcome[CORRECT]:
         yield from (Heading(3, "What works"), Items(tuple(step.name for step in by_outcome[CORRECT])))
@@ -126,8 +127,10 @@ def _on_wrong_ones(grade: Grade, report: Report, wrong: list[Step]) -> Iterator[
     exercise = EXERCISES[report.exercise]
     shown = list[OwnLines]()
     for number, step in enumerate(wrong):
-        yield Heading(3, "Mend this first" if number == 0 else "Wrong, too")
-        yield Paragraph(f"This does not hold: {step.name}.{f' {step.fault}' if step.fault else ''}")
+        yield Heading(3, "Fix this first" if number == 0 else "Also to fix")
+        if number == 1:
+            yield Paragraph("This may go away by itself once the first is fixed.")
+        yield Paragraph(f"What should happen: {step.name}.{f' {step.fault}' if step.fault else ''}")
         yield Verbatim(step.message, "What the check says:")
         lines = own_lines(grade.cells, exercise, step)
         if lines and lines in shown:

@@ -2,15 +2,16 @@
 
     own_lines(cells, EXERCISES["arena"], step)     code cell 7, from its line 1: def run_turn(...): ...
 
-A step is about the method that its part asks for, or about the whole of what the exercise asks for. If the
-check names another line ("in line 3 of helper"), that function is shown, and the line is marked.
+A step is about the method that its part asks for, or about the whole of what the exercise asks for. A method
+of another class is not shown for it. If the check names another line ("in line 3 of helper"), that function
+is shown, and the line is marked.
 """
 
 from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from npc_lab.grading.handed_in import CodeCell
@@ -21,6 +22,7 @@ MOST_LINES = 40
 LONGEST_LINE = 200  # characters
 _PLACE = re.compile(r"\bin line (\d+) of (\w+)")
 _CLOSES = (")", "]", "}", '"""', "'''")
+Found = tuple[int, int, int, list[str]]  # a definition: code cell, first and last line, all lines of the cell
 
 
 @dataclass(frozen=True)
@@ -46,32 +48,60 @@ def own_lines(cells: Sequence[CodeCell], exercise: Exercise, step: Step) -> OwnL
     """Return the newest lines that define what the step is about, or None if no cell defines it."""
     if place := _PLACE.search(step.message):
         number, name = int(place[1]), place[2]
-        if found := _newest(cells, [name]):
+        if found := _newest(cells, name):
             return _cut(*found, line=number)
     uses = next((each.uses for each in exercise.steps if each.part == step.part), ())
-    if found := _newest(cells, [*uses[-1:], exercise.declares]):
-        return _cut(*found)
-    return None
+    declared = _other_name(cells, exercise.declares)
+    for method in uses[-1:]:
+        if found := _newest(cells, method, declared) or _only(cells, method):
+            return _cut(*found)
+    found = _newest(cells, declared)
+    return _cut(*found) if found else None
 
 
-def _newest(cells: Sequence[CodeCell], names: Iterable[str]) -> tuple[int, int, int, list[str]] | None:
-    """Return the last definition of the first name that has one: cell, first and last line, all lines."""
-    for name in names:
-        for number in range(len(cells), 0, -1):
-            source = cells[number - 1].source
-            if name in source and (places := list(_places(source, name))):
-                return number, *places[-1], source.splitlines()
-    return None
+def _other_name(cells: Sequence[CodeCell], name: str) -> str:
+    """Return Mine if the newest definition of the name is `name = Mine`, else the name."""
+    found = _newest(cells, name)
+    given = found and re.fullmatch(rf"\s*{name}\s*=\s*(\w+)\s*", found[3][found[1] - 1])
+    return given[1] if given and _newest(cells, given[1]) else name
 
 
-def _places(source: str, name: str) -> Iterator[tuple[int, int]]:
+def _newest(cells: Sequence[CodeCell], name: str, inside: str = "") -> Found | None:
+    """Return the last definition of a name. inside: a method of another class than this is none."""
+    return next(_definitions(cells, name, inside), None)
+
+
+def _only(cells: Sequence[CodeCell], name: str) -> Found | None:
+    """Return the definition of a name if there is just one: of several it is not known which one counts."""
+    first, *others = [*_definitions(cells, name), None]
+    return first if others == [None] else None
+
+
+def _definitions(cells: Sequence[CodeCell], name: str, inside: str = "") -> Iterator[Found]:
+    """Yield the definitions of a name, the last one first."""
+    for number in range(len(cells), 0, -1):
+        source = cells[number - 1].source
+        if name in source:
+            for first, last in reversed(list(_places(source, name, inside))):
+                yield number, first, last, source.splitlines()
+
+
+def _places(source: str, name: str, inside: str = "") -> Iterator[tuple[int, int]]:
     """Yield the first and last line of each definition of the name, in order."""
     try:
         tree = ast.parse(source)
     except (SyntaxError, ValueError, RecursionError, MemoryError):  # a magic of IPython is no Python either
         yield from _places_in_text(source.splitlines(), name)
         return
+    others = [
+        part
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ClassDef) and node.name != inside
+        for part in node.body
+    ]
     found = [node for node in ast.walk(tree) if name in _defined_by(node)]
+    if inside:
+        found = [node for node in found if node not in others]
     for node in sorted(found, key=lambda node: node.lineno):  # type: ignore[attr-defined]
         decorators = [each.lineno for each in getattr(node, "decorator_list", ())]
         yield min([node.lineno, *decorators]), node.end_lineno  # type: ignore[attr-defined]

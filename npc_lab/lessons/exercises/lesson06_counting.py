@@ -89,7 +89,7 @@ def is_share(trial: FunctionTrial) -> str:
     return "All names together are 1."
 
 
-@commonest.step("None is no name", needs=["is_share"])
+@commonest.step("None does not count as a name", needs=["is_share"])
 def none_is_no_name(trial: FunctionTrial) -> str:
     """Finds that None is counted like a name."""
     answers = _answers(3, 2, missing=6)
@@ -268,7 +268,7 @@ def narrower(trial: FunctionTrial) -> str:
     return "Four times the talks, about half the width."
 
 
-@interval.step("It is as wide as 95 % need", needs=["narrower"])
+@interval.step("It is wide enough for 95 %", needs=["narrower"])
 def as_wide_as_needed(trial: FunctionTrial) -> str:
     """Finds other levels, and slips in the formula."""
     others = [(dice.randint(0, n), n) for n in (dice.randint(5, 200) for _ in range(12))]
@@ -279,7 +279,7 @@ def as_wide_as_needed(trial: FunctionTrial) -> str:
     return "Eighteen intervals are right to two digits."
 
 
-@interval.step("Of no talk at all it gives None", needs=["as_wide_as_needed"], only_with=["two_ends"])
+@interval.step("Without a talk it gives None", needs=["as_wide_as_needed"], only_with=["two_ends"])
 def of_nothing(trial: FunctionTrial) -> str:
     """Finds a division by zero."""
     got = trial(0, 0)
@@ -342,7 +342,7 @@ def _wrong_ends(trial: FunctionTrial, hits: int, n: int, got: tuple[float, float
 
 
 def _written(ends: tuple[float, float]) -> str:
-    return f"from {ends[0]:.3f} to {ends[1]:.3f}"
+    return f"from {ends[0]:z.3f} to {ends[1]:z.3f}"
 
 
 class TalksTrial(Trial):

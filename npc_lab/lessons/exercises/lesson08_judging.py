@@ -42,7 +42,7 @@ def reads_within(trial: FunctionTrial) -> str:
     return "It finds the object."
 
 
-@read_verdict.step("Of several objects the last one counts", needs=["reads_within"])
+@read_verdict.step("Of several JSON objects the last one counts", needs=["reads_within"])
 def reads_last(trial: FunctionTrial) -> str:
     """Finds functions that take the first: the talk's own words may stand there."""
     for answer in (True, False):
@@ -128,7 +128,7 @@ def has_winner(trial: FunctionTrial) -> str:
 
 
 @both_orders.step(
-    "Where it went with the place, nobody has won", needs=["has_winner"], only_with=["has_winner"]
+    "If the same place won both times, nobody has won", needs=["has_winner"], only_with=["has_winner"]
 )
 def has_tie(trial: FunctionTrial) -> str:
     """Finds functions that believe the first call."""
@@ -140,7 +140,9 @@ def has_tie(trial: FunctionTrial) -> str:
 
 
 @both_orders.step(
-    "Where an answer is none, or fails, it gives None and no tie", needs=["has_tie"], only_with=["has_winner"]
+    "If an answer cannot be read, or fails, it gives None and no tie",
+    needs=["has_tie"],
+    only_with=["has_winner"],
 )
 def has_none(trial: FunctionTrial) -> str:
     """Finds None that is counted as a vote, and exceptions that end everything."""
@@ -193,7 +195,7 @@ def drops_none(trial: FunctionTrial) -> str:
     return "Silence is no answer."
 
 
-@rates.step("Where a class is empty, its share is None", needs=["drops_none"])
+@rates.step("Where no talk has a label, its share is None", needs=["drops_none"])
 def empty_class(trial: FunctionTrial) -> str:
     """Finds divisions by zero, and 0 for what nobody knows."""
     advice = "0 of 0 is not 0. Nobody knows, and that is None."
@@ -226,7 +228,7 @@ def is_kept_in(trial: FunctionTrial) -> str:
     return "A share is a share."
 
 
-@corrected.step("Of a judge that knows nothing it makes None", needs=["corrects"], only_with=["corrects"])
+@corrected.step("For a judge that only guesses it gives None", needs=["corrects"], only_with=["corrects"])
 def knows_nothing(trial: FunctionTrial) -> str:
     """Finds divisions by zero, and shares that mean nothing."""
     advice = "If tpr + tnr is 1 or less, it says yes to good talks as often as to others."
