@@ -328,7 +328,7 @@ SLIPS = [
     ("rates", "share_right(True), share_right(False)", "share_right(False), share_right(True)", "tpr first"),
     ("corrected", "min(max((seen + tnr - 1) / (tpr + tnr - 1), 0), 1)", "seen", "corrects the share"),
     ("schedule", "rounds // 2 + 1):", "rounds // 2):", "in as many pairs"),
-    ("strengths", " - middle", "", ""),
+    ("strengths", " - middle", "", "Their mean is 0.3"),
     ("tiers", "each.high < lowest", "each.high > lowest", "Who is clearly apart"),
 ]
 # Of these, the next exercise of the lesson makes use.

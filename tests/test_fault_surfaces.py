@@ -10,12 +10,12 @@ them, and `python tests/reliability.py --part faults` the whole product.
 import threading
 from collections.abc import Callable, Iterator
 from copy import deepcopy
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from faults import EXCEPTIONS, NO_REPLIES, TELLTALES, Either
-from loopback import DONE, KEY, CutBody, Held, Loopback, Reply, Status, Stream, chunk
+from loopback import DONE, KEY, PATIENCE, CutBody, Held, Loopback, Reply, Status, Stream, chunk
 from panels import button, fill_in, text_field, text_of
 from typer.testing import CliRunner
 
@@ -58,24 +58,39 @@ KINDS = {
 FAULTS = {f"{kind}: {name}": telling(fault) for kind, faults in GROUPS for name, fault in faults.items()}
 
 
-@dataclass
 class Endpoint:
     """An endpoint that is well, or has a fault: while `is_broken`, and whenever it is told to break."""
 
-    fault: Reply
-    server: Loopback = field(init=False)
-    is_broken: bool = False
-
-    def __post_init__(self) -> None:
+    def __init__(self, fault: Reply):
+        self.fault = fault
         self.server = Loopback(self._reply)
+        self.is_hasty = False  # nobody waits long even while it is well
+        self._is_broken = False
+        self._clients: list[Any] = []
+
+    @property
+    def is_broken(self) -> bool:
+        return self._is_broken
+
+    @is_broken.setter
+    def is_broken(self, is_broken: bool) -> None:
+        """Where it falls silent, nobody waits long. Where it answers, a busy machine may take its time."""
+        self._is_broken = is_broken
+        for client in self._clients:
+            client.timeout = self._patience()
 
     def client(self) -> Any:
+        self._clients.append(self.server.client(timeout=self._patience()))
+        return self._clients[-1]
+
+    def _patience(self) -> float:
         is_silent = any(self.fault is each for each in SILENT.values())
-        return self.server.client(timeout=BRIEFLY) if is_silent else self.server.client()
+        return BRIEFLY if is_silent and (self.is_broken or self.is_hasty) else PATIENCE
 
     def _reply(self, body: dict[str, Any]) -> Any:
-        is_told = BREAK in body["messages"][-1]["content"]
-        return self.fault if self.is_broken or is_told else STILL_HERE
+        if self.is_broken or BREAK in body["messages"][-1]["content"]:
+            return self.fault
+        return STILL_HERE
 
 
 @pytest.fixture
@@ -244,6 +259,7 @@ def npc_lab_command(endpoint: Endpoint, monkeypatch: pytest.MonkeyPatch) -> Call
 
 
 def chat(endpoint: Endpoint, run: Any) -> tuple[str, str]:
+    endpoint.is_hasty = True
     code, shown = run("chat", typed=f"Hello!\n{BREAK}\nStill there?\n/quit\n")
     assert code == 0
     assert [message["content"] for message in endpoint.server.sent[-1][-3:]] == [

@@ -83,11 +83,13 @@ def turned(p: dict[str, float], wins: Any, ghost: float) -> dict[str, float]:
     return new
 
 
-def strengths(wins: Any, ghost: float = 1.0, turns: int = 1000, names: Any = None) -> dict[str, float]:
+def strengths(
+    wins: Any, ghost: float = 1.0, turns: int = 1000, names: Any = None, is_centred: bool = True
+) -> dict[str, float]:
     p = dict.fromkeys(names or sorted({name for pair in wins for name in pair}), 1.0)
     for _ in range(turns):
         p = turned(p, wins, ghost)
-    middle = sum(map(math.log, p.values())) / len(p)
+    middle = sum(map(math.log, p.values())) / len(p) if is_centred else 0.0
     return {name: math.log(each) - middle for name, each in p.items()}
 
 
@@ -108,6 +110,7 @@ WRONG_STRENGTHS: list[tuple[Any, str]] = [
     (lambda wins, ghost: strengths(wins, ghost, turns=1), "and should be 1.099"),
     (odds, "above"),
     (lambda wins, ghost: {name: each + 1 for name, each in strengths(wins, ghost).items()}, "Their mean is"),
+    (lambda wins, ghost: strengths(wins, ghost, is_centred=False), "Their mean is 0.305"),
     (lambda wins, ghost: strengths(wins, 2 * ghost), "and should be at"),
     (lambda wins, ghost: strengths(wins, min(ghost, 1.0)), "and should be at"),
 ]
