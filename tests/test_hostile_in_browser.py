@@ -77,20 +77,17 @@ def test_no_line_name_thought_or_fault_in_a_chat_box(jupyter: Jupyter) -> None:
     make = """
 from npc_lab.widgets import chat_box
 
-named, lines = [], []  # each line is drawn again with each reply, and its speaker's name with it
+boxes = []
 for group in GROUPS:
-    for boxes, npc, user in ((named, group, group), (lines, "Mira", "Ann")):
-        factory = factory_of(TEXTS)
-        boxes.append(chat_box(factory, character(factory, npc), user))
-display(*named, *lines)
+    factory = factory_of(TEXTS)
+    boxes.append(chat_box(factory, character(factory, group), group))
+display(*boxes)
 """
     talk = """
-for place, (one, other) in enumerate(zip(named, lines)):
-    one.say(TEXTS[place])
+for place, box in enumerate(boxes):
     for text in TEXTS[place::4]:
-        other.say(text)
-    open_folds(one)
-    open_folds(other)
+        box.say(text)
+    open_folds(box)
 """
     fail = """
 several = [" ".join(TEXTS[place::32]) for place in range(32)]
@@ -130,21 +127,18 @@ def renamed(factory, npc_id, new_id):
     return new_id
 
 panels = []
-for first, second in (GROUPS[:2], GROUPS[2:], ("Mira", "Ann")):
-    faults = [None, None, *(ReplyError("bad_request", detail=text) for text in TEXTS[:20])]
+for (first, second), texts in ((GROUPS[:2], TEXTS[:10]), (GROUPS[2:], TEXTS[10:20])):
+    faults = [None, None, *(ReplyError("bad_request", detail=text) for text in texts)]
     factory = factory_of(TEXTS, faults)
     cast = [renamed(factory, character(factory, name), f"id {name}") for name in (first, second)]
-    arena = (ChatArena if first == "Mira" else Arena)(factory)
-    panels.append(arena_controls(arena, *cast, opening=first))
+    panels.append(arena_controls(Arena(factory), *cast, opening=first))
 display(*panels)
 """
     talk = """
-*named, lines = panels
-for panel, turns, texts in ((named[0], 2, TEXTS[:2]), (named[1], 2, TEXTS[2:4]), (lines, len(TEXTS), TEXTS)):
-    panel.run(2)
-    for _ in range(20 if panel is lines else 2):
+for panel, texts in zip(panels, (TEXTS[::2], TEXTS[1::2])):
+    for _ in range(10):
         panel.run(1)
-    panel.run(turns)
+    panel.run(len(texts))
     open_folds(panel)
     for text in texts:
         panel._line.value = text
