@@ -91,15 +91,18 @@ def test_nothing_of_a_notebook_is_left_in_the_next(jupyter: Jupyter) -> None:
         assert (following.harm(), following.errors, len(following.page.context.pages)) == ([], [], 1)
 
 
-def test_a_cell_that_raises_fails_the_test_and_then_everything_is_new(jupyter: Jupyter) -> None:
-    with jupyter.open(["1"]) as notebook:
-        pass
-    with pytest.raises(AssertionError, match="ZeroDivisionError"), jupyter.open(["1 / 0", "'never'"]):
-        pass
-    assert list(jupyter.artefacts.glob("*-failed-*.png"))
+def test_after_a_failure_everything_is_new(jupyter: Jupyter) -> None:
+    with pytest.raises(ZeroDivisionError), jupyter.open(["1"]) as notebook:
+        raise ZeroDivisionError
     with jupyter.open(["1"]) as following:
         assert following is not notebook
         assert [following.page] == following.page.context.pages
+
+
+def test_a_cell_that_raises_fails_the_test(jupyter: Jupyter) -> None:
+    with pytest.raises(AssertionError, match="ZeroDivisionError"), jupyter.open(["1 / 0", "'never'"]):
+        pass
+    assert list(jupyter.artefacts.glob("*-failed-*.png"))
 
 
 def test_a_cell_goes_on_while_the_test_does_other_things(jupyter: Jupyter) -> None:

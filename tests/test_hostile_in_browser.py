@@ -90,9 +90,8 @@ for place, box in enumerate(boxes):
     open_folds(box)
 """
     fail = """
-several = [" ".join(TEXTS[place::32]) for place in range(32)]
-faults = [ReplyError("bad_request", detail=text, hint=text) for text in several[::2]]
-faults += [ValueError(text) for text in several[1::4]] + [FakeReply(refusal=text) for text in several[3::4]]
+faults = [ReplyError("bad_request", detail=text, hint=text) for text in TEXTS[::2]]
+faults += [ValueError(text) for text in TEXTS[1::4]] + [FakeReply(refusal=text) for text in TEXTS[3::4]]
 factory = factory_of(TEXTS, faults)
 box = chat_box(factory, character(factory, "Mira"), "Ann")
 display(box)
@@ -127,8 +126,8 @@ def renamed(factory, npc_id, new_id):
     return new_id
 
 panels = []
-for (first, second), texts in ((GROUPS[:2], TEXTS[:10]), (GROUPS[2:], TEXTS[10:20])):
-    faults = [None, None, *(ReplyError("bad_request", detail=text) for text in texts)]
+for first, second in (GROUPS[:2], GROUPS[2:]):
+    faults = [None, None, *(ReplyError("bad_request", detail=text) for text in TEXTS[:20])]
     factory = factory_of(TEXTS, faults)
     cast = [renamed(factory, character(factory, name), f"id {name}") for name in (first, second)]
     panels.append(arena_controls(Arena(factory), *cast, opening=first))
@@ -136,7 +135,7 @@ display(*panels)
 """
     talk = """
 for panel, texts in zip(panels, (TEXTS[::2], TEXTS[1::2])):
-    for _ in range(10):
+    for _ in range(20):
         panel.run(1)
     panel.run(len(texts))
     open_folds(panel)

@@ -204,7 +204,7 @@ def test_right_numbers_pass() -> None:
         ("rates", accuracy, "two shares"),
         ("rates", lambda verdicts, truth: both_rates(verdicts, truth)[::-1], "two shares"),
         ("rates", none_is_no, "counts nowhere"),
-        ("rates", nothing_is_zero, "no talk has a label"),
+        ("rates", nothing_is_zero, "no talk has this label"),
         ("corrected", lambda seen, tpr, tnr: seen, "It corrects"),
         ("corrected", lambda seen, tpr, tnr: (seen + tnr - 1) / (tpr + tnr - 1), "between 0 and 1"),
         ("corrected", lambda s, p, n: min(max((s + n - 1) / (p + n - 1 or 1), 0), 1), "only guesses"),

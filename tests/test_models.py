@@ -113,6 +113,8 @@ def test_a_model_is_known_by_its_file() -> None:
     row = MODELS["qwen2.5-0.5b"]
     assert known(Path("/anywhere") / row.file) is row
     assert known(Path("/anywhere/my own.gguf")) is None
+    assert known(Path(f"/anywhere/{Path(row.file).stem} of mine.gguf")) is None
+    assert known(Path(f"/anywhere/{Path(row.file).stem}.fast-0123456789abcdef.gguf")) is row
 
 
 # ---- from the hub into the cache ----

@@ -19,6 +19,7 @@ from npc_lab.experiments import Ballot, Estimate, Standing, schedule, strengths,
 from npc_lab.experiments.voting.entrants import read_cards
 from npc_lab.experiments.voting.hosts import hosts
 from npc_lab.experiments.voting.pairs import pairs_of
+from npc_lab.experiments.voting.tournament import Tournament
 from npc_lab.text import well_formed
 
 pytestmark = pytest.mark.once
@@ -114,6 +115,13 @@ def test_a_card_that_comes_late_costs_only_its_own_talks_and_no_vote(
     late = hold(cards, "--votes", str(tmp_path / "votes"))
     assert "4 ballots of 1 voter on 4 pairs." in late.output
     assert "Not voted on" in (tmp_path / "page.html").read_text(encoding="utf-8")
+
+
+def test_a_host_that_nobody_knows_is_named_with_the_nearest_one() -> None:
+    cards = {name: NPCConfig("", f"You are {name}.") for name in NAMES}
+    assert len(Tournament(cards, ["Pim", "Marta"]).experiment.scenes) == 2 * len(NAMES)
+    with pytest.raises(ExperimentError, match=r"There is no host 'Martha'\. Did you mean 'Marta'\?"):
+        Tournament(cards, ["Martha"])
 
 
 def test_a_limit_is_kept_before_anything_is_sent(tmp_path: Path) -> None:

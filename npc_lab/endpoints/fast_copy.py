@@ -6,8 +6,8 @@ The weights come as Q4_1: 4 bits each, with a scale and an offset for 32 of them
 for many tokens at once in this form, and has one for Q8_0: 8 bits each, with a scale. The copy holds the same
 values, each within 1/254 of the largest of its 32. Measured on two cores, a prompt of 719 tokens, best of
 four, three times: 6.8 to 7.8 ms a token with Q4_1, 4.2 to 4.6 with Q8_0; a token that it writes takes the
-same 20 to 22 ms; memory is 45 MB more. (Q4_0 reads
-in 3.2 ms, and would be another model: its values are not these.)
+same 20 to 22 ms; memory is 45 MB more. (Q4_0 reads in 3.2 ms, and would be another model: its values are not
+these.)
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from npc_lab.endpoints.room import need_disk
 from npc_lab.endpoints.weights import LOCK, SMOLLM2, TEMPORARY, Weights, cache_folder, sha256_of, weights_path
 
 _TIMES = 1.5  # the copy's size beside that of the weights
+_MARK = ".fast-"  # in the copy's name, between that of the weights and the hash
 _DIGITS = 16  # of the copy's hash, which stand in its name: so a damaged one is known without another file
 
 
@@ -30,7 +31,7 @@ def fast_copy(weights: Weights = SMOLLM2) -> Path:
     Where none can be made (no room, a folder that cannot be written to, no package gguf), return the path of
     the weights: they say the same, and slower. Raise `ConnectError` if these cannot be fetched.
     """
-    beginning = f"{Path(weights.member).stem}.fast-"
+    beginning = Path(weights.member).stem + _MARK
     if found := _right_one(beginning):
         return found
     source = weights_path(weights)
@@ -38,6 +39,12 @@ def fast_copy(weights: Weights = SMOLLM2) -> Path:
         return _made_from(source, beginning)
     except Exception:  # whatever goes wrong with the copy, the weights are there
         return source
+
+
+def copied_from(copy: Path) -> str:
+    """Return the name of the weights' file of which this is the copy, "" if it is none."""
+    name, mark, _ = copy.name.rpartition(_MARK)
+    return f"{name}.gguf" if mark else ""
 
 
 def _right_one(beginning: str) -> Path | None:

@@ -14,6 +14,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from npc_lab.endpoints.fast_copy import copied_from
 from npc_lab.endpoints.hub import HubFile
 from npc_lab.endpoints.room import need_memory
 from npc_lab.endpoints.weights import SMOLLM2
@@ -154,7 +155,8 @@ def find(model: str | Path | None) -> Path | HubFile | None:
 
 def known(file: Path) -> Model | None:
     """Return the table's row of a model file or its fast copy, by the name; None for a file of one's own."""
-    return next((model for model in MODELS.values() if file.name.startswith(Path(model.file).stem)), None)
+    names = file.name, copied_from(file)
+    return next((model for model in MODELS.values() if model.file in names), None)
 
 
 def need_memory_for(file: Path) -> None:

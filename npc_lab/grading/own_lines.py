@@ -73,8 +73,8 @@ def _newest(cells: Sequence[CodeCell], name: str, inside: str = "") -> Found | N
 
 def _only(cells: Sequence[CodeCell], name: str) -> Found | None:
     """Return the definition of a name if there is just one: of several it is not known which one counts."""
-    first, *others = [*_definitions(cells, name), None]
-    return first if others == [None] else None
+    found = list(_definitions(cells, name))
+    return found[0] if len(found) == 1 else None
 
 
 def _definitions(cells: Sequence[CodeCell], name: str, inside: str = "") -> Iterator[Found]:
@@ -93,15 +93,10 @@ def _places(source: str, name: str, inside: str = "") -> Iterator[tuple[int, int
     except (SyntaxError, ValueError, RecursionError, MemoryError):  # a magic of IPython is no Python either
         yield from _places_in_text(source.splitlines(), name)
         return
-    others = [
-        part
-        for node in ast.walk(tree)
-        if isinstance(node, ast.ClassDef) and node.name != inside
-        for part in node.body
-    ]
     found = [node for node in ast.walk(tree) if name in _defined_by(node)]
     if inside:
-        found = [node for node in found if node not in others]
+        classes = [node for node in ast.walk(tree) if isinstance(node, ast.ClassDef) and node.name != inside]
+        found = [node for node in found if not any(node in each.body for each in classes)]
     for node in sorted(found, key=lambda node: node.lineno):  # type: ignore[attr-defined]
         decorators = [each.lineno for each in getattr(node, "decorator_list", ())]
         yield min([node.lineno, *decorators]), node.end_lineno  # type: ignore[attr-defined]

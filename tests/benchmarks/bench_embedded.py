@@ -16,7 +16,7 @@ from openai import OpenAI
 
 from npc_lab import ChatArena, NPCFactory
 from npc_lab.endpoints.embedded import Server, serve
-from npc_lab.endpoints.weights import weights_path
+from npc_lab.endpoints.fast_copy import fast_copy
 
 WORLD = (
     "London in the thirteenth century. Hanseatic merchants trade wool, furs and salt; knights come home from "
@@ -108,7 +108,7 @@ def talk(memory: str, turns: int) -> None:
 def main() -> None:
     """Everything the issue sets a limit for."""
     turns = int(sys.argv[1]) if len(sys.argv) > 1 else 40
-    weights_path()
+    fast_copy()
     report("", "measured", "limit")
     start = perf_counter()
     server = serve()

@@ -6,6 +6,8 @@ asks for something else: a story, a reason, an explanation.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from npc_lab.character import NPCConfig
 from npc_lab.errors import ExperimentError, did_you_mean
 
@@ -17,18 +19,14 @@ OPENING = "Good evening, traveller! Come in. Who are you, and what brings you he
 _MANNER = "Answer in one or two short sentences."
 
 
-def hosts() -> dict[str, NPCConfig]:
-    """Return the three hosts by their names, as new sheets."""
-    return {host.name: host for host in (_innkeeper(), _guard(), _child())}
-
-
-def host_named(name: str) -> NPCConfig:
-    """Return a new sheet of this host. Raise `ExperimentError` if there is none."""
-    found = hosts()
-    if name not in found:
-        advice = did_you_mean(name, found, f"The hosts are {', '.join(found)}.")
-        raise ExperimentError(f"There is no host {name!r:.60}. {advice}")
-    return found[name]
+def hosts(names: Sequence[str] = ()) -> dict[str, NPCConfig]:
+    """Return new sheets of these hosts, by name; of all three if none is named. Raise `ExperimentError`."""
+    found = {host.name: host for host in (_innkeeper(), _guard(), _child())}
+    for name in names:
+        if name not in found:
+            advice = did_you_mean(name, found, f"The hosts are {', '.join(found)}.")
+            raise ExperimentError(f"There is no host {name!r:.60}. {advice}")
+    return {name: found[name] for name in names} or found
 
 
 def _innkeeper() -> NPCConfig:

@@ -18,7 +18,7 @@ from npc_lab.character import NPCConfig
 from npc_lab.experiments.experiment import Experiment
 from npc_lab.experiments.results import Results
 from npc_lab.experiments.scene import Scene
-from npc_lab.experiments.voting.hosts import ABOUT, OPENING, host_named, hosts
+from npc_lab.experiments.voting.hosts import ABOUT, OPENING, hosts
 from npc_lab.experiments.voting.pairs import Entry, Pairs
 from npc_lab.experiments.voting.schedule import schedule
 from npc_lab.transcript import Transcript
@@ -41,7 +41,7 @@ class Tournament:
 
     def __init__(self, cards: Mapping[str, NPCConfig], meets: Sequence[str] = ()):
         self._cards = dict(cards)
-        self._hosts = {name: host_named(name) for name in meets} or hosts()
+        self._hosts = hosts(meets)
         self._schedule = schedule(list(cards), min(_ROUNDS, len(cards) - 1)) if len(cards) > 1 else []
         scenes = {
             _scene(name, host): Scene(card, partner, OPENING, TURNS)

@@ -195,7 +195,7 @@ def drops_none(trial: FunctionTrial) -> str:
     return "Silence is no answer."
 
 
-@rates.step("Where no talk has a label, its share is None", needs=["drops_none"])
+@rates.step("Where no talk has this label, its share is None", needs=["drops_none"])
 def empty_class(trial: FunctionTrial) -> str:
     """Finds divisions by zero, and 0 for what nobody knows."""
     advice = "0 of 0 is not 0. Nobody knows, and that is None."
